@@ -1,0 +1,3 @@
+//! Configuration: `config.toml`, environment and command line.
+
+pub mod settings;

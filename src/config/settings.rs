@@ -1,0 +1,190 @@
+//! Checked values made from the configuration and the command line.
+//!
+//! The rest of the program receives these, never raw keys.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a run needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Contact collected peers (`-a`).
+    pub active: bool,
+    /// Listen for callers (`-p`).
+    pub passive: bool,
+    /// Method by name, for the manifest.
+    pub method: Method,
+    /// Stop by itself after this time.
+    pub duration: Option<Duration>,
+    /// What to import.
+    pub input: InputSettings,
+    /// Folder of the results.
+    pub output: PathBuf,
+    /// `torrent_complete_threshold`, above 0 to 1.
+    pub complete_threshold: f64,
+    /// Visits, outward and inward.
+    pub visit: VisitSettings,
+    /// When peers are visited again.
+    pub policy: PolicySettings,
+    /// `peer_evaluation_threads`.
+    pub workers: usize,
+    /// `evaluator_reaction`: longest untimed sleep of a worker's leader.
+    pub reaction: Duration,
+    /// Callers.
+    pub listen: ListenSettings,
+    /// Trackers.
+    pub tracker: TrackerSettings,
+    /// The database.
+    pub storage: StorageSettings,
+    /// `statistic_interval`.
+    pub statistic_interval: Duration,
+    /// Names in logs.
+    pub log: LogSettings,
+}
+
+/// `--method`: shorthand for a set of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// As the thesis measured.
+    Thesis2015,
+    /// With the faults of 2015 put right (default).
+    Corrected,
+}
+
+impl Method {
+    /// The word on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Thesis2015 => "2015",
+            Self::Corrected => "corrected",
+        }
+    }
+}
+
+/// What to import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputSettings {
+    /// `input_path`, searched for `.torrent` files in all depths.
+    pub folder: PathBuf,
+    /// Single files (`--file`).
+    pub files: Vec<PathBuf>,
+}
+
+/// One visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitSettings {
+    /// `network_timeout`: for the connection, the handshake, and the quiet
+    /// after each message that ends the visit.
+    pub quiet_timeout: Duration,
+    /// `visit.budget_seconds`: the whole visit, whatever the peer sends.
+    pub budget: Duration,
+    /// `receive_message_max`: messages read at most.
+    pub message_limit: u32,
+    /// `visit.finish_when_complete`: let a complete peer go at once.
+    pub finish_when_complete: bool,
+    /// `visit.fast_extension`: announce BEP 6.
+    pub fast_extension: bool,
+    /// `visit.keep_partial`: what was read before a failure after the
+    /// handshake counts.
+    pub keep_partial: bool,
+    /// `visit.ignore_malformed`: overlook a wrong bitfield or have instead of
+    /// ending the visit.
+    pub ignore_malformed: bool,
+    /// `bittorrent_message_log_length`: characters of a message in the log.
+    pub message_log_length: usize,
+}
+
+/// When peers are visited again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicySettings {
+    /// `peer_revisit_delay`.
+    pub revisit_delay: Duration,
+    /// `retry.enabled`: visit a peer again after a failure.
+    pub retry: bool,
+    /// `retry.first_delay_seconds`: after the first failure.
+    pub first_delay: Duration,
+    /// `retry.tracked_delay_seconds`: after the first failure of a peer that
+    /// was evaluated before.
+    pub tracked_delay: Duration,
+    /// `retry.factor`: growth of the delay from failure to failure.
+    pub factor: f64,
+    /// `retry.max_delay_seconds`: the delay never grows above.
+    pub max_delay: Duration,
+    /// `retry.attempts`: failures in a row after which a peer that was never
+    /// evaluated is given up.
+    pub attempts: u8,
+    /// `retry.tracked_attempts`: the same for one that was.
+    pub tracked_attempts: u8,
+}
+
+/// Callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenSettings {
+    /// `bittorrent_listen_port`; 0 lets the system choose.
+    pub port: u16,
+    /// `listen.address`: where to bind.
+    pub address: std::net::IpAddr,
+    /// `listen.callers_max`: callers evaluated at one time.
+    pub callers_max: usize,
+    /// `listen.callers_per_address_max`: of these, from one address.
+    pub per_address_max: usize,
+}
+
+/// Trackers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackerSettings {
+    /// `tracker_request_interval`: the wish.
+    pub interval: Duration,
+    /// `ignore_interval`: take the wish even when the tracker wants longer.
+    pub ignore_interval: bool,
+    /// `network_timeout`: for one request in all.
+    pub timeout: Duration,
+    /// `fake_downloaded_stat`, a share of the torrent's size.
+    pub fake_downloaded: f64,
+    /// `fake_left_stat`.
+    pub fake_left: f64,
+    /// `fake_uploaded_stat`.
+    pub fake_uploaded: f64,
+    /// `tracker.num_want`: peers to ask for; `None` leaves it to the tracker
+    /// (HTTP: no parameter, UDP: -1).
+    pub num_want: Option<u32>,
+    /// `tracker.udp_default_port`: for UDP URLs without a port.
+    pub udp_default_port: u16,
+    /// `tracker.body_limit_bytes`: largest decompressed answer.
+    pub body_limit: usize,
+    /// `tracker.redirects_max`.
+    pub redirects_max: u32,
+    /// `tracker.scrape`: whether to scrape.
+    pub scrape: bool,
+    /// `bittorrent_listen_port` as announced; the listener overrides it where
+    /// the system chose the port.
+    pub announce_port: u16,
+}
+
+/// The database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageSettings {
+    /// `storage.geolocation_database`: `GeoLite2` City or alike.
+    pub geolocation: Option<PathBuf>,
+    /// `storage.batch_rows`: rows in one transaction at most.
+    pub batch_rows: usize,
+    /// `storage.batch_interval_seconds`: time between commits at most.
+    pub batch_interval: Duration,
+    /// `storage.queue_length`: records that wait for the writer at most.
+    pub queue_length: usize,
+    /// `rec_dur_analysis`: write the timeout calibration files.
+    pub calibration: bool,
+    /// Line of the calibration (`storage.calibration_cut_seconds`).
+    pub calibration_cut: Duration,
+}
+
+/// The log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Level and up that is written.
+    pub level: log::LevelFilter,
+    /// `--debug`: to standard output, no file.
+    pub to_console: bool,
+    /// `privacy.log_addresses`: addresses instead of pseudonyms.
+    pub addresses: bool,
+}

@@ -1,0 +1,23 @@
+//! The border between what finds peers (trackers, DHT) and what visits them.
+
+use crate::model::{PeerAddress, Source, TorrentId};
+
+/// What became of an address that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Never seen before for this torrent in this run.
+    New,
+    /// Already offered in this run, or earlier in the same answer.
+    Known,
+    /// Our own address: neither received nor duplicate, it is not counted.
+    Own,
+    /// Nobody can be called there (port 0, multicast …): not a peer, and not
+    /// counted as one.
+    Uncallable,
+}
+
+/// Takes the peers that trackers and DHT name; the scheduler implements it.
+pub trait PeerIntake: Send + Sync {
+    /// Offers `address` for `torrent`, found by `source`.
+    fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer;
+}

@@ -1,0 +1,10 @@
+//! btda, the BitTorrent Download Analyzer.
+
+pub mod clock;
+pub mod config;
+pub mod deadline;
+pub mod intake;
+pub mod model;
+pub mod net;
+pub mod protocol;
+pub mod stop;

@@ -1,0 +1,74 @@
+//! Where a peer came from and how it was reached.
+
+/// How a peer was found first: the three words of 2015.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// A tracker's answer named it.
+    Tracker,
+    /// The DHT named it.
+    Dht,
+    /// It called us.
+    Incoming,
+}
+
+impl Source {
+    /// The word in the `source` columns.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tracker => "tracker",
+            Self::Dht => "dht",
+            Self::Incoming => "incoming",
+        }
+    }
+}
+
+/// Who opened the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// We called the peer.
+    Outgoing,
+    /// The peer called us.
+    Incoming,
+}
+
+impl Direction {
+    /// The word in the `visit` table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outgoing => "outgoing",
+            Self::Incoming => "incoming",
+        }
+    }
+}
+
+/// What carried a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A TCP stream.
+    Tcp,
+}
+
+impl Transport {
+    /// The word in the `visit` table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// How a visit was encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encryption {
+    /// Not at all: the handshake of BEP 3 in the clear.
+    Plain,
+}
+
+impl Encryption {
+    /// The word in the `visit` table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The peer wire protocol and bencoding, sans-IO: bytes in, values out.
+//!
+//! Nothing here knows sockets, clocks or threads. A decoder answers one of
+//! three: more bytes are needed, here is a value, or the bytes are malformed.
+
+pub mod bencode;
