@@ -1,5 +1,6 @@
 //! btda, the BitTorrent Download Analyzer.
 
+pub mod analyzer;
 pub mod clock;
 pub mod config;
 pub mod deadline;
@@ -8,3 +9,4 @@ pub mod model;
 pub mod net;
 pub mod protocol;
 pub mod stop;
+pub mod threads;

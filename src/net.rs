@@ -4,6 +4,8 @@
 //! Every call takes the time that is left for it. No error carries an
 //! address: errors go into logs and files, addresses do not.
 
+pub mod tcp;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

@@ -1,0 +1,277 @@
+//! The pure core of the scheduler: a binary heap by due time and the set of
+//! peers that were ever accepted. No locks, no clock: callers pass `now`.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::model::{PeerKey, Reason, Source};
+
+/// What happened to a peer so far; decides with the latest outcome about the
+/// next visit (`analyzer::policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct History {
+    /// Visits that counted.
+    pub successes: u16,
+    /// Failures since the last visit that counted.
+    pub failures: u8,
+    /// Reason of the last failure, while the peer never had a visit that
+    /// counted.
+    pub unreached: Option<Reason>,
+}
+
+impl History {
+    /// Whether the peer was never contacted at all.
+    pub const fn is_fresh(&self) -> bool {
+        self.successes == 0 && self.failures == 0
+    }
+
+    /// After one more visit that counted.
+    #[must_use]
+    pub const fn with_success(self) -> Self {
+        Self {
+            successes: self.successes.saturating_add(1),
+            failures: 0,
+            unreached: None,
+        }
+    }
+
+    /// After one more failure.
+    #[must_use]
+    pub const fn with_failure(self, reason: Reason) -> Self {
+        let unreached = if self.successes == 0 {
+            Some(reason)
+        } else {
+            None
+        };
+        Self {
+            failures: self.failures.saturating_add(1),
+            unreached,
+            ..self
+        }
+    }
+}
+
+/// A peer on its way between the scheduler and a contact worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// Whom to visit, and for what.
+    pub key: PeerKey,
+    /// How it was found first.
+    pub source: Source,
+    /// What happened to it before.
+    pub history: History,
+}
+
+/// Peers ordered by due time; first in, first out among equals.
+#[derive(Debug)]
+pub struct Queue {
+    epoch: Instant,
+    sequence: u32,
+    heap: BinaryHeap<Entry>,
+    accepted: HashSet<PeerKey>,
+}
+
+impl Queue {
+    /// An empty queue; `epoch` must not be later than any due time (earlier
+    /// ones count as due at once).
+    pub fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            sequence: 0,
+            heap: BinaryHeap::new(),
+            accepted: HashSet::new(),
+        }
+    }
+
+    /// Takes a peer found by `source`, due at `now`, unless it was ever taken
+    /// before; tells whether it was new.
+    pub fn put(&mut self, key: PeerKey, source: Source, now: Instant) -> bool {
+        let new = self.accepted.insert(key);
+        if new {
+            self.put_back(
+                Ticket {
+                    key,
+                    source,
+                    history: History::default(),
+                },
+                now,
+            );
+        }
+        new
+    }
+
+    /// Takes a known peer back, due at `due`.
+    pub fn put_back(&mut self, ticket: Ticket, due: Instant) {
+        let due_ms = u64::try_from(due.saturating_duration_since(self.epoch).as_millis())
+            .unwrap_or(u64::MAX);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.heap.push(Entry {
+            due_ms,
+            sequence: self.sequence,
+            ticket,
+        });
+    }
+
+    /// The earliest peer if it is due at `now`.
+    pub fn take_due(&mut self, now: Instant) -> Option<Ticket> {
+        if self.next_due()? > now {
+            return None;
+        }
+        self.heap.pop().map(|entry| entry.ticket)
+    }
+
+    /// When the earliest peer is due, to the millisecond.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.heap
+            .peek()
+            .map(|entry| self.epoch + Duration::from_millis(entry.due_ms))
+    }
+
+    /// Peers waiting, due or not.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// Peers ever accepted: unique (address, port, torrent).
+    pub fn accepted(&self) -> usize {
+        self.accepted.len()
+    }
+}
+
+/// Kept small (there may be millions): the due time in milliseconds since the
+/// queue's epoch.
+#[derive(Debug)]
+struct Entry {
+    due_ms: u64,
+    sequence: u32,
+    ticket: Ticket,
+}
+
+impl Entry {
+    /// The sequence may wrap after four billion entries; then order among
+    /// equally due peers is off once, and nothing else.
+    const fn rank(&self) -> (u64, u32) {
+        (self.due_ms, self.sequence)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    /// Reversed: the heap's greatest is the earliest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.rank().cmp(&self.rank())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{PeerAddress, TorrentId};
+    use proptest::prelude::*;
+
+    fn key(n: u16, torrent: usize) -> PeerKey {
+        let [high, low] = n.to_be_bytes();
+        PeerKey::new(
+            PeerAddress::from_compact([127, 0, high, low, 0x1a, 0xe1]),
+            TorrentId::from_index(torrent).unwrap(),
+        )
+    }
+
+    #[test]
+    fn each_address_port_torrent_is_new_once() {
+        let now = Instant::now();
+        let mut queue = Queue::new(now);
+        assert!(queue.put(key(1, 0), Source::Tracker, now));
+        assert!(!queue.put(key(1, 0), Source::Dht, now));
+        assert!(queue.put(key(1, 1), Source::Dht, now), "another torrent");
+        let ticket = queue.take_due(now).unwrap();
+        assert_eq!((ticket.key, ticket.source), (key(1, 0), Source::Tracker));
+        assert!(
+            !queue.put(key(1, 0), Source::Tracker, now),
+            "known though not waiting"
+        );
+        assert_eq!((queue.len(), queue.accepted()), (1, 2));
+    }
+
+    #[test]
+    fn a_known_peer_waits_for_its_new_due_time() {
+        let now = Instant::now();
+        let mut queue = Queue::new(now);
+        queue.put(key(1, 0), Source::Tracker, now);
+        let mut ticket = queue.take_due(now).unwrap();
+        ticket.history = ticket.history.with_success();
+        let due = now + Duration::from_secs(300);
+        queue.put_back(ticket, due);
+        assert_eq!(queue.next_due(), Some(due));
+        assert_eq!(queue.take_due(due - Duration::from_millis(1)), None);
+        assert_eq!(queue.take_due(due), Some(ticket));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn history_remembers_what_counts() {
+        let failed = History::default()
+            .with_failure(Reason::TimedOut)
+            .with_failure(Reason::Closed);
+        assert_eq!(
+            failed,
+            History {
+                successes: 0,
+                failures: 2,
+                unreached: Some(Reason::Closed)
+            }
+        );
+        let tracked = failed.with_success().with_failure(Reason::TimedOut);
+        assert_eq!(
+            tracked,
+            History {
+                successes: 1,
+                failures: 1,
+                unreached: None
+            }
+        );
+        assert!(!failed.is_fresh() && History::default().is_fresh());
+    }
+
+    #[test]
+    fn entries_stay_small() {
+        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
+    }
+
+    proptest! {
+        #[test]
+        fn leaves_in_order_of_due_time_then_arrival(dues in prop::collection::vec(0_u64..50, 1..100)) {
+            let now = Instant::now();
+            let mut queue = Queue::new(now);
+            let mut wanted = Vec::new();
+            for (n, due) in dues.iter().enumerate() {
+                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, history: History::default() };
+                queue.put_back(ticket, now + Duration::from_millis(*due));
+                wanted.push((*due, n, ticket));
+            }
+            wanted.sort_by_key(|(due, n, _)| (*due, *n));
+            let end = now + Duration::from_secs(1);
+            let taken: Vec<Ticket> = std::iter::from_fn(|| queue.take_due(end)).collect();
+            prop_assert_eq!(taken, wanted.into_iter().map(|(_, _, ticket)| ticket).collect::<Vec<_>>());
+        }
+    }
+}
