@@ -10,3 +10,4 @@ pub mod net;
 pub mod protocol;
 pub mod stop;
 pub mod threads;
+pub mod torrent;

@@ -4,6 +4,8 @@
 //! Every call takes the time that is left for it. No error carries an
 //! address: errors go into logs and files, addresses do not.
 
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod tcp;
 
 use std::fmt;

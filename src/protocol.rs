@@ -4,3 +4,6 @@
 //! three: more bytes are needed, here is a value, or the bytes are malformed.
 
 pub mod bencode;
+pub mod frame;
+pub mod handshake;
+pub mod message;

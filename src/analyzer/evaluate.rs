@@ -1,0 +1,268 @@
+//! From messages to progress: what a peer told in one visit. Pure; the same
+//! messages always give the same pieces.
+
+use std::time::Duration;
+
+use crate::config::settings::VisitSettings;
+use crate::model::record::MessageCounts;
+use crate::model::{PieceCount, PieceSet, Reason, VisitEnd, WrongBitfield};
+use crate::protocol::message::{Message, WrongLength, id};
+
+/// What was heard in one visit.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Distinct pieces announced: a bitfield replaces, a have adds.
+    pub pieces: PieceSet,
+    /// Messages by kind.
+    pub counts: MessageCounts,
+    /// Whether any message told progress (bitfield, have, have all, have
+    /// none).
+    pub told: bool,
+    /// Longest wait for one whole message.
+    pub longest_wait: Option<Duration>,
+    fast: bool,
+}
+
+impl Heard {
+    /// Nothing yet, for a torrent of `pieces`; `fast` when both sides
+    /// announced BEP 6, without which have all and have none mean nothing.
+    pub fn new(pieces: PieceCount, fast: bool) -> Self {
+        Self { pieces: PieceSet::new(pieces), counts: MessageCounts::default(), told: false, longest_wait: None, fast }
+    }
+
+    /// Takes one message.
+    ///
+    /// # Errors
+    /// The reason why the message breaks the protocol; the pieces stay as
+    /// they were. A `piece` breaks it too: payload is never asked for.
+    pub fn take(&mut self, message: &Result<Message<'_>, WrongLength>) -> Result<(), Reason> {
+        self.counts.total += 1;
+        let message = match message {
+            Ok(message) => message,
+            Err(wrong) => {
+                *self.counter(wrong.id) += 1;
+                return Err(Reason::PayloadLength);
+            }
+        };
+        *self.counter(id_of(message)) += 1;
+        match message {
+            Message::Have(index) if !self.pieces.insert(*index) => return Err(Reason::HaveOutOfRange),
+            Message::Bitfield(bits) => self.pieces.replace(bits).map_err(|wrong| match wrong {
+                WrongBitfield::Length { .. } => Reason::BitfieldLength,
+                WrongBitfield::SpareBits => Reason::SpareBits,
+            })?,
+            Message::Oversized { id: id::BITFIELD, .. } => return Err(Reason::BitfieldLength),
+            Message::HaveAll if self.fast => self.pieces.fill(),
+            Message::HaveNone if self.fast => self.pieces.clear(),
+            Message::Piece => return Err(Reason::PieceReceived),
+            Message::Have(_) => {}
+            _ => return Ok(()),
+        }
+        self.told = true;
+        Ok(())
+    }
+
+    /// Notes that a whole message took `wait` to come.
+    pub fn waited(&mut self, wait: Duration) {
+        self.longest_wait = Some(self.longest_wait.map_or(wait, |longest| longest.max(wait)));
+    }
+
+    fn counter(&mut self, id: u8) -> &mut u32 {
+        let counts = &mut self.counts;
+        match id {
+            id::CHOKE..=id::NOT_INTERESTED => &mut counts.state,
+            id::HAVE => &mut counts.have,
+            id::BITFIELD => &mut counts.bitfield,
+            id::REQUEST..=id::CANCEL | id::SUGGEST | id::REJECT | id::ALLOWED_FAST => &mut counts.transfer,
+            id::PORT => &mut counts.port,
+            id::HAVE_ALL => &mut counts.have_all,
+            id::HAVE_NONE => &mut counts.have_none,
+            id::EXTENDED => &mut counts.extended,
+            KEEP_ALIVE => &mut counts.keep_alive,
+            _ => &mut counts.unknown,
+        }
+    }
+}
+
+/// Stands for the keep-alive, which has no id; no BEP uses 255.
+const KEEP_ALIVE: u8 = 255;
+
+/// No BEP uses 254; counted as unknown.
+const UNKNOWN: u8 = 254;
+
+const fn id_of(message: &Message<'_>) -> u8 {
+    match message {
+        Message::KeepAlive => KEEP_ALIVE,
+        Message::Choke => id::CHOKE,
+        Message::Unchoke => id::UNCHOKE,
+        Message::Interested => id::INTERESTED,
+        Message::NotInterested => id::NOT_INTERESTED,
+        Message::Have(_) => id::HAVE,
+        Message::Bitfield(_) => id::BITFIELD,
+        Message::Request => id::REQUEST,
+        Message::Piece => id::PIECE,
+        Message::Cancel => id::CANCEL,
+        Message::Port(_) => id::PORT,
+        Message::Suggest => id::SUGGEST,
+        Message::HaveAll => id::HAVE_ALL,
+        Message::HaveNone => id::HAVE_NONE,
+        Message::Reject => id::REJECT,
+        Message::AllowedFast => id::ALLOWED_FAST,
+        Message::Extended(_) => id::EXTENDED,
+        Message::Oversized { id, .. } => *id,
+        Message::Unknown(_) => UNKNOWN,
+    }
+}
+
+/// How the reading of messages came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nothing came for the quiet timeout, and no message was half read.
+    Quiet,
+    /// The message limit was reached.
+    MessageLimit,
+    /// Every piece is there.
+    Complete,
+    /// The whole-visit budget ran out.
+    Budget,
+    /// The run is to end.
+    Stopped,
+    /// The connection or the protocol broke.
+    Broken(Reason),
+}
+
+/// What a contact is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts as a visit.
+    Counts(VisitEnd),
+    /// It failed.
+    Failed(Reason),
+    /// The run ended before the peer told its progress; as if it had not
+    /// taken place.
+    Interrupted,
+}
+
+/// Judges a contact whose handshake was done.
+///
+/// Silence until the quiet timeout means that the peer has nothing (it counts
+/// with zero pieces). A contact that breaks before the peer told its progress
+/// says nothing about it and fails: taken as zero pieces, a seed that hangs
+/// up early would later look like a confirmed download. What was told before
+/// a break counts (`visit.keep_partial`); in 2015 it did not.
+pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
+    match end {
+        End::Quiet => Verdict::Counts(VisitEnd::Quiet),
+        End::MessageLimit => Verdict::Counts(VisitEnd::MessageLimit),
+        End::Complete => Verdict::Counts(VisitEnd::Complete),
+        End::Budget if told => Verdict::Counts(VisitEnd::Budget),
+        End::Budget => Verdict::Failed(Reason::BudgetSpent),
+        End::Stopped if told => Verdict::Counts(VisitEnd::Stopped),
+        End::Stopped => Verdict::Interrupted,
+        End::Broken(reason) if told && settings.keep_partial => Verdict::Counts(VisitEnd::Broken(reason)),
+        End::Broken(reason) => Verdict::Failed(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PieceIndex;
+
+    fn heard() -> Heard {
+        Heard::new(PieceCount(20), true)
+    }
+
+    #[test]
+    fn bitfield_replaces_and_have_adds() {
+        let mut heard = heard();
+        for message in [
+            Message::Have(PieceIndex(19)),
+            Message::Bitfield(&[0xff, 0, 0]),
+            Message::Have(PieceIndex(8)),
+            Message::Have(PieceIndex(8)),
+            Message::Have(PieceIndex(0)),
+        ] {
+            assert_eq!(heard.take(&Ok(message)), Ok(()));
+        }
+        assert_eq!(heard.pieces.count(), PieceCount(9));
+        assert_eq!((heard.counts.total, heard.counts.have, heard.counts.bitfield), (5, 4, 1));
+    }
+
+    #[test]
+    fn have_all_and_none_count_only_with_the_fast_extension() {
+        let mut fast = heard();
+        assert_eq!(fast.take(&Ok(Message::HaveAll)), Ok(()));
+        assert!(fast.pieces.is_complete());
+        assert_eq!(fast.take(&Ok(Message::HaveNone)), Ok(()));
+        assert_eq!(fast.pieces.count(), PieceCount(0));
+        let mut slow = Heard::new(PieceCount(20), false);
+        assert_eq!(slow.take(&Ok(Message::HaveAll)), Ok(()));
+        assert!(!slow.told);
+        assert_eq!(slow.pieces.count(), PieceCount(0));
+    }
+
+    #[test]
+    fn every_violation_has_its_reason_and_changes_nothing() {
+        let mut heard = heard();
+        heard.take(&Ok(Message::Bitfield(&[0xf0, 0, 0]))).unwrap();
+        let wrong = WrongLength { id: id::HAVE, expected: 4, received: 3 };
+        for (message, reason) in [
+            (Ok(Message::Have(PieceIndex(20))), Reason::HaveOutOfRange),
+            (Ok(Message::Bitfield(&[0xff, 0xff])), Reason::BitfieldLength),
+            (Ok(Message::Bitfield(&[0xff, 0xff, 0x0f])), Reason::SpareBits),
+            (Ok(Message::Oversized { id: id::BITFIELD, length: 400 }), Reason::BitfieldLength),
+            (Ok(Message::Piece), Reason::PieceReceived),
+            (Err(wrong), Reason::PayloadLength),
+        ] {
+            assert_eq!(heard.take(&message), Err(reason));
+        }
+        assert_eq!(heard.pieces.count(), PieceCount(4));
+        assert_eq!(heard.counts.total, 7);
+    }
+
+    #[test]
+    fn everything_else_is_counted_by_kind() {
+        let mut heard = heard();
+        for message in [
+            Message::KeepAlive,
+            Message::Unchoke,
+            Message::Interested,
+            Message::Request,
+            Message::Suggest,
+            Message::Port(1),
+            Message::Extended(&[]),
+            Message::Unknown(99),
+            Message::Unknown(255),
+        ] {
+            assert_eq!(heard.take(&Ok(message)), Ok(()));
+        }
+        let wanted = MessageCounts {
+            total: 9,
+            keep_alive: 1,
+            state: 2,
+            transfer: 2,
+            port: 1,
+            extended: 1,
+            unknown: 2,
+            ..MessageCounts::default()
+        };
+        assert_eq!(heard.counts, wanted);
+        assert!(!heard.told);
+    }
+
+    #[test]
+    fn a_break_counts_only_when_progress_was_told() {
+        let settings = crate::analyzer::visit::tests::settings();
+        let reset = End::Broken(Reason::RESET);
+        assert_eq!(judge(reset, true, &settings), Verdict::Counts(VisitEnd::Broken(Reason::RESET)));
+        assert_eq!(judge(reset, false, &settings), Verdict::Failed(Reason::RESET));
+        let thesis = VisitSettings { keep_partial: false, ..settings.clone() };
+        assert_eq!(judge(reset, true, &thesis), Verdict::Failed(Reason::RESET));
+        assert_eq!(judge(End::Quiet, false, &settings), Verdict::Counts(VisitEnd::Quiet));
+        assert_eq!(judge(End::Budget, false, &settings), Verdict::Failed(Reason::BudgetSpent));
+        assert_eq!(judge(End::Budget, true, &settings), Verdict::Counts(VisitEnd::Budget));
+        assert_eq!(judge(End::Stopped, false, &settings), Verdict::Interrupted);
+        assert_eq!(judge(End::Stopped, true, &settings), Verdict::Counts(VisitEnd::Stopped));
+    }
+}

@@ -1,0 +1,425 @@
+//! Visits against scripted streams: every behaviour of a peer, no socket, no
+//! pause.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::record::MessageCounts;
+use crate::model::{InfoHash, PieceCount, Timestamp, TorrentId, VisitEnd};
+use crate::net::fake::{FakeStream, Step};
+use crate::protocol::message::{encode_bitfield, encode_have, encode_have_all, encode_keep_alive, encode_raw};
+use crate::stop::{StopTrigger, stop_pair};
+
+pub(crate) fn settings() -> VisitSettings {
+    VisitSettings {
+        quiet_timeout: Duration::from_secs(6),
+        budget: Duration::from_secs(60),
+        message_limit: 256,
+        finish_when_complete: true,
+        fast_extension: true,
+        keep_partial: true,
+        ignore_malformed: false,
+        message_log_length: 80,
+    }
+}
+
+const OWN: PeerId = PeerId::new(*b"OWNOWNOWNOWNOWNOWNOW");
+const THEIRS: PeerId = PeerId::new(*b"-TR3000-abcdefghijkl");
+
+fn torrent() -> Torrent {
+    Torrent {
+        id: TorrentId::from_index(0).unwrap(),
+        info_hash: InfoHash::new([7; 20]),
+        trackers: Vec::new(),
+        pieces: PieceCount(20),
+        piece_length: 65_536,
+        threshold: PieceCount(20),
+        path: PathBuf::from("a.torrent"),
+        display_name: None,
+        private: false,
+    }
+}
+
+struct World {
+    clock: ManualClock,
+    settings: VisitSettings,
+    trigger: StopTrigger,
+    stop: StopToken,
+}
+
+impl World {
+    fn new() -> Self {
+        let (trigger, stop) = stop_pair();
+        Self { clock: ManualClock::new(Timestamp(0)), settings: settings(), trigger, stop }
+    }
+
+    fn thesis() -> Self {
+        let mut world = Self::new();
+        world.settings.finish_when_complete = false;
+        world.settings.fast_extension = false;
+        world.settings.keep_partial = false;
+        world.settings.ignore_malformed = true;
+        world
+    }
+
+    fn visitor(&self) -> Visitor<'_> {
+        Visitor { clock: &self.clock, settings: &self.settings, own_id: OWN, stop: &self.stop }
+    }
+
+    /// Visits a peer that shakes hands (with the fast extension) and then
+    /// plays `script`; also tells how many seconds it took.
+    fn visit(&self, script: Vec<Step>) -> (Report, u64) {
+        let mut all = vec![send(&handshake(true))];
+        all.extend(script);
+        self.visit_raw(all)
+    }
+
+    fn visit_raw(&self, script: Vec<Step>) -> (Report, u64) {
+        let start = self.clock.now();
+        let report = self.visitor().outgoing(&mut FakeStream::new(&self.clock, script), &torrent());
+        (report, (self.clock.now() - start).as_secs())
+    }
+
+    fn answer(&self, script: Vec<Step>) -> (Option<Arc<Torrent>>, Report, Vec<u8>) {
+        let directory = Directory::new(vec![torrent()]);
+        let mut stream = FakeStream::new(&self.clock, script);
+        let (found, report) = self.visitor().incoming(&mut stream, &directory, &|_| Ok(()));
+        (found, report, stream.written)
+    }
+}
+
+fn handshake(fast: bool) -> Vec<u8> {
+    let reserved = if fast { Reserved::default().with_fast() } else { Reserved::default() };
+    Handshake { reserved, info_hash: InfoHash::new([7; 20]), peer_id: THEIRS }.encode().to_vec()
+}
+
+fn send(bytes: &[u8]) -> Step {
+    Step::Send(Duration::ZERO, bytes.to_vec())
+}
+
+fn close() -> Step {
+    Step::Close(Duration::ZERO)
+}
+
+fn message(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes);
+    bytes
+}
+
+fn bitfield(bits: [u8; 3]) -> Vec<u8> {
+    message(|out| encode_bitfield(&bits, out))
+}
+
+fn have(index: u32) -> Vec<u8> {
+    message(|out| encode_have(crate::model::PieceIndex(index), out))
+}
+
+fn pieces(report: &Report) -> u32 {
+    report.heard.as_ref().unwrap().pieces.count().0
+}
+
+fn broken(reason: Reason) -> Verdict {
+    Verdict::Counts(VisitEnd::Broken(reason))
+}
+
+#[test]
+fn bitfield_and_haves_until_quiet() {
+    let world = World::new();
+    let late = Step::Send(Duration::from_secs(5), have(19));
+    let (report, seconds) = world.visit(vec![send(&bitfield([0xff, 0, 0])), send(&have(8)), send(&have(8)), late]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!(report.peer_id, Some(THEIRS));
+    assert_eq!(pieces(&report), 10);
+    assert_eq!(seconds, 11, "quiet restarts at each message");
+    let heard = report.heard.unwrap();
+    assert_eq!(heard.longest_wait, Some(Duration::from_secs(5)));
+    assert_eq!(heard.counts, MessageCounts { total: 4, bitfield: 1, have: 3, ..MessageCounts::default() });
+}
+
+#[test]
+fn silence_after_the_handshake_is_zero_pieces() {
+    let (report, seconds) = World::new().visit(vec![]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!((pieces(&report), seconds), (0, 6));
+    assert_eq!(report.heard.unwrap().longest_wait, None);
+}
+
+#[test]
+fn everything_in_one_read_with_the_handshake() {
+    let mut bytes = handshake(true);
+    bytes.extend(bitfield([0xff, 0xff, 0]));
+    bytes.extend(have(16));
+    let (report, _) = World::new().visit_raw(vec![send(&bytes)]);
+    assert_eq!(pieces(&report), 17);
+}
+
+#[test]
+fn a_complete_peer_is_let_go_at_once() {
+    let world = World::new();
+    for script in [
+        vec![send(&bitfield([0xff, 0xff, 0xf0]))],
+        vec![send(&message(encode_have_all))],
+        vec![send(&bitfield([0xff, 0xff, 0xe0])), send(&have(19))],
+    ] {
+        let (report, seconds) = world.visit(script);
+        assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Complete));
+        assert_eq!((pieces(&report), seconds), (20, 0));
+    }
+    let (report, seconds) = World::thesis().visit(vec![send(&bitfield([0xff, 0xff, 0xf0]))]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!((pieces(&report), seconds), (20, 6));
+}
+
+#[test]
+fn have_all_needs_both_sides() {
+    let script = |fast| vec![send(&handshake(fast)), send(&message(encode_have_all))];
+    assert_eq!(pieces(&World::new().visit_raw(script(true)).0), 20);
+    assert_eq!(pieces(&World::new().visit_raw(script(false)).0), 0, "theirs is missing");
+    assert_eq!(pieces(&World::thesis().visit_raw(script(true)).0), 0, "ours is missing");
+}
+
+#[test]
+fn we_send_a_handshake_and_have_none_and_nothing_else() {
+    let world = World::new();
+    let mut stream = FakeStream::new(&world.clock, vec![send(&handshake(true)), send(&bitfield([1, 0, 0]))]);
+    world.visitor().outgoing(&mut stream, &torrent());
+    let ours = Handshake { reserved: Reserved::default().with_fast(), info_hash: InfoHash::new([7; 20]), peer_id: OWN };
+    let mut wanted = ours.encode().to_vec();
+    wanted.extend([0, 0, 0, 1, 15]);
+    assert_eq!(stream.written, wanted);
+    let world = World::thesis();
+    let mut stream = FakeStream::new(&world.clock, vec![send(&handshake(true))]);
+    world.visitor().outgoing(&mut stream, &torrent());
+    assert_eq!(stream.written.len(), 68);
+}
+
+#[test]
+fn failures_before_the_handshake() {
+    let mut other = handshake(true);
+    other[30] ^= 1;
+    let mut own = handshake(true);
+    own[48..].copy_from_slice(OWN.as_bytes());
+    for (script, reason, seconds) in [
+        (vec![], Reason::TimedOut, 6),
+        (vec![send(&handshake(true)[..40])], Reason::TimedOut, 6),
+        (vec![close()], Reason::Closed, 0),
+        (vec![Step::Fail(Duration::ZERO, Reason::RESET)], Reason::RESET, 0),
+        (vec![send(b"\x16\x03\x01\x02\x00")], Reason::UnknownProtocol, 0),
+        (vec![send(b"\x13BitTorrent protocoX")], Reason::UnknownProtocol, 0),
+        (vec![send(&other[..48])], Reason::InfoHashMismatch, 0),
+        (vec![send(&own)], Reason::OwnAddress, 0),
+    ] {
+        let (report, took) = World::new().visit_raw(script);
+        assert_eq!((report.verdict, took), (Verdict::Failed(reason), seconds));
+        assert_eq!(report.peer_id, None);
+    }
+}
+
+#[test]
+fn a_dripping_handshake_does_not_outlast_the_timeout() {
+    let drip = handshake(true).into_iter().map(|byte| Step::Send(Duration::from_millis(500), vec![byte])).collect();
+    let (report, seconds) = World::new().visit_raw(drip);
+    assert_eq!((report.verdict, seconds), (Verdict::Failed(Reason::TimedOut), 6));
+}
+
+#[test]
+fn a_dripping_message_does_not_outlast_the_timeout() {
+    let drip = vec![bitfield([0xff, 0, 0]), vec![0, 0, 0, 100, 20], vec![0; 90]].concat();
+    let drip = drip.into_iter().map(|byte| Step::Send(Duration::from_secs(1), vec![byte])).collect();
+    let mut world = World::new();
+    world.settings.quiet_timeout = Duration::from_secs(9);
+    let (report, seconds) = world.visit(drip);
+    assert_eq!(report.verdict, broken(Reason::TimedOut), "the bitfield was whole after 8 s and counts");
+    assert_eq!((pieces(&report), seconds), (8, 17));
+}
+
+#[test]
+fn the_budget_ends_an_endless_visit() {
+    let chatter = || (0..1_000).map(|_| Step::Send(Duration::from_secs(1), message(encode_keep_alive)));
+    let (report, seconds) = World::new().visit(chatter().collect());
+    assert_eq!((report.verdict, seconds), (Verdict::Failed(Reason::BudgetSpent), 60));
+    let told = std::iter::once(send(&have(3))).chain(chatter()).collect();
+    let (report, seconds) = World::new().visit(told);
+    assert_eq!((report.verdict, seconds), (Verdict::Counts(VisitEnd::Budget), 60));
+    assert_eq!(pieces(&report), 1);
+}
+
+#[test]
+fn the_message_limit_ends_a_visit() {
+    let mut world = World::new();
+    world.settings.message_limit = 5;
+    let haves: Vec<u8> = (0..10).flat_map(have).collect();
+    let (report, seconds) = world.visit(vec![send(&haves)]);
+    assert_eq!((report.verdict, seconds), (Verdict::Counts(VisitEnd::MessageLimit), 0));
+    assert_eq!(pieces(&report), 5);
+}
+
+/// What breaks the protocol, with the reason it must have.
+fn violations() -> Vec<(Vec<u8>, Reason)> {
+    vec![
+        (message(|out| encode_bitfield(&[0xff; 2], out)), Reason::BitfieldLength),
+        (message(|out| encode_bitfield(&[0xff; 4], out)), Reason::BitfieldLength),
+        (message(|out| encode_bitfield(&[0xff; 4_000], out)), Reason::BitfieldLength),
+        (bitfield([0xff, 0xff, 0xff]), Reason::SpareBits),
+        (have(20), Reason::HaveOutOfRange),
+        (have(u32::MAX), Reason::HaveOutOfRange),
+        (message(|out| encode_raw(4, &[0, 0, 1], out)), Reason::PayloadLength),
+        (message(|out| encode_raw(1, &[0], out)), Reason::PayloadLength),
+        (message(|out| encode_raw(14, &[0], out)), Reason::PayloadLength),
+        (message(|out| encode_raw(7, &[0; 16_392], out)), Reason::PieceReceived),
+        (vec![0xff; 4], Reason::MessageTooLong),
+        (b"GET / HTTP/1.1\r\n".to_vec(), Reason::MessageTooLong),
+    ]
+}
+
+#[test]
+fn violations_end_the_visit_at_once_with_their_reason() {
+    for (bytes, reason) in violations() {
+        let (report, seconds) = World::new().visit(vec![send(&bytes)]);
+        assert_eq!((report.verdict, seconds), (Verdict::Failed(reason), 0), "{bytes:?}");
+        let (report, seconds) = World::new().visit(vec![send(&bitfield([0xf0, 0, 0])), send(&bytes)]);
+        assert_eq!((report.verdict, seconds), (broken(reason), 0), "what was told before counts");
+        assert_eq!(pieces(&report), 4);
+    }
+}
+
+#[test]
+fn the_thesis_overlooks_wrong_bitfields_and_haves() {
+    for (bytes, reason) in violations() {
+        let (report, _) = World::thesis().visit(vec![send(&bitfield([0xf0, 0, 0])), send(&bytes)]);
+        match reason {
+            Reason::MessageTooLong | Reason::PieceReceived => assert_eq!(report.verdict, Verdict::Failed(reason)),
+            _ => assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet)),
+        }
+        assert_eq!(pieces(&report), 4);
+    }
+}
+
+#[test]
+fn a_break_after_the_handshake_counts_what_was_told() {
+    for (step, reason) in [(close(), Reason::Closed), (Step::Fail(Duration::ZERO, Reason::RESET), Reason::RESET)] {
+        let (report, _) = World::new().visit(vec![step.clone()]);
+        assert_eq!(report.verdict, Verdict::Failed(reason), "nothing told: it may have everything");
+        let (report, _) = World::new().visit(vec![send(&have(1)), step.clone()]);
+        assert_eq!(report.verdict, broken(reason));
+        let (report, _) = World::thesis().visit(vec![send(&have(1)), step]);
+        assert_eq!(report.verdict, Verdict::Failed(reason));
+    }
+}
+
+#[test]
+fn other_messages_are_skipped_whatever_their_size() {
+    let large = message(|out| encode_raw(20, &[0; 100_000], out));
+    let (report, _) = World::new().visit(vec![send(&large), send(&have(5)), send(&message(|out| encode_raw(77, &[1; 9], out)))]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!(pieces(&report), 1);
+    let counts = report.heard.unwrap().counts;
+    assert_eq!((counts.extended, counts.unknown, counts.total), (1, 1, 3));
+}
+
+#[test]
+fn the_end_of_the_run_interrupts_what_has_told_nothing() {
+    let world = World::new();
+    world.trigger.stop();
+    assert_eq!(world.visit(vec![close()]).0.verdict, Verdict::Interrupted);
+    assert_eq!(world.visit_raw(vec![close()]).0.verdict, Verdict::Interrupted);
+    let (report, _) = world.visit(vec![send(&have(1)), close()]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Stopped));
+}
+
+#[test]
+fn a_caller_is_evaluated_like_a_peer() {
+    let world = World::new();
+    let (found, report, written) = world.answer(vec![send(&handshake(true)), send(&bitfield([0xff, 0, 0]))]);
+    assert_eq!(found.unwrap().id, torrent().id);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!((pieces(&report), report.peer_id), (8, Some(THEIRS)));
+    assert_eq!(written.len(), 73);
+}
+
+#[test]
+fn a_caller_may_hold_its_peer_id_back() {
+    let bytes = handshake(false);
+    let late = Step::Send(Duration::from_secs(2), bytes[48..].to_vec());
+    let (_, report, written) = World::new().answer(vec![send(&bytes[..48]), late, send(&have(0))]);
+    assert_eq!(pieces(&report), 1);
+    assert_eq!(written.len(), 68);
+    let (found, report, _) = World::new().answer(vec![send(&bytes[..48])]);
+    assert!(found.is_some());
+    assert_eq!(report.verdict, Verdict::Failed(Reason::TimedOut));
+}
+
+#[test]
+fn unknown_torrents_are_turned_away_without_an_answer() {
+    let mut bytes = handshake(true);
+    bytes[28..48].fill(9);
+    let (found, report, written) = World::new().answer(vec![send(&bytes)]);
+    assert!(found.is_none() && written.is_empty());
+    assert_eq!(report.verdict, Verdict::Failed(Reason::UnknownInfoHash));
+}
+
+#[test]
+fn admission_is_asked_before_we_answer() {
+    let world = World::new();
+    let directory = Directory::new(vec![torrent()]);
+    let mut stream = FakeStream::new(&world.clock, vec![send(&handshake(true))]);
+    let (found, report) =
+        world.visitor().incoming(&mut stream, &directory, &|_| Err(Reason::AlreadyInOutgoing));
+    assert!(found.is_some() && stream.written.is_empty());
+    assert_eq!(report.verdict, Verdict::Failed(Reason::AlreadyInOutgoing));
+}
+
+#[test]
+fn a_caller_that_is_ourselves_is_refused() {
+    let mut own = handshake(true);
+    own[48..].copy_from_slice(OWN.as_bytes());
+    let (_, report, _) = World::new().answer(vec![send(&own)]);
+    assert_eq!(report.verdict, Verdict::Failed(Reason::OwnAddress));
+}
+
+#[test]
+fn a_write_that_fails_has_its_reason() {
+    let world = World::new();
+    let mut stream = FakeStream::new(&world.clock, vec![]);
+    stream.write_error = Some(Reason::Os(32));
+    let report = world.visitor().outgoing(&mut stream, &torrent());
+    assert_eq!(report.verdict, Verdict::Failed(Reason::Os(32)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_in_any_chunks_end_within_the_budget(bytes in prop::collection::vec(any::<u8>(), 0..600), chunk in 1_usize..80, greet in any::<bool>()) {
+        let world = World::new();
+        let mut script = Vec::new();
+        if greet { script.push(send(&handshake(true))); }
+        script.extend(bytes.chunks(chunk).map(|part| Step::Send(Duration::from_millis(700), part.to_vec())));
+        let (_, seconds) = world.visit_raw(script);
+        prop_assert!(seconds <= 60);
+    }
+
+    #[test]
+    fn chunks_do_not_change_what_is_heard(haves in prop::collection::vec(0_u32..20, 0..60), cuts in prop::collection::vec(1_usize..40, 1..50)) {
+        let mut bytes = handshake(true);
+        bytes.extend(bitfield([0x80, 0x01, 0x10]));
+        bytes.extend(haves.iter().flat_map(|&index| have(index)));
+        let whole = World::new().visit_raw(vec![send(&bytes)]).0;
+        let mut rest = &bytes[..];
+        let mut script = Vec::new();
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            script.push(send(now));
+            rest = later;
+        }
+        let parts = World::new().visit_raw(script).0;
+        prop_assert_eq!(whole.verdict, parts.verdict);
+        if let (Some(whole), Some(parts)) = (whole.heard, parts.heard) {
+            prop_assert_eq!(whole.pieces, parts.pieces);
+            prop_assert_eq!(whole.counts.total, parts.counts.total);
+        }
+    }
+}

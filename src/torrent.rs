@@ -1,0 +1,12 @@
+//! Torrent files: reading them, importing a folder of them, writing them.
+//!
+//! [`import::import`] is called once at the start of a run, on the main
+//! thread, before anything is measured. [`build`] makes the files of the
+//! practice swarm and of tests.
+
+mod build;
+pub mod import;
+pub mod metainfo;
+mod trackers;
+
+pub use build::{NewTorrent, build};
