@@ -15,8 +15,15 @@ pub struct Directory {
 impl Directory {
     /// The directory of `torrents`, which stand in the order of their ids.
     pub fn new(torrents: Vec<Torrent>) -> Self {
-        let by_hash = torrents.iter().enumerate().map(|(index, torrent)| (torrent.info_hash, index)).collect();
-        Self { torrents: torrents.into_iter().map(Arc::new).collect(), by_hash }
+        let by_hash = torrents
+            .iter()
+            .enumerate()
+            .map(|(index, torrent)| (torrent.info_hash, index))
+            .collect();
+        Self {
+            torrents: torrents.into_iter().map(Arc::new).collect(),
+            by_hash,
+        }
     }
 
     /// The torrent that a caller names in its handshake.

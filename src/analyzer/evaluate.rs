@@ -27,7 +27,13 @@ impl Heard {
     /// Nothing yet, for a torrent of `pieces`; `fast` when both sides
     /// announced BEP 6, without which have all and have none mean nothing.
     pub fn new(pieces: PieceCount, fast: bool) -> Self {
-        Self { pieces: PieceSet::new(pieces), counts: MessageCounts::default(), told: false, longest_wait: None, fast }
+        Self {
+            pieces: PieceSet::new(pieces),
+            counts: MessageCounts::default(),
+            told: false,
+            longest_wait: None,
+            fast,
+        }
     }
 
     /// Takes one message.
@@ -46,12 +52,16 @@ impl Heard {
         };
         *self.counter(id_of(message)) += 1;
         match message {
-            Message::Have(index) if !self.pieces.insert(*index) => return Err(Reason::HaveOutOfRange),
+            Message::Have(index) if !self.pieces.insert(*index) => {
+                return Err(Reason::HaveOutOfRange);
+            }
             Message::Bitfield(bits) => self.pieces.replace(bits).map_err(|wrong| match wrong {
                 WrongBitfield::Length { .. } => Reason::BitfieldLength,
                 WrongBitfield::SpareBits => Reason::SpareBits,
             })?,
-            Message::Oversized { id: id::BITFIELD, .. } => return Err(Reason::BitfieldLength),
+            Message::Oversized {
+                id: id::BITFIELD, ..
+            } => return Err(Reason::BitfieldLength),
             Message::HaveAll if self.fast => self.pieces.fill(),
             Message::HaveNone if self.fast => self.pieces.clear(),
             Message::Piece => return Err(Reason::PieceReceived),
@@ -73,7 +83,9 @@ impl Heard {
             id::CHOKE..=id::NOT_INTERESTED => &mut counts.state,
             id::HAVE => &mut counts.have,
             id::BITFIELD => &mut counts.bitfield,
-            id::REQUEST..=id::CANCEL | id::SUGGEST | id::REJECT | id::ALLOWED_FAST => &mut counts.transfer,
+            id::REQUEST..=id::CANCEL | id::SUGGEST | id::REJECT | id::ALLOWED_FAST => {
+                &mut counts.transfer
+            }
             id::PORT => &mut counts.port,
             id::HAVE_ALL => &mut counts.have_all,
             id::HAVE_NONE => &mut counts.have_none,
@@ -159,7 +171,9 @@ pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
         End::Budget => Verdict::Failed(Reason::BudgetSpent),
         End::Stopped if told => Verdict::Counts(VisitEnd::Stopped),
         End::Stopped => Verdict::Interrupted,
-        End::Broken(reason) if told && settings.keep_partial => Verdict::Counts(VisitEnd::Broken(reason)),
+        End::Broken(reason) if told && settings.keep_partial => {
+            Verdict::Counts(VisitEnd::Broken(reason))
+        }
         End::Broken(reason) => Verdict::Failed(reason),
     }
 }
@@ -186,7 +200,10 @@ mod tests {
             assert_eq!(heard.take(&Ok(message)), Ok(()));
         }
         assert_eq!(heard.pieces.count(), PieceCount(9));
-        assert_eq!((heard.counts.total, heard.counts.have, heard.counts.bitfield), (5, 4, 1));
+        assert_eq!(
+            (heard.counts.total, heard.counts.have, heard.counts.bitfield),
+            (5, 4, 1)
+        );
     }
 
     #[test]
@@ -206,12 +223,25 @@ mod tests {
     fn every_violation_has_its_reason_and_changes_nothing() {
         let mut heard = heard();
         heard.take(&Ok(Message::Bitfield(&[0xf0, 0, 0]))).unwrap();
-        let wrong = WrongLength { id: id::HAVE, expected: 4, received: 3 };
+        let wrong = WrongLength {
+            id: id::HAVE,
+            expected: 4,
+            received: 3,
+        };
         for (message, reason) in [
             (Ok(Message::Have(PieceIndex(20))), Reason::HaveOutOfRange),
             (Ok(Message::Bitfield(&[0xff, 0xff])), Reason::BitfieldLength),
-            (Ok(Message::Bitfield(&[0xff, 0xff, 0x0f])), Reason::SpareBits),
-            (Ok(Message::Oversized { id: id::BITFIELD, length: 400 }), Reason::BitfieldLength),
+            (
+                Ok(Message::Bitfield(&[0xff, 0xff, 0x0f])),
+                Reason::SpareBits,
+            ),
+            (
+                Ok(Message::Oversized {
+                    id: id::BITFIELD,
+                    length: 400,
+                }),
+                Reason::BitfieldLength,
+            ),
             (Ok(Message::Piece), Reason::PieceReceived),
             (Err(wrong), Reason::PayloadLength),
         ] {
@@ -255,14 +285,35 @@ mod tests {
     fn a_break_counts_only_when_progress_was_told() {
         let settings = crate::analyzer::visit::tests::settings();
         let reset = End::Broken(Reason::RESET);
-        assert_eq!(judge(reset, true, &settings), Verdict::Counts(VisitEnd::Broken(Reason::RESET)));
-        assert_eq!(judge(reset, false, &settings), Verdict::Failed(Reason::RESET));
-        let thesis = VisitSettings { keep_partial: false, ..settings.clone() };
+        assert_eq!(
+            judge(reset, true, &settings),
+            Verdict::Counts(VisitEnd::Broken(Reason::RESET))
+        );
+        assert_eq!(
+            judge(reset, false, &settings),
+            Verdict::Failed(Reason::RESET)
+        );
+        let thesis = VisitSettings {
+            keep_partial: false,
+            ..settings.clone()
+        };
         assert_eq!(judge(reset, true, &thesis), Verdict::Failed(Reason::RESET));
-        assert_eq!(judge(End::Quiet, false, &settings), Verdict::Counts(VisitEnd::Quiet));
-        assert_eq!(judge(End::Budget, false, &settings), Verdict::Failed(Reason::BudgetSpent));
-        assert_eq!(judge(End::Budget, true, &settings), Verdict::Counts(VisitEnd::Budget));
+        assert_eq!(
+            judge(End::Quiet, false, &settings),
+            Verdict::Counts(VisitEnd::Quiet)
+        );
+        assert_eq!(
+            judge(End::Budget, false, &settings),
+            Verdict::Failed(Reason::BudgetSpent)
+        );
+        assert_eq!(
+            judge(End::Budget, true, &settings),
+            Verdict::Counts(VisitEnd::Budget)
+        );
         assert_eq!(judge(End::Stopped, false, &settings), Verdict::Interrupted);
-        assert_eq!(judge(End::Stopped, true, &settings), Verdict::Counts(VisitEnd::Stopped));
+        assert_eq!(
+            judge(End::Stopped, true, &settings),
+            Verdict::Counts(VisitEnd::Stopped)
+        );
     }
 }

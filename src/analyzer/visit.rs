@@ -55,7 +55,11 @@ pub struct Report {
 impl Report {
     /// A contact that ended before the handshake was done.
     pub const fn without_handshake(verdict: Verdict) -> Self {
-        Self { verdict, peer_id: None, heard: None }
+        Self {
+            verdict,
+            peer_id: None,
+            heard: None,
+        }
     }
 }
 
@@ -86,7 +90,9 @@ impl Visitor<'_> {
         let (torrent, theirs) = session.answer(directory, admit);
         let report = match &torrent {
             Some(torrent) => self.finish(session, torrent, theirs),
-            None => Report::without_handshake(self.verdict_of(theirs.err().unwrap_or(Cut::Broken(Reason::Aborted)))),
+            None => Report::without_handshake(
+                self.verdict_of(theirs.err().unwrap_or(Cut::Broken(Reason::Aborted))),
+            ),
         };
         (torrent, report)
     }
@@ -103,7 +109,12 @@ impl Visitor<'_> {
         }
     }
 
-    fn finish(&self, mut session: Session<'_>, torrent: &Torrent, theirs: Result<Handshake, Cut>) -> Report {
+    fn finish(
+        &self,
+        mut session: Session<'_>,
+        torrent: &Torrent,
+        theirs: Result<Handshake, Cut>,
+    ) -> Report {
         let theirs = match theirs {
             Ok(theirs) => theirs,
             Err(cut) => return Report::without_handshake(self.verdict_of(cut)),
@@ -115,7 +126,11 @@ impl Visitor<'_> {
             Err(cut) => cut.into_end(false),
         };
         let verdict = judge(end, heard.told, self.settings);
-        Report { verdict, peer_id: Some(theirs.peer_id), heard: Some(heard) }
+        Report {
+            verdict,
+            peer_id: Some(theirs.peer_id),
+            heard: Some(heard),
+        }
     }
 
     /// The worth of a contact that was cut before the end of the handshake.
@@ -131,9 +146,16 @@ impl Visitor<'_> {
     }
 
     fn own_handshake(&self, torrent: &Torrent) -> Handshake {
-        let reserved =
-            if self.settings.fast_extension { Reserved::default().with_fast() } else { Reserved::default() };
-        Handshake { reserved, info_hash: torrent.info_hash, peer_id: self.own_id }
+        let reserved = if self.settings.fast_extension {
+            Reserved::default().with_fast()
+        } else {
+            Reserved::default()
+        };
+        Handshake {
+            reserved,
+            info_hash: torrent.info_hash,
+            peer_id: self.own_id,
+        }
     }
 }
 
@@ -190,7 +212,11 @@ impl Session<'_> {
         if let Err(cut) = self.read_until(|decoder| decoder.header().is_some()) {
             return (None, Err(cut));
         }
-        let torrent = self.decoder.header().and_then(|(_, info_hash)| directory.find(&info_hash)).cloned();
+        let torrent = self
+            .decoder
+            .header()
+            .and_then(|(_, info_hash)| directory.find(&info_hash))
+            .cloned();
         let Some(torrent) = torrent else {
             return (None, Err(Cut::Broken(Reason::UnknownInfoHash)));
         };
@@ -203,7 +229,10 @@ impl Session<'_> {
 
     fn rest_of_handshake(&mut self) -> Result<Handshake, Cut> {
         self.read_until(|decoder| decoder.handshake().is_some())?;
-        let theirs = self.decoder.handshake().ok_or(Cut::Broken(Reason::UnknownProtocol))?;
+        let theirs = self
+            .decoder
+            .handshake()
+            .ok_or(Cut::Broken(Reason::UnknownProtocol))?;
         if theirs.peer_id == self.visitor.own_id {
             return Err(Cut::Broken(Reason::OwnAddress));
         }
@@ -217,8 +246,12 @@ impl Session<'_> {
         while !enough(&self.decoder) {
             let read = self.read(&mut buffer)?;
             let input = buffer.get(..read).unwrap_or_default();
-            let used = self.decoder.feed(input).map_err(|_| Cut::Broken(Reason::UnknownProtocol))?;
-            self.unread.extend_from_slice(input.get(used..).unwrap_or_default());
+            let used = self
+                .decoder
+                .feed(input)
+                .map_err(|_| Cut::Broken(Reason::UnknownProtocol))?;
+            self.unread
+                .extend_from_slice(input.get(used..).unwrap_or_default());
         }
         Ok(())
     }
@@ -237,7 +270,10 @@ impl Session<'_> {
     fn listen(&mut self, heard: &mut Heard, torrent: &Torrent) -> End {
         let bitfield = PieceSet::bitfield_len(torrent.pieces);
         let longest = u32::try_from(bitfield.saturating_add(1)).unwrap_or(u32::MAX);
-        let limits = FrameLimits { keep: bitfield.max(16), max_length: longest.max(MESSAGE_LENGTH_MAX) };
+        let limits = FrameLimits {
+            keep: bitfield.max(16),
+            max_length: longest.max(MESSAGE_LENGTH_MAX),
+        };
         let mut frames = FrameDecoder::new(limits);
         let mut last = self.visitor.clock.now();
         self.quiet = Deadline::after(last, self.visitor.settings.quiet_timeout);
@@ -301,28 +337,44 @@ impl Session<'_> {
         match self.stream.read(buffer, wait) {
             Ok(0) => Err(self.broken(Reason::Closed)),
             Ok(read) => Ok(read),
-            Err(NetError { reason: Reason::TimedOut, .. }) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
-            Err(NetError { reason: Reason::TimedOut, .. }) => Err(cut),
+            Err(NetError {
+                reason: Reason::TimedOut,
+                ..
+            }) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
+            Err(NetError {
+                reason: Reason::TimedOut,
+                ..
+            }) => Err(cut),
             Err(error) => Err(self.broken(error.reason)),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
         let (wait, _) = self.time_left()?;
-        self.stream.write_all(bytes, wait).map_err(|error| self.broken(error.reason))
+        self.stream
+            .write_all(bytes, wait)
+            .map_err(|error| self.broken(error.reason))
     }
 
     /// The time left, and what it means when it runs out.
     fn time_left(&self) -> Result<(Duration, Cut), Cut> {
         let now = self.visitor.clock.now();
-        let cut = if self.quiet <= self.budget { Cut::Quiet } else { Cut::Budget };
+        let cut = if self.quiet <= self.budget {
+            Cut::Quiet
+        } else {
+            Cut::Budget
+        };
         let left = self.quiet.earlier(self.budget).left(now).ok_or(cut)?;
         Ok((left, cut))
     }
 
     /// At the end of the run all sockets are shut, which looks like a close.
     fn broken(&self, reason: Reason) -> Cut {
-        if self.visitor.stop.is_stopped() { Cut::Stopped } else { Cut::Broken(reason) }
+        if self.visitor.stop.is_stopped() {
+            Cut::Stopped
+        } else {
+            Cut::Broken(reason)
+        }
     }
 }
 

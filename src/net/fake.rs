@@ -31,12 +31,21 @@ pub(crate) struct FakeStream {
 
 impl FakeStream {
     pub(crate) fn new(clock: &ManualClock, script: Vec<Step>) -> Self {
-        Self { clock: clock.clone(), script: script.into(), written: Vec::new(), write_error: None }
+        Self {
+            clock: clock.clone(),
+            script: script.into(),
+            written: Vec::new(),
+            write_error: None,
+        }
     }
 
     fn pause(&mut self, pause: Duration, wait: Duration) -> Result<(), NetError> {
         self.clock.advance(pause.min(wait));
-        if pause > wait { Err(NetError::timed_out(Operation::Read)) } else { Ok(()) }
+        if pause > wait {
+            Err(NetError::timed_out(Operation::Read))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -51,27 +60,34 @@ impl Stream for FakeStream {
             Some(Step::Send(pause, bytes)) => {
                 if let Err(error) = self.pause(pause, wait) {
                     let waited = self.clock.now() - before;
-                    self.script.push_front(Step::Send(pause - waited, bytes));
+                    self.script.push_front(Step::Send(pause.checked_sub(waited).unwrap(), bytes));
                     return Err(error);
                 }
                 let length = bytes.len().min(buffer.len());
                 buffer[..length].copy_from_slice(&bytes[..length]);
                 if length < bytes.len() {
-                    self.script.push_front(Step::Send(Duration::ZERO, bytes[length..].to_vec()));
+                    self.script
+                        .push_front(Step::Send(Duration::ZERO, bytes[length..].to_vec()));
                 }
                 Ok(length)
             }
             Some(Step::Close(pause)) => self.pause(pause, wait).map(|()| 0),
             Some(Step::Fail(pause, reason)) => {
                 self.pause(pause, wait)?;
-                Err(NetError { operation: Operation::Read, reason })
+                Err(NetError {
+                    operation: Operation::Read,
+                    reason,
+                })
             }
         }
     }
 
     fn write_all(&mut self, bytes: &[u8], _wait: Duration) -> Result<(), NetError> {
         if let Some(reason) = self.write_error {
-            return Err(NetError { operation: Operation::Write, reason });
+            return Err(NetError {
+                operation: Operation::Write,
+                reason,
+            });
         }
         self.written.extend_from_slice(bytes);
         Ok(())
