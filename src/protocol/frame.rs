@@ -228,3 +228,215 @@ impl FrameDecoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: FrameLimits = FrameLimits {
+        keep: 16,
+        max_length: 1 << 20,
+    };
+
+    /// Feeds one chunk as a visit does and appends what came out.
+    fn drain(
+        decoder: &mut FrameDecoder,
+        mut input: &[u8],
+        seen: &mut Vec<String>,
+    ) -> Result<(), TooLong> {
+        while !input.is_empty() {
+            let (taken, frame) = decoder.feed(input)?;
+            assert!(taken > 0 && taken <= input.len(), "no progress");
+            assert!(frame.is_some() || taken == input.len(), "bytes left over");
+            seen.extend(frame.map(|frame| format!("{frame:?}")));
+            assert!(decoder.buffer.capacity() <= decoder.limits.keep);
+            input = &input[taken..];
+        }
+        Ok(())
+    }
+
+    fn decode<'a>(
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (Vec<String>, Option<TooLong>, bool) {
+        let mut decoder = FrameDecoder::new(LIMITS);
+        let mut seen = Vec::new();
+        let failed = chunks
+            .into_iter()
+            .find_map(|chunk| drain(&mut decoder, chunk, &mut seen).err());
+        (seen, failed, decoder.is_mid_frame())
+    }
+
+    /// Every kind of frame, the oversized ones with other frames behind.
+    fn stream() -> Vec<u8> {
+        let mut bytes =
+            b"\0\0\0\0\0\0\0\x01\x0e\0\0\0\x05\x04\0\0\0\x07\0\0\0\x03\x05\xff\x80".to_vec();
+        bytes.extend_from_slice(b"\0\0\0\x11\x05");
+        bytes.extend_from_slice(&[0xaa; 16]);
+        bytes.extend_from_slice(b"\0\0\0\x12\x05");
+        bytes.extend_from_slice(&[0x00; 17]);
+        bytes.extend_from_slice(b"\0\0\0\0\0\0\0\x40\x14");
+        bytes.extend_from_slice(&[0x01; 63]);
+        bytes.extend_from_slice(b"\0\0\0\x01\x63\0\0\0\0");
+        bytes
+    }
+
+    fn expected() -> Vec<String> {
+        [
+            Frame::KeepAlive,
+            Frame::Message {
+                id: 14,
+                payload: &[],
+            },
+            Frame::Message {
+                id: 4,
+                payload: &[0, 0, 0, 7],
+            },
+            Frame::Message {
+                id: 5,
+                payload: &[0xff, 0x80],
+            },
+            Frame::Message {
+                id: 5,
+                payload: &[0xaa; 16],
+            },
+            Frame::Oversized { id: 5, length: 17 },
+            Frame::KeepAlive,
+            Frame::Oversized { id: 20, length: 63 },
+            Frame::Message {
+                id: 99,
+                payload: &[],
+            },
+            Frame::KeepAlive,
+        ]
+        .map(|frame| format!("{frame:?}"))
+        .to_vec()
+    }
+
+    #[test]
+    fn every_cut_gives_the_same_frames() {
+        let bytes = stream();
+        let whole = (expected(), None, false);
+        assert_eq!(decode([&bytes[..]]), whole);
+        assert_eq!(decode(bytes.chunks(1)), whole, "byte by byte");
+        for first in 0..=bytes.len() {
+            for second in first..=bytes.len() {
+                let chunks = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                assert_eq!(decode(chunks), whole, "cut at {first} and {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_frame_is_lent_from_the_input() {
+        let mut decoder = FrameDecoder::new(LIMITS);
+        let input = b"\0\0\0\x03\x05\xff\x80\0\0\0\0";
+        let Ok((7, Some(Frame::Message { payload, .. }))) = decoder.feed(input) else {
+            panic!("no message");
+        };
+        assert_eq!(payload.as_ptr(), input[5..].as_ptr());
+        assert_eq!(decoder.buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn a_prefix_over_the_limit_fails_at_once_and_for_good() {
+        let mut decoder = FrameDecoder::new(LIMITS);
+        assert_eq!(decoder.feed(&[0xff; 3]), Ok((3, None)));
+        let too_long = Err(TooLong { length: u32::MAX });
+        assert_eq!(decoder.feed(&[0xff]), too_long, "before the id");
+        assert_eq!(decoder.feed(&[0; 100]), too_long);
+        assert_eq!(decoder.feed(&[]), too_long);
+        assert_eq!(decoder.buffer.capacity(), 0);
+
+        let (_, failed, _) = decode([&b"\0\x10\0\x01\x05"[..]]);
+        assert_eq!(
+            failed,
+            Some(TooLong {
+                length: (1 << 20) + 1
+            })
+        );
+        let (seen, failed, _) = decode([&b"\0\x10\0\0\x05"[..]]);
+        assert_eq!(
+            (seen.len(), failed),
+            (1, None),
+            "the limit itself is allowed"
+        );
+    }
+
+    #[test]
+    fn the_greatest_prefix_can_be_allowed() {
+        let mut decoder = FrameDecoder::new(FrameLimits {
+            keep: 0,
+            max_length: u32::MAX,
+        });
+        let head = [0xff, 0xff, 0xff, 0xff, 7];
+        let oversized = Frame::Oversized {
+            id: 7,
+            length: u32::MAX - 1,
+        };
+        assert_eq!(decoder.feed(&head), Ok((5, Some(oversized))));
+        assert_eq!(decoder.feed(&[0; 1000]), Ok((1000, None)));
+        assert!(decoder.is_mid_frame());
+    }
+
+    #[test]
+    fn a_flood_costs_no_memory() {
+        let mut decoder = FrameDecoder::new(LIMITS);
+        let mut seen = Vec::new();
+        drain(&mut decoder, b"\0\x10\0\0\x07", &mut seen).unwrap();
+        let mut left = (1 << 20) - 1;
+        while left > 0 {
+            let chunk = left.min(1460);
+            drain(&mut decoder, &vec![0xff; chunk], &mut seen).unwrap();
+            left -= chunk;
+        }
+        assert_eq!((seen.len(), decoder.is_mid_frame()), (1, false));
+        assert_eq!(decoder.buffer.capacity(), 0);
+        drain(&mut decoder, b"\0\0\0\x01\x0f", &mut seen).unwrap();
+        assert_eq!(seen[1], "Message { id: 15, payload: [] }");
+    }
+
+    #[test]
+    fn mid_frame_is_known() {
+        let mut decoder = FrameDecoder::new(LIMITS);
+        for (chunk, mid_frame) in [
+            (&b""[..], false),
+            (b"\0", true),
+            (b"\0\0\x02", true),
+            (b"\x05", true),
+            (b"\xff", false),
+            (b"\0\0\0\0", false),
+            (b"\0\0\0\x20\x05", true),
+            (&[0; 30], true),
+            (b"\0", false),
+        ] {
+            drain(&mut decoder, chunk, &mut Vec::new()).unwrap();
+            assert_eq!(decoder.is_mid_frame(), mid_frame, "{chunk:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn written_frames_come_back(frames in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..40)), 0..20), size in 1_usize..50) {
+            let mut bytes = Vec::new();
+            let mut sent = Vec::new();
+            for (id, payload) in &frames {
+                crate::protocol::message::encode_raw(*id, payload, &mut bytes);
+                let length = u32::try_from(payload.len()).unwrap();
+                sent.push(if payload.len() > LIMITS.keep {
+                    format!("{:?}", Frame::Oversized { id: *id, length })
+                } else {
+                    format!("{:?}", Frame::Message { id: *id, payload })
+                });
+            }
+            prop_assert_eq!(decode(bytes.chunks(size)), (sent, None, false));
+        }
+
+        #[test]
+        fn garbage_never_panics_and_cuts_do_not_matter(bytes in prop::collection::vec(prop::sample::select(&[0_u8, 0, 0, 0, 1, 2, 5, 17, 18, 40, 255][..]), 0..300), size in 1_usize..20) {
+            let whole = decode([&bytes[..]]);
+            prop_assert_eq!(&decode(bytes.chunks(size)), &whole);
+            prop_assert_eq!(&decode(bytes.chunks(1)), &whole);
+        }
+    }
+}

@@ -191,3 +191,139 @@ impl HandshakeDecoder {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// libtorrent 2.0.8: extension protocol, DHT, fast.
+    const LIBTORRENT: &[u8; 68] = b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05\
+        \x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\
+        -LT2080-q7YpPg2lVc9k";
+    /// transmission 3.00 with the DHT off: extension protocol, fast.
+    const TRANSMISSION: &[u8; 68] = b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04\
+        \x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\
+        -TR3000-4kz0d1x8a7ub";
+    /// An old client without any extension and with a raw peer id.
+    const PLAIN: &[u8; 68] = b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0\
+        \x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\
+        M7-9-2--\xff\x00\x80\x7f\x0a\x0d\x01\x02\x03\x04\x05\x06";
+
+    fn decode(bytes: &[u8]) -> HandshakeDecoder {
+        let mut decoder = HandshakeDecoder::default();
+        assert_eq!(decoder.feed(bytes), Ok(bytes.len().min(HANDSHAKE_LEN)));
+        decoder
+    }
+
+    #[test]
+    fn reads_handshakes_of_real_clients() {
+        for (bytes, client, flags) in [
+            (LIBTORRENT, "-LT2080-", [true, true, true]),
+            (TRANSMISSION, "-TR3000-", [true, true, false]),
+            (PLAIN, "M7-9-2--", [false, false, false]),
+        ] {
+            let handshake = decode(bytes).handshake().unwrap();
+            let reserved = handshake.reserved;
+            assert_eq!(handshake.peer_id.client().as_deref(), Some(client));
+            assert_eq!(
+                handshake.info_hash.to_string(),
+                "0123456789abcdef0123456789abcdef01234567"
+            );
+            assert_eq!(
+                flags,
+                [
+                    reserved.supports_extension(),
+                    reserved.supports_fast(),
+                    reserved.supports_dht()
+                ]
+            );
+            assert_eq!(handshake.encode(), *bytes);
+        }
+    }
+
+    #[test]
+    fn every_bit_is_its_own() {
+        let none = Reserved::default();
+        assert_eq!(none.with_fast().as_bytes(), &[0, 0, 0, 0, 0, 0, 0, 4]);
+        assert_eq!(none.with_dht().as_bytes(), &[0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(
+            none.with_extension().as_bytes(),
+            &[0, 0, 0, 0, 0, 0x10, 0, 0]
+        );
+        let foreign = Reserved::new([0xff; 8]);
+        assert_eq!(foreign.with_fast(), foreign);
+    }
+
+    #[test]
+    fn the_first_wrong_byte_fails_and_stays_failed() {
+        for wrong_at in 0..PROTOCOL.len() {
+            let mut bytes = *LIBTORRENT;
+            bytes[wrong_at] ^= 0x20;
+            let mut decoder = HandshakeDecoder::default();
+            assert_eq!(decoder.feed(&bytes[..wrong_at]), Ok(wrong_at));
+            assert_eq!(
+                decoder.feed(&bytes[wrong_at..=wrong_at]),
+                Err(NotBitTorrent)
+            );
+            assert_eq!(decoder.feed(&bytes[wrong_at + 1..]), Err(NotBitTorrent));
+            assert_eq!(decoder.feed(&[]), Err(NotBitTorrent));
+        }
+        // The first byte of a TLS hello and of an HTTP request.
+        for first in [0x16, b'G'] {
+            assert!(HandshakeDecoder::default().feed(&[first]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_header_comes_before_the_peer_id() {
+        let mut decoder = decode(&LIBTORRENT[..47]);
+        assert_eq!(decoder.header(), None);
+        assert_eq!(decoder.feed(&LIBTORRENT[47..48]), Ok(1));
+        let (reserved, info_hash) = decoder.header().unwrap();
+        assert!(reserved.supports_fast());
+        assert_eq!(info_hash.as_bytes()[..2], [0x01, 0x23]);
+        assert_eq!(decoder.feed(&LIBTORRENT[48..67]), Ok(19));
+        assert_eq!(decoder.handshake(), None);
+        assert_eq!(
+            decoder.feed(b"k\0\0\0\0"),
+            Ok(1),
+            "the rest is no handshake"
+        );
+        assert_eq!(decoder.feed(b"\0"), Ok(0));
+        assert_eq!(decoder.handshake().unwrap().encode(), *LIBTORRENT);
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunks_give_the_same(reserved: [u8; 8], hash: [u8; 20], peer_id: [u8; 20], chunks in prop::collection::vec(1_usize..30, 68)) {
+            let sent = Handshake {
+                reserved: Reserved::new(reserved),
+                info_hash: InfoHash::new(hash),
+                peer_id: PeerId::new(peer_id),
+            };
+            let bytes = sent.encode();
+            let mut rest = &bytes[..];
+            let mut decoder = HandshakeDecoder::default();
+            for size in chunks {
+                let chunk = &rest[..size.min(rest.len())];
+                prop_assert_eq!(decoder.feed(chunk), Ok(chunk.len()));
+                rest = &rest[chunk.len()..];
+                prop_assert_eq!(decoder.handshake().is_some(), rest.is_empty());
+            }
+            prop_assert_eq!(decoder.handshake(), Some(sent));
+        }
+
+        #[test]
+        fn garbage_never_panics(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 0..5)) {
+            let mut decoder = HandshakeDecoder::default();
+            for chunk in chunks {
+                if let Ok(taken) = decoder.feed(&chunk) {
+                    prop_assert!(taken <= chunk.len());
+                }
+                let _ = (decoder.header(), decoder.handshake());
+                prop_assert!(decoder.received().len() <= HANDSHAKE_LEN);
+            }
+        }
+    }
+}

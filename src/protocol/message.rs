@@ -241,3 +241,176 @@ pub fn encode_raw(id: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.push(id);
     out.extend_from_slice(payload);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::frame::{FrameDecoder, FrameLimits};
+    use proptest::prelude::*;
+
+    /// Reads a stream as a visit does; results in their debug form.
+    fn read(mut input: &[u8], keep: usize) -> Vec<String> {
+        let mut decoder = FrameDecoder::new(FrameLimits {
+            keep,
+            max_length: 1 << 20,
+        });
+        let mut seen = Vec::new();
+        while !input.is_empty() {
+            let (taken, frame) = decoder.feed(input).unwrap();
+            seen.extend(frame.map(|frame| format!("{:?}", Message::parse(frame).unwrap())));
+            input = &input[taken..];
+        }
+        seen
+    }
+
+    /// What libtorrent 2.0 sends first to a peer with BEP 6 and BEP 10.
+    #[test]
+    fn reads_what_libtorrent_sends() {
+        let mut bytes = b"\0\0\0\x3f\x14\0d1:ei0e4:ipv44:\x7f\0\x01\x021:md11:ut_metadatai2ee4:reqqi500e1:v3:LT2e".to_vec();
+        assert_eq!(bytes.len(), 4 + 0x3f);
+        bytes.extend_from_slice(b"\0\0\0\x03\x05\xff\xc0");
+        bytes.extend_from_slice(b"\0\0\0\x05\x11\0\0\0\x03");
+        bytes.extend_from_slice(b"\0\0\0\x01\x01\0\0\0\x01\x02\0\0\0\x05\x04\0\0\x10\x0b\0\0\0\0");
+        bytes.extend_from_slice(b"\0\0\0\x0d\x06\0\0\0\x01\0\0\x40\0\0\0\x40\0");
+        let seen = read(&bytes, 16);
+        assert_eq!(
+            seen,
+            [
+                "Extended([])",
+                "Bitfield([255, 192])",
+                "AllowedFast",
+                "Unchoke",
+                "Interested",
+                "Have(PieceIndex(4107))",
+                "KeepAlive",
+                "Request"
+            ]
+        );
+        assert!(read(&bytes, 100)[0].starts_with("Extended([0, 100, 49, 58, 101"));
+    }
+
+    /// transmission to a peer with BEP 6: have none or have all, and a port.
+    #[test]
+    fn reads_what_transmission_sends() {
+        let bytes =
+            b"\0\0\0\x01\x0f\0\0\0\x03\x09\xc8\xd5\0\0\0\x01\x00\0\0\0\x01\x03\0\0\0\x01\x0e\
+            \0\0\0\x05\x0d\0\0\0\x01\0\0\0\x0d\x10\0\0\0\x01\0\0\x40\0\0\0\x40\0\
+            \0\0\0\x0d\x08\0\0\0\x01\0\0\x40\0\0\0\x40\0";
+        assert_eq!(
+            read(bytes, 16),
+            [
+                "HaveNone",
+                "Port(51413)",
+                "Choke",
+                "NotInterested",
+                "HaveAll",
+                "Suggest",
+                "Reject",
+                "Cancel"
+            ]
+        );
+    }
+
+    /// BEP 3, 5, 6, written down apart from the code.
+    const FIXED: [(u8, u32); 13] = [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (4, 4),
+        (6, 12),
+        (8, 12),
+        (9, 2),
+        (13, 4),
+        (14, 0),
+        (15, 0),
+        (16, 12),
+        (17, 4),
+    ];
+
+    #[test]
+    fn every_id_in_every_short_length() {
+        for id in 0..=u8::MAX {
+            let fixed = FIXED.iter().find(|(fixed, _)| *fixed == id);
+            for length in 0..=40_u32 {
+                let payload = vec![0x5a; length as usize];
+                let kept = Message::parse(Frame::Message {
+                    id,
+                    payload: &payload,
+                });
+                let oversized = Message::parse(Frame::Oversized { id, length });
+                match fixed {
+                    Some(&(_, expected)) if expected != length => {
+                        let wrong = Err(WrongLength {
+                            id,
+                            expected,
+                            received: length,
+                        });
+                        assert_eq!((kept, oversized), (wrong, wrong));
+                    }
+                    Some(_) => assert!(!matches!(kept, Err(_) | Ok(Message::Unknown(_)))),
+                    None => {
+                        let (kept, oversized) = (kept.unwrap(), oversized.unwrap());
+                        match id {
+                            5 => {
+                                assert_eq!(kept, Message::Bitfield(&payload));
+                                assert_eq!(oversized, Message::Oversized { id, length });
+                            }
+                            7 => assert_eq!((kept, oversized), (Message::Piece, Message::Piece)),
+                            20 => {
+                                assert_eq!(kept, Message::Extended(&payload));
+                                assert_eq!(oversized, Message::Extended(&[]));
+                            }
+                            _ => {
+                                let unknown = Message::Unknown(id);
+                                assert_eq!((kept, oversized), (unknown, unknown));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_as_the_beps_have_it() {
+        let mut out = Vec::new();
+        encode_keep_alive(&mut out);
+        encode_have(PieceIndex(0x0102_0304), &mut out);
+        encode_bitfield(&[0xf0], &mut out);
+        encode_have_all(&mut out);
+        encode_have_none(&mut out);
+        encode_port(17_000, &mut out);
+        assert_eq!(
+            out,
+            b"\0\0\0\0\0\0\0\x05\x04\x01\x02\x03\x04\0\0\0\x02\x05\xf0\0\0\0\x01\x0e\0\0\0\x01\x0f\0\0\0\x03\x09\x42\x68"
+        );
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        let error = Message::parse(Frame::Oversized { id: 4, length: 17 }).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "message 4 has 17 bytes of payload instead of 4"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn written_messages_come_back(index: u32, port: u16, bits in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut out = Vec::new();
+            encode_have(PieceIndex(index), &mut out);
+            encode_port(port, &mut out);
+            encode_bitfield(&bits, &mut out);
+            let sent = [Message::Have(PieceIndex(index)), Message::Port(port), Message::Bitfield(&bits)];
+            prop_assert_eq!(read(&out, 64), sent.map(|message| format!("{message:?}")));
+        }
+
+        #[test]
+        fn any_frame_is_read_without_panic(id: u8, payload in prop::collection::vec(any::<u8>(), 0..70), length: u32) {
+            let _ = Message::parse(Frame::Message { id, payload: &payload });
+            let _ = Message::parse(Frame::Oversized { id, length });
+        }
+    }
+}

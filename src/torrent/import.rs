@@ -245,3 +245,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Skipped> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

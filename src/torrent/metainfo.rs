@@ -217,3 +217,195 @@ fn clean(name: &str) -> String {
         .collect();
     kept.trim().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file around an info dictionary, `announce` before it.
+    fn file(info: &[u8]) -> Vec<u8> {
+        [b"d8:announce18:http://t.example/a4:info", info, b"e"].concat()
+    }
+
+    /// An info dictionary with the given entries before the usual ones.
+    fn info(entries: &[u8]) -> Vec<u8> {
+        let rest = b"12:piece lengthi16384e6:pieces20:....................e";
+        [b"d", entries, rest].concat()
+    }
+
+    fn parse(entries: &[u8]) -> Metainfo {
+        Metainfo::parse(&file(&info(entries))).unwrap()
+    }
+
+    fn name(entries: &[u8]) -> Option<String> {
+        parse(&[b"6:lengthi1e", entries].concat()).display_name
+    }
+
+    fn error(file: &[u8]) -> MetainfoError {
+        Metainfo::parse(file).unwrap_err()
+    }
+
+    #[test]
+    fn hashes_the_original_bytes() {
+        // Unsorted and repeated keys, a number with a leading zero. The
+        // digest was made by another program.
+        let info = b"d6:pieces40:AAAAAAAAAAAAAAAAAAAABBBBBBBBBBBBBBBBBBBB4:name3:one\
+            12:piece lengthi032768e6:lengthi40000e4:name3:twoe";
+        let metainfo = Metainfo::parse(&file(info)).unwrap();
+        assert_eq!(
+            metainfo.info_hash.to_string(),
+            "7f6ecd5d00ce428e21cf06a1807fbbd17b15996a"
+        );
+        assert_eq!(metainfo.pieces, PieceCount(2));
+        assert_eq!(metainfo.piece_length, 32_768);
+        assert_eq!(metainfo.total_length, Some(40_000));
+        assert_eq!(metainfo.display_name.as_deref(), Some("one"));
+        assert_eq!(metainfo.trackers, ["http://t.example/a"]);
+        assert_eq!(metainfo.notes, Vec::<String>::new());
+        let reordered = [&b"d4:info"[..], info, b"1:ai1ee"].concat();
+        let trackerless = Metainfo::parse(&reordered).unwrap();
+        assert_eq!(trackerless.info_hash, metainfo.info_hash);
+        assert!(trackerless.trackers.is_empty());
+    }
+
+    #[test]
+    fn trailing_bytes_are_noted() {
+        let mut bytes = file(&info(b"6:lengthi1e"));
+        bytes.extend_from_slice(b"\r\n");
+        let metainfo = Metainfo::parse(&bytes).unwrap();
+        assert_eq!(metainfo.notes, ["2 bytes follow the torrent"]);
+    }
+
+    #[test]
+    fn hybrids_are_read_and_v2_only_is_refused() {
+        let hybrid = parse(b"9:file treed1:xd0:d6:lengthi9eeee6:lengthi9e12:meta versioni2e");
+        assert_eq!(hybrid.pieces, PieceCount(1));
+        assert_eq!(
+            hybrid.notes,
+            ["hybrid torrent: only its v1 swarm is measured"]
+        );
+        for v2 in [
+            &b"d9:file treed1:xd0:d6:lengthi9eeee12:meta versioni2e12:piece lengthi16384ee"[..],
+            b"d12:meta versioni2e12:piece lengthi16384ee",
+        ] {
+            let refused = error(&file(v2));
+            assert_eq!(refused, MetainfoError::V2Only);
+            assert!(refused.to_string().contains("v2-only"));
+        }
+    }
+
+    #[test]
+    fn names_are_made_readable() {
+        assert_eq!(name(b"4:name5:a b c").as_deref(), Some("a b c"));
+        assert_eq!(name(b"4:name4:a\xff\0b").as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(name(b"4:name6:\xe6\xbc\xa2\x1b\n.").as_deref(), Some("漢."));
+        assert_eq!(name(b"4:name3:\x01\0 "), None);
+        assert_eq!(name(b"4:name0:"), None);
+        assert_eq!(name(b"4:namei5e"), None);
+        assert_eq!(name(b""), None);
+        let unicode = b"4:name2:\xe9.10:name.utf-83:\xc3\xa9.";
+        assert_eq!(name(unicode).as_deref(), Some("é."));
+        let invalid = b"4:name2:ab10:name.utf-82:\xe9.";
+        assert_eq!(name(invalid).as_deref(), Some("ab"));
+        let empty = b"4:name2:ab10:name.utf-81:\0";
+        assert_eq!(name(empty).as_deref(), Some("ab"));
+        let long = [&b"4:name1000:"[..], &[b'x'; 1000]].concat();
+        assert_eq!(name(&long).map(|name| name.len()), Some(NAME_MAX));
+    }
+
+    #[test]
+    fn private_is_one() {
+        assert!(parse(b"6:lengthi1e7:privatei1e").private);
+        for entries in [&b"7:privatei0e"[..], b"7:private1:1", b"7:privatei2e", b""] {
+            assert!(!parse(&[b"6:lengthi1e", entries].concat()).private);
+        }
+    }
+
+    #[test]
+    fn lengths_are_summed_and_compared() {
+        let several = parse(b"5:filesld6:lengthi10000eed6:lengthi6384eee");
+        assert_eq!(
+            (several.total_length, several.notes.len()),
+            (Some(16_384), 0)
+        );
+        let other = parse(b"6:lengthi16385e");
+        assert_eq!(other.pieces, PieceCount(1));
+        assert_eq!(
+            other.notes,
+            ["1 piece hashes, but 16385 bytes of content make 2 pieces"]
+        );
+        for entries in [
+            &b""[..],
+            b"6:lengthi-1e",
+            b"6:length1:1",
+            b"5:filesld6:lengthi1eed1:xi1eee",
+            b"5:filesld6:lengthi9223372036854775807eed6:lengthi9223372036854775807eed6:lengthi2eee",
+        ] {
+            let metainfo = parse(entries);
+            assert_eq!(metainfo.total_length, None);
+            assert_eq!(metainfo.notes.len(), 1, "{:?}", metainfo.notes);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_refused_with_its_reason() {
+        for (bytes, text) in [
+            (
+                &b""[..],
+                "not a torrent file: bencoding is cut off at byte 0",
+            ),
+            (
+                b"<html>",
+                "not a torrent file: bencoding: unexpected byte 0x3c at byte 0",
+            ),
+            (
+                b"li1ee",
+                "not a torrent file: a list instead of a dictionary",
+            ),
+            (b"d1:ai1ee", "not a torrent file: it has no info dictionary"),
+            (
+                b"d4:infoi1ee",
+                "not a torrent file: it has no info dictionary",
+            ),
+        ] {
+            assert_eq!(error(bytes).to_string(), text);
+        }
+        for (info, text) in [
+            (
+                &b"de"[..],
+                "the info dictionary has no piece hashes (\"pieces\")",
+            ),
+            (
+                b"d6:piecesi1ee",
+                "the info dictionary has no piece hashes (\"pieces\")",
+            ),
+            (b"d6:pieces0:e", "the torrent has no pieces"),
+            (
+                b"d6:pieces21:.....................e",
+                "\"pieces\" has 21 bytes, which is no multiple of 20",
+            ),
+            (
+                b"d6:pieces20:....................e",
+                "\"piece length\" is missing or no number",
+            ),
+            (
+                b"d12:piece length1:16:pieces20:....................e",
+                "\"piece length\" is missing or no number",
+            ),
+            (
+                b"d12:piece lengthi0e6:pieces20:....................e",
+                "\"piece length\" is 0, allowed are 1 to 2147483647",
+            ),
+            (
+                b"d12:piece lengthi-5e6:pieces20:....................e",
+                "\"piece length\" is -5, allowed are 1 to 2147483647",
+            ),
+            (
+                b"d12:piece lengthi2147483648e6:pieces20:....................e",
+                "\"piece length\" is 2147483648, allowed are 1 to 2147483647",
+            ),
+        ] {
+            assert_eq!(error(&file(info)).to_string(), text);
+        }
+    }
+}

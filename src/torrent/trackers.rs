@@ -119,3 +119,101 @@ fn usable(url: &str) -> Result<String, &'static str> {
     }
     Ok(encoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(file: &str) -> (Vec<String>, Vec<String>) {
+        TrackerList::of(Value::parse(file.as_bytes()).unwrap()).finish()
+    }
+
+    fn text(url: &str) -> String {
+        format!("{}:{url}", url.len())
+    }
+
+    fn announce(url: &str) -> (Vec<String>, Vec<String>) {
+        list(&format!("d8:announce{}e", text(url)))
+    }
+
+    #[test]
+    fn announce_first_then_every_tier_without_repeats() {
+        let [a, b, c, d] = ["udp://a:1", "http://b/x", "https://c/", "HTTP://D/"].map(text);
+        let (urls, notes) = list(&format!(
+            "d8:announce{b}13:announce-listll{a}{b}el{c}{a}elel{d}0:eee"
+        ));
+        assert_eq!(urls, ["http://b/x", "udp://a:1", "https://c/", "HTTP://D/"]);
+        assert_eq!(notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn odd_shapes_are_read() {
+        let [a, b] = ["udp://a:1", "http://b/x"].map(text);
+        let (urls, _) = list(&format!("d13:announce-listl{a}l{b}eee"));
+        assert_eq!(urls, ["udp://a:1", "http://b/x"], "no tiers");
+        let (urls, _) = list(&format!("d8:announcel{a}{b}ee"));
+        assert_eq!(urls, ["udp://a:1", "http://b/x"], "a list as announce");
+        let (urls, notes) = list(&format!("d8:announcei7e13:announce-listll{a}i1eeee"));
+        assert_eq!(urls, ["udp://a:1"]);
+        assert_eq!(notes.len(), 2);
+        assert_eq!(list("d13:announce-list3:abce"), (vec![], vec![]));
+        assert_eq!(list("de"), (vec![], vec![]));
+    }
+
+    #[test]
+    fn urls_are_kept_as_written() {
+        for url in [
+            "http://t.example/announce?passkey=a,b&x=%2F",
+            "http://user:pw@t.example:8080/announce.php",
+            "http://[2001:db8::1]:6969/announce",
+            "udp://t.example",
+        ] {
+            assert_eq!(announce(url), (vec![url.to_owned()], vec![]));
+        }
+        assert_eq!(
+            announce(" \r\n http://t.example/a \n").0,
+            ["http://t.example/a"]
+        );
+        assert_eq!(
+            announce("http://t.example/a b/c d").0,
+            ["http://t.example/a%20b/c%20d"]
+        );
+        assert_eq!(announce("  "), (vec![], vec![]), "empty ones are no news");
+    }
+
+    #[test]
+    fn unusable_urls_are_noted() {
+        let long = format!("http://t.example/{}", "a".repeat(2048));
+        for (url, why) in [
+            ("wss://t.example/announce", "only http, https and udp"),
+            ("dht://0123", "only http, https and udp"),
+            ("t.example/announce", "no URL"),
+            ("http://", "no URL"),
+            ("udp:///announce", "no host"),
+            ("http://t.example/a\nb", "control characters"),
+            ("http://t.example/a\tb", "control characters"),
+            ("http://t.example/a\0b", "control characters"),
+            ("http://t.example/a\u{a0}b", "white space"),
+            (&long, "longer than 2048"),
+        ] {
+            let (urls, notes) = announce(url);
+            assert_eq!(urls, Vec::<String>::new(), "{url}");
+            assert!(notes.len() == 1 && notes[0].contains(why), "{notes:?}");
+            assert!(!notes[0].contains(char::is_control) && notes[0].len() < 250);
+        }
+        let raw = Value::parse(b"d8:announce9:http://\xff/e").unwrap();
+        let (urls, notes) = TrackerList::of(raw).finish();
+        assert!(urls.is_empty() && notes[0].contains("UTF-8"), "{notes:?}");
+    }
+
+    #[test]
+    fn the_number_of_urls_and_notes_is_limited() {
+        let many: String = (0..300).map(|n| text(&format!("udp://t{n}:1"))).collect();
+        let wrong = text("ws://a").repeat(50);
+        let (urls, notes) = list(&format!("d13:announce-listll{wrong}{many}eee"));
+        assert_eq!((urls.len(), urls[199].as_str()), (200, "udp://t199:1"));
+        assert_eq!(notes.len(), 7, "{notes:?}");
+        assert_eq!(notes[5], "45 more unusable announce URLs left out");
+        assert!(notes[6].contains("100 left out"), "{notes:?}");
+    }
+}
