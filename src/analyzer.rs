@@ -2,7 +2,11 @@
 //! and ends.
 
 pub mod directory;
+pub mod engine;
 pub mod evaluate;
+pub mod listener;
 pub mod policy;
 pub mod scheduler;
+pub mod stats;
 pub mod visit;
+pub mod workers;

@@ -83,6 +83,12 @@ impl Scheduler {
         }
     }
 
+    /// The next peer if one is due now.
+    #[cfg(test)]
+    pub(crate) fn take_now(&self) -> Option<Ticket> {
+        self.state.lock().queue.take_due(self.clock.now())
+    }
+
     fn lead(&self, state: &mut MutexGuard<'_, State>, until: Instant) {
         state.leader = true;
         self.head_changed.wait_until(state, until);

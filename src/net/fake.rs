@@ -60,7 +60,8 @@ impl Stream for FakeStream {
             Some(Step::Send(pause, bytes)) => {
                 if let Err(error) = self.pause(pause, wait) {
                     let waited = self.clock.now() - before;
-                    self.script.push_front(Step::Send(pause.checked_sub(waited).unwrap(), bytes));
+                    self.script
+                        .push_front(Step::Send(pause.checked_sub(waited).unwrap(), bytes));
                     return Err(error);
                 }
                 let length = bytes.len().min(buffer.len());

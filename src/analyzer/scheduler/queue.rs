@@ -222,7 +222,10 @@ mod tests {
         let due = now + Duration::from_secs(300);
         queue.put_back(ticket, due);
         assert_eq!(queue.next_due(), Some(due));
-        assert_eq!(queue.take_due(due.checked_sub(Duration::from_millis(1)).unwrap()), None);
+        assert_eq!(
+            queue.take_due(due.checked_sub(Duration::from_millis(1)).unwrap()),
+            None
+        );
         assert_eq!(queue.take_due(due), Some(ticket));
         assert!(queue.is_empty());
     }

@@ -1,0 +1,199 @@
+//! Contacts settled against a scripted network: what is recorded, what is
+//! scheduled.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+
+use super::*;
+use crate::analyzer::scheduler::queue::History;
+use crate::clock::ManualClock;
+use crate::config::settings::PolicySettings;
+use crate::intake::{Offer, PeerIntake};
+use crate::model::{InfoHash, PeerAddress, PieceCount, Timestamp, Torrent, TorrentId};
+use crate::net::fake::{FakeStream, Step};
+use crate::net::{NetError, Operation, Stream};
+use crate::protocol::handshake::{Handshake, Reserved};
+use crate::protocol::message::encode_bitfield;
+use crate::stop::{StopTrigger, stop_pair};
+
+/// Connects to peers whose script is the next of a list; refuses behind it.
+struct FakeNetwork {
+    clock: ManualClock,
+    scripts: Mutex<Vec<Vec<Step>>>,
+}
+
+impl Connect for FakeNetwork {
+    fn connect(&self, _: SocketAddr, _: Duration) -> Result<Box<dyn Stream>, NetError> {
+        let mut scripts = self.scripts.lock();
+        if scripts.is_empty() {
+            return Err(NetError { operation: Operation::Connect, reason: Reason::REFUSED });
+        }
+        Ok(Box::new(FakeStream::new(&self.clock, scripts.remove(0))))
+    }
+}
+
+struct World {
+    clock: ManualClock,
+    engine: Engine,
+    records: Receiver<Record>,
+    _trigger: StopTrigger,
+}
+
+const ID: PeerId = PeerId::new(*b"-XX0001-abcdefghijkl");
+
+fn torrent() -> Torrent {
+    Torrent {
+        id: TorrentId::from_index(0).unwrap(),
+        info_hash: InfoHash::new([7; 20]),
+        trackers: Vec::new(),
+        pieces: PieceCount(8),
+        piece_length: 65_536,
+        threshold: PieceCount(8),
+        path: "a.torrent".into(),
+        display_name: None,
+        private: false,
+    }
+}
+
+fn world(scripts: Vec<Vec<Step>>) -> World {
+    let clock = ManualClock::new(Timestamp(1_000_000));
+    let (trigger, stop) = stop_pair();
+    let (sender, records) = unbounded();
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let mut settings = Settings::for_tests();
+    settings.visit = crate::analyzer::visit::tests::settings();
+    settings.policy = PolicySettings {
+        revisit_delay: Duration::from_secs(300),
+        first_delay: Duration::from_secs(600),
+        tracked_delay: Duration::from_secs(120),
+        ..settings.policy
+    };
+    let engine = Engine {
+        clock: Arc::clone(&shared),
+        scheduler: Arc::new(Scheduler::new(Arc::clone(&shared), settings.reaction)),
+        settings,
+        own_id: PeerId::new([b'O'; 20]),
+        directory: Directory::new(vec![torrent()]),
+        contacted: Contacted::default(),
+        records: sender,
+        stats: Arc::new(Stats::new(shared.now())),
+        stop,
+        pseudonyms: PseudonymKey::new([1; 20]),
+        connect: Arc::new(FakeNetwork { clock: clock.clone(), scripts: Mutex::new(scripts) }),
+        sockets: Arc::default(),
+    };
+    World { clock, engine, records, _trigger: trigger }
+}
+
+fn peer(id: PeerId, bits: Option<u8>) -> Vec<Step> {
+    let handshake = Handshake { reserved: Reserved::default(), info_hash: InfoHash::new([7; 20]), peer_id: id };
+    let mut bytes = handshake.encode().to_vec();
+    if let Some(bits) = bits {
+        encode_bitfield(&[bits], &mut bytes);
+    }
+    vec![Step::Send(Duration::ZERO, bytes), Step::Close(Duration::ZERO)]
+}
+
+impl World {
+    fn offer(&self) -> Offer {
+        let address = PeerAddress::from_compact([127, 0, 0, 9, 0x1a, 0xe1]);
+        self.engine.scheduler.offer(torrent().id, Source::Tracker, address)
+    }
+
+    /// Moves the time until the peer is due, contacts it, and gives the
+    /// record with the seconds that were waited.
+    fn next(&self) -> (u64, Record) {
+        let start = self.clock.now();
+        let mut waited = 0;
+        let ticket = loop {
+            if let Some(ticket) = self.engine.scheduler.take_now() {
+                break ticket;
+            }
+            self.clock.advance(Duration::from_secs(1));
+            waited = (self.clock.now() - start).as_secs();
+            assert!(waited < 100_000, "nobody is due");
+        };
+        self.engine.contact(ticket);
+        (waited, self.records.try_recv().unwrap())
+    }
+}
+
+#[test]
+fn a_peer_is_visited_until_it_is_complete() {
+    let world = world(vec![peer(ID, Some(0xf0)), peer(ID, Some(0xfe)), peer(ID, Some(0xff))]);
+    assert_eq!(world.offer(), Offer::New);
+    for (wanted_wait, wanted_pieces) in [(0, 4), (300, 7), (300, 8)] {
+        let (waited, Record::Visit(visit)) = world.next() else { panic!("a visit") };
+        assert_eq!((waited, visit.pieces), (wanted_wait, PieceCount(wanted_pieces)));
+        assert_eq!((visit.source, visit.client.as_deref()), (Source::Tracker, Some("-XX0001-")));
+    }
+    assert_eq!(world.engine.scheduler.waiting(), 0, "never again after the threshold");
+    assert_eq!(world.offer(), Offer::Known);
+    assert!(world.engine.contacted.contains(&PeerKey::new(
+        PeerAddress::from_compact([127, 0, 0, 9, 0, 99]),
+        torrent().id
+    )));
+}
+
+#[test]
+fn failures_come_back_later_and_are_taken_back() {
+    let world = world(vec![vec![Step::Close(Duration::ZERO)], peer(ID, None), peer(ID, Some(0xf0))]);
+    world.offer();
+    let (_, Record::Failure(first)) = world.next() else { panic!("a failure") };
+    assert_eq!((first.event, first.reason, first.takes_back), (Event::FirstContact, Reason::Closed, None));
+    assert_eq!(world.engine.scheduler.never_contacted(), 0);
+    let (waited, Record::Failure(second)) = world.next() else { panic!("a failure") };
+    assert_eq!((waited, second.event, second.takes_back), (600, Event::FirstContact, Some(Reason::Closed)));
+    let (waited, Record::Visit(visit)) = world.next() else { panic!("a visit") };
+    assert_eq!((waited, visit.takes_back), (1_200, Some(Reason::Closed)));
+    let (waited, Record::Failure(later)) = world.next() else { panic!("a failure") };
+    assert_eq!((waited, later.event, later.reason), (300, Event::LaterContact, Reason::REFUSED));
+    let (waited, Record::Failure(later)) = world.next() else { panic!("a failure") };
+    assert_eq!((waited, later.takes_back), (120, None));
+}
+
+#[test]
+fn we_are_no_peer_of_ours() {
+    let world = world(vec![peer(PeerId::new([b'O'; 20]), None)]);
+    world.offer();
+    let (_, Record::Failure(failure)) = world.next() else { panic!("a failure") };
+    assert_eq!(failure.reason, Reason::OwnAddress);
+    assert_eq!(world.engine.scheduler.waiting(), 0);
+    assert_eq!(world.offer(), Offer::Own);
+}
+
+#[test]
+fn a_panic_in_a_visit_loses_no_contact() {
+    struct Panics;
+    impl Connect for Panics {
+        fn connect(&self, _: SocketAddr, _: Duration) -> Result<Box<dyn Stream>, NetError> {
+            panic!("on purpose");
+        }
+    }
+    let mut world = world(vec![]);
+    world.engine.connect = Arc::new(Panics);
+    world.offer();
+    let ticket = world.engine.scheduler.take_now().unwrap();
+    let contact = std::panic::AssertUnwindSafe(|| world.engine.contact(ticket));
+    assert!(std::panic::catch_unwind(contact).is_err());
+    let Ok(Record::Failure(failure)) = world.records.try_recv() else { panic!("a failure") };
+    assert_eq!(failure.reason, Reason::Aborted);
+    assert_eq!(world.engine.scheduler.waiting(), 1);
+}
+
+#[test]
+fn an_interrupted_contact_leaves_the_peer_waiting() {
+    let mut world = world(vec![]);
+    let (trigger, stop) = stop_pair();
+    world.engine.stop = stop;
+    world.offer();
+    let ticket = world.engine.scheduler.take_now().unwrap();
+    trigger.stop();
+    world.engine.contact(ticket);
+    assert!(world.records.is_empty());
+    assert_eq!((world.engine.scheduler.waiting(), world.engine.scheduler.never_contacted()), (1, 1));
+    assert_eq!(ticket.history, History::default());
+}

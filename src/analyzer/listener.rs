@@ -1,0 +1,258 @@
+//! The listener: one thread accepts, a pool made on demand evaluates.
+//!
+//! The accept thread never dies: when descriptors run out or a connection is
+//! aborted it counts, waits a moment and goes on. A caller is handed to an
+//! idle pool thread or to a new one, up to `listen.callers_max` callers in
+//! all and `listen.callers_per_address_max` from one address; the others are
+//! turned away at once, each counted with its reason. Pool threads that stay
+//! idle end.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use parking_lot::Mutex;
+
+use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
+use crate::net::tcp::{TcpListener, TcpStream};
+use crate::threads::{VISIT_STACK, spawn};
+
+use super::engine::Engine;
+
+/// Pause after an error of `accept`, so that a lack of descriptors does not
+/// become a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Idle time after which a pool thread ends.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Accepts callers and evaluates them.
+pub struct Listener {
+    engine: Arc<Engine>,
+    socket: TcpListener,
+    seats: Arc<Seats>,
+    handover: (Sender<Caller>, Receiver<Caller>),
+    threads: AtomicU64,
+}
+
+/// A connection to evaluate, with its seat.
+struct Caller {
+    stream: TcpStream,
+    from: SocketAddr,
+    _seat: Seat,
+}
+
+impl Listener {
+    /// A listener on `socket`.
+    pub fn new(engine: Arc<Engine>, socket: TcpListener) -> Self {
+        let seats = Arc::new(Seats {
+            total: engine.settings.listen.callers_max,
+            per_address: engine.settings.listen.per_address_max,
+            taken: Mutex::default(),
+        });
+        Self {
+            engine,
+            socket,
+            seats,
+            handover: bounded(0),
+            threads: AtomicU64::new(0),
+        }
+    }
+
+    /// Body of the accept thread; ends when the sockets are shut.
+    pub fn run(&self) {
+        while !self.engine.stop.is_stopped() {
+            match self.socket.accept() {
+                Ok((stream, from)) => self.admit(stream, from),
+                Err(error) => {
+                    if self.engine.stop.is_stopped() || self.engine.sockets.is_shut() {
+                        return;
+                    }
+                    self.engine.stats.accept_failed();
+                    log::debug!(
+                        "accept failed: {}",
+                        crate::model::Reason::Os(error.raw_os_error().unwrap_or(0)).label()
+                    );
+                    if self.engine.stop.wait(ACCEPT_PAUSE) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Callers being evaluated now.
+    pub fn callers(&self) -> usize {
+        self.seats.taken.lock().total
+    }
+
+    fn admit(&self, stream: TcpStream, from: SocketAddr) {
+        let seat = match Seats::take(&self.seats, from.ip()) {
+            Ok(seat) => seat,
+            Err(reason) => return self.engine.caller_failed(reason),
+        };
+        let caller = Caller {
+            stream,
+            from,
+            _seat: seat,
+        };
+        if let Err(error) = self.handover.0.try_send(caller) {
+            self.start_thread(error.into_inner());
+        }
+    }
+
+    fn start_thread(&self, caller: Caller) {
+        let number = self.threads.fetch_add(1, Ordering::Relaxed) % 1_000_000;
+        let (engine, next) = (Arc::clone(&self.engine), self.handover.1.clone());
+        let body = move || evaluate_callers(&engine, caller, &next);
+        if let Err(error) = spawn(&format!("caller-{number}"), VISIT_STACK, body) {
+            log::debug!("no thread for a caller: {error}");
+            self.engine.caller_failed(Reason::NoThread);
+        }
+    }
+}
+
+/// Body of a pool thread: its first caller, then those handed over.
+fn evaluate_callers(engine: &Engine, first: Caller, next: &Receiver<Caller>) {
+    let mut caller = first;
+    loop {
+        evaluate(engine, caller);
+        select! {
+            recv(next) -> handed => match handed {
+                Ok(handed) => caller = handed,
+                Err(_) => return,
+            },
+            recv(engine.stop.channel()) -> _ => return,
+            default(IDLE) => return,
+        }
+    }
+}
+
+fn evaluate(engine: &Engine, mut caller: Caller) {
+    let started = engine.clock.now();
+    let _busy = Busy::begin(engine);
+    let address = PeerAddress::from(caller.from);
+    let admit = |torrent: &Torrent| {
+        let known = engine
+            .contacted
+            .contains(&PeerKey::new(address, torrent.id));
+        if known {
+            Err(Reason::AlreadyInOutgoing)
+        } else {
+            Ok(())
+        }
+    };
+    let (torrent, report) =
+        engine
+            .visitor()
+            .incoming(&mut caller.stream, &engine.directory, &admit);
+    let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
+    engine.caller_done(key, caller.from, started, &report);
+}
+
+/// Counts a caller as being evaluated until dropped. A panic drops it too;
+/// the caller is then counted as failed.
+struct Busy<'a> {
+    engine: &'a Engine,
+}
+
+impl<'a> Busy<'a> {
+    fn begin(engine: &'a Engine) -> Self {
+        engine.stats.caller_begins(engine.clock.now());
+        Self { engine }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.engine.stats.caller_ends(self.engine.clock.now());
+        if std::thread::panicking() {
+            self.engine.caller_failed(Reason::Aborted);
+        }
+    }
+}
+
+/// Places for callers, in all and per address.
+struct Seats {
+    total: usize,
+    per_address: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One place, given back when dropped.
+struct Seat {
+    seats: Arc<Seats>,
+    ip: IpAddr,
+}
+
+impl Seats {
+    fn take(seats: &Arc<Self>, ip: IpAddr) -> Result<Seat, Reason> {
+        let mut taken = seats.taken.lock();
+        if taken.total >= seats.total {
+            return Err(Reason::TooManyCallers);
+        }
+        let here = taken.by_address.entry(ip).or_default();
+        if *here >= seats.per_address {
+            return Err(Reason::TooManyFromAddress);
+        }
+        *here += 1;
+        taken.total += 1;
+        Ok(Seat {
+            seats: Arc::clone(seats),
+            ip,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken.lock();
+        taken.total = taken.total.saturating_sub(1);
+        if let Some(here) = taken.by_address.get_mut(&self.ip) {
+            *here = here.saturating_sub(1);
+            if *here == 0 {
+                taken.by_address.remove(&self.ip);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_limited_in_all_and_per_address_and_come_back() {
+        let seats = Arc::new(Seats {
+            total: 3,
+            per_address: 2,
+            taken: Mutex::default(),
+        });
+        let ip = |n| IpAddr::from([127, 0, 0, n]);
+        let first = Seats::take(&seats, ip(1)).ok();
+        let second = Seats::take(&seats, ip(1)).ok();
+        assert_eq!(
+            Seats::take(&seats, ip(1)).err(),
+            Some(Reason::TooManyFromAddress)
+        );
+        let third = Seats::take(&seats, ip(2)).ok();
+        assert_eq!(
+            Seats::take(&seats, ip(3)).err(),
+            Some(Reason::TooManyCallers)
+        );
+        drop((first, second));
+        assert!(Seats::take(&seats, ip(1)).is_ok());
+        drop(third);
+        assert_eq!(seats.taken.lock().total, 0);
+        assert!(seats.taken.lock().by_address.is_empty());
+    }
+}

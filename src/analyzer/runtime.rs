@@ -1,0 +1,167 @@
+//! Builds, starts, supervises and stops everything.
+//!
+//! Order of start: log, import, limits, listener's socket, database, first
+//! statistics row, writer, listener, trackers, contact workers, statistics.
+//! Order of stop (see [`shutdown`]): sources and listener, contacts,
+//! statistics, writer.
+
+mod crew;
+mod limits;
+mod prepare;
+mod shutdown;
+mod status;
+mod units;
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, after, select};
+
+use crate::clock::Clock;
+use crate::config::settings::Settings;
+use crate::deadline::Deadline;
+use crate::exit::Exit;
+use crate::signals::{self, Signal};
+
+use crew::{Consequence, Crew};
+use prepare::Run;
+use status::{Figures, Status};
+
+pub(crate) use status::say;
+
+/// A run that the command line asked for.
+#[derive(Debug)]
+pub struct Request {
+    /// The checked configuration.
+    pub settings: Settings,
+    /// The same for the manifest: every key with its value and origin.
+    pub configuration: serde_json::Value,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
+}
+
+/// How often the supervisor looks at the status line.
+const STATUS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Signal(Signal),
+    Duration,
+    ThreadEnded,
+}
+
+impl Cause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal(signal) => signal.as_str(),
+            Self::Duration => "duration over",
+            Self::ThreadEnded => "a thread that cannot be restarted ended",
+        }
+    }
+}
+
+/// Carries a run out, from start to exit code; blocks until it is over.
+pub fn run(request: Request) -> Exit {
+    let signals = match signals::watch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            say(&format!("btda: signals cannot be handled: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let run = match prepare::prepare(request) {
+        Ok(run) => run,
+        Err(refusal) => {
+            say(&format!("btda: {}", refusal.text));
+            return refusal.exit;
+        }
+    };
+    run.carry_out(&signals)
+}
+
+impl Run {
+    fn carry_out(mut self, signals: &Receiver<Signal>) -> Exit {
+        let mut crew = Crew::new(self.engine.clock.clone());
+        let mut status = Status::new(self.engine.settings.log.to_console);
+        status.say(&self.headline());
+        let started = units::start_all(&mut self, &mut crew);
+        let cause = match started {
+            Ok(()) => self.supervise(&mut crew, &mut status, signals),
+            Err(error) => {
+                log::error!(target: "critical", "a thread cannot be started: {error}");
+                status.say(&format!("btda: a thread cannot be started: {error}"));
+                Cause::ThreadEnded
+            }
+        };
+        status.finish();
+        status.say(&format!("stopping: {}", cause.as_str()));
+        shutdown::stop(&self, &mut crew, &status, cause)
+    }
+
+    /// Watches threads, signals and the clock until the run has to end.
+    fn supervise(&self, crew: &mut Crew, status: &mut Status, signals: &Receiver<Signal>) -> Cause {
+        let clock = &self.engine.clock;
+        let end = self.engine.settings.duration.map(|duration| Deadline::after(clock.now(), duration));
+        let reports = crew.reports().clone();
+        loop {
+            let left = end.map(|end| end.left(clock.now()));
+            let Some(wait) = left.map_or(Some(STATUS_INTERVAL), |left| left.map(|left| left.min(STATUS_INTERVAL)))
+            else {
+                return Cause::Duration;
+            };
+            select! {
+                recv(signals) -> signal => {
+                    return signal.map_or(Cause::Signal(Signal::Terminate), Cause::Signal);
+                }
+                recv(reports) -> ended => {
+                    if let Ok(ended) = ended && crew.ended_early(ended) == Consequence::EndRun {
+                        return Cause::ThreadEnded;
+                    }
+                }
+                recv(after(wait)) -> _ => {}
+            }
+            crew.restart_due();
+            self.show(crew, status);
+        }
+    }
+
+    fn show(&self, crew: &Crew, status: &mut Status) {
+        let engine = &self.engine;
+        let now = engine.clock.now();
+        if status.is_due(now) {
+            let figures = self.figures(crew, status);
+            status.show(&figures);
+        }
+    }
+
+    fn figures(&self, crew: &Crew, status: &Status) -> Figures {
+        let engine = &self.engine;
+        let now = engine.stats.snapshot(engine.clock.now());
+        Figures {
+            now,
+            visits_per_second: status.rate(&now),
+            queue: engine.scheduler.waiting(),
+            workers: engine.settings.workers,
+            confirmed: self.progress.confirmed(),
+            rows: self.progress.rows(),
+            unwritten: engine.records.len(),
+            warnings: crate::logging::warnings(),
+            restarts: crew.early_ends(),
+        }
+    }
+
+    fn headline(&self) -> String {
+        let settings = &self.engine.settings;
+        let callers = match self.listen_port {
+            Some(port) => format!("listening on port {port}"),
+            None => "not listening".to_owned(),
+        };
+        let workers = if settings.active { settings.workers } else { 0 };
+        format!(
+            "btda {}: {} torrents, {workers} contact threads, {callers}, results in {}",
+            env!("CARGO_PKG_VERSION"),
+            self.engine.directory.all().len(),
+            self.database.display(),
+        )
+    }
+}

@@ -1,0 +1,113 @@
+//! The end of a run, stage by stage, each with its name and deadline.
+//!
+//! 1. Everyone is told (stop token), the scheduler is closed, and all sockets
+//!    are shut, so that nobody waits out a timeout.
+//! 2. Every tracker that knows us is told `stopped`, beside the other stages.
+//! 3. Listener, contacts and callers end; what they heard is recorded.
+//! 4. The last statistics row marks the end of the records.
+//! 5. The writer stores everything and closes the files.
+//!
+//! A thread that does not end by its deadline is named and left behind: its
+//! results were not measured within the run.
+
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::exit::Exit;
+use crate::model::record::Record;
+use crate::tracker;
+
+use super::Cause;
+use super::crew::{Crew, Stage};
+use super::prepare::Run;
+use super::status::Status;
+
+/// For telling the trackers.
+const FAREWELL: Duration = Duration::from_millis(1_500);
+
+/// For threads whose sockets are shut.
+const THREADS: Duration = Duration::from_secs(5);
+
+/// For requests to trackers that are under way: their results come too late
+/// for the run, so they are not waited for long.
+const SOURCES: Duration = Duration::from_millis(200);
+
+/// For the writer; it may have much to store, and the data are why we are
+/// here. A second signal ends it sooner.
+const WRITER: Duration = Duration::from_secs(120);
+
+/// Stops everything and gives the exit code.
+pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) -> Exit {
+    let engine = &run.engine;
+    run.trigger.stop();
+    engine.scheduler.close();
+    engine.sockets.shut_all();
+    let farewell = run.trackers.farewell(FAREWELL);
+    let mut late = Vec::new();
+    for (stage, time) in [(Stage::Listener, THREADS), (Stage::Contacts, THREADS), (Stage::Statistics, THREADS)] {
+        late.extend(wait(run, crew, status, stage, time));
+    }
+    late.extend(callers_left(run, status));
+    farewell.wait();
+    wait(run, crew, status, Stage::Sources, SOURCES);
+    engine.record(Record::Manifest { key: "ended", value: cause.as_str().to_owned() });
+    let never = engine.scheduler.never_contacted();
+    engine.record(Record::Manifest { key: "addresses_never_contacted", value: never.to_string() });
+    engine.record(Record::Manifest { key: "threads_ended_early", value: crew.early_ends().to_string() });
+    run.statistics.tick(true);
+    late.extend(wait(run, crew, status, Stage::Writer, WRITER));
+    conclude(run, crew, status, &late)
+}
+
+fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duration) -> Vec<String> {
+    let clock = &run.engine.clock;
+    let start = clock.now();
+    let late = crew.wait_for(stage, Deadline::after(start, time));
+    let took = clock.now().saturating_duration_since(start).as_secs_f64();
+    if late.is_empty() {
+        status.say(&format!("stopped: {stage} ({took:.1} s)"));
+    } else if stage != Stage::Sources {
+        log::error!("stage={stage} did not end in {} s: threads={}", time.as_secs(), late.join(" "));
+        status.say(&format!("left behind: {stage}: {}", late.join(" ")));
+    }
+    late
+}
+
+/// Callers are evaluated by threads of the listener's own pool.
+fn callers_left(run: &Run, status: &Status) -> Vec<String> {
+    let clock = &run.engine.clock;
+    let deadline = Deadline::after(clock.now(), THREADS);
+    let callers = || run.engine.stats.snapshot(clock.now()).callers_active;
+    while callers() > 0 && deadline.left(clock.now()).is_some() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    match callers() {
+        0 => {
+            status.say("stopped: callers");
+            Vec::new()
+        }
+        left => vec![format!("{left} callers")],
+    }
+}
+
+fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
+    let lost = run.progress.lost();
+    let summary = run.summary.lock().take();
+    status.say(&format!(
+        "confirmed downloads: {} of {} peers; {} rows in {}",
+        run.progress.confirmed(),
+        run.progress.peers(),
+        run.progress.rows(),
+        run.database.display(),
+    ));
+    if run.progress.confirmed() == 0 {
+        status.say("no download was confirmed: the 2015 R scripts stop on such a run (nothing is wrong with the file)");
+    }
+    if lost > 0 {
+        status.say(&format!("{lost} rows were LOST; see the lines with CRITICAL in the log"));
+    }
+    match summary {
+        Some(_) if lost == 0 && late.is_empty() && crew.early_ends() == 0 => Exit::Success,
+        _ => Exit::DataLost,
+    }
+}

@@ -1,0 +1,99 @@
+//! The threads of a run: which there are and how each is started.
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::analyzer::listener::Listener;
+use crate::analyzer::workers;
+use crate::threads::{LARGE_STACK, VISIT_STACK};
+
+use super::crew::{Crew, Stage, Unit};
+use super::prepare::Run;
+
+/// Starts every thread of the run, the writer first.
+pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
+    run.statistics.tick(false);
+    crew.start(writer(run))?;
+    if let Some(listener) = run.listener.take() {
+        crew.start(accept(listener))?;
+    }
+    for unit in trackers(run) {
+        crew.start(unit)?;
+    }
+    if run.engine.settings.active {
+        start_workers(run, crew)?;
+    }
+    let statistics = Arc::clone(&run.statistics);
+    crew.start(Unit {
+        name: "statistics".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Statistics,
+        restart: true,
+        body: Arc::new(move || statistics.run()),
+    })
+}
+
+/// Not restartable: a second writer would not know the peers of the first.
+fn writer(run: &mut Run) -> Unit {
+    let writer = Mutex::new(run.writer.take());
+    let summary = Arc::clone(&run.summary);
+    Unit {
+        name: "writer".into(),
+        stack: LARGE_STACK,
+        stage: Stage::Writer,
+        restart: false,
+        body: Arc::new(move || {
+            let Some((writer, records)) = writer.lock().take() else { return };
+            *summary.lock() = Some(writer.run(&records));
+        }),
+    }
+}
+
+fn accept(listener: Listener) -> Unit {
+    Unit {
+        name: "accept".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Listener,
+        restart: true,
+        body: Arc::new(move || listener.run()),
+    }
+}
+
+fn trackers(run: &Run) -> Vec<Unit> {
+    let torrents = run.engine.directory.all().iter().filter(|torrent| !torrent.trackers.is_empty());
+    torrents
+        .map(|torrent| {
+            let (trackers, torrent) = (Arc::clone(&run.trackers), Arc::clone(torrent));
+            Unit {
+                name: format!("tracker-{}", torrent.id),
+                stack: LARGE_STACK,
+                stage: Stage::Sources,
+                restart: true,
+                body: Arc::new(move || trackers.run(&torrent)),
+            }
+        })
+        .collect()
+}
+
+fn start_workers(run: &Run, crew: &mut Crew) -> io::Result<()> {
+    for number in 1..=run.engine.settings.workers {
+        let engine = Arc::clone(&run.engine);
+        let unit = Unit {
+            name: format!("contact-{number:04}"),
+            stack: VISIT_STACK,
+            stage: Stage::Contacts,
+            restart: true,
+            body: Arc::new(move || workers::run(&engine)),
+        };
+        match crew.start(unit) {
+            Err(error) if number > 1 => {
+                log::error!("contact threads: {} of {} started: {error}", number - 1, run.engine.settings.workers);
+                return Ok(());
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
