@@ -8,3 +8,4 @@ pub mod model;
 pub mod net;
 pub mod protocol;
 pub mod stop;
+pub mod storage;
