@@ -11,3 +11,4 @@ pub mod protocol;
 pub mod stop;
 pub mod threads;
 pub mod torrent;
+pub mod storage;

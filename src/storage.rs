@@ -1,0 +1,37 @@
+//! Everything that writes results: the database, the error files, the
+//! manifest and the calibration files.
+//!
+//! One thread, the writer, owns the only SQLite connection. It receives
+//! [`crate::model::record::Record`]s over one bounded channel, lets the pure
+//! [`ledger`] turn them into rows, and stores the rows in batches:
+//!
+//! ```text
+//! Record ──▶ ledger (once) ──▶ Row … kept until committed ──▶ SQLite (WAL)
+//!                 └── counts ──▶ error files, at each tick and at the end
+//! ```
+//!
+//! What the files must look like is fixed by the 2015 evaluation scripts; the
+//! data dictionary is `storage/schema/1.sql`.
+
+mod calibration;
+mod database;
+mod error;
+mod files;
+pub mod geo;
+pub mod ledger;
+mod lost;
+mod manifest;
+mod progress;
+pub mod reader;
+pub mod row;
+mod stem;
+mod text;
+mod writer;
+
+pub use calibration::calibration_text;
+pub use error::StorageError;
+pub use files::{peer_error_text, tracker_error_text};
+pub use lost::lost_statement;
+pub use progress::Progress;
+pub use stem::Stem;
+pub use writer::{Patience, Summary, Writer, WriterSetup};

@@ -1,0 +1,252 @@
+//! The SQLite file: made, written in transactions, closed as one plain file.
+//! Writer thread only.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+
+use super::error::StorageError;
+use super::row::Row;
+use super::text;
+use crate::model::record::InputFile;
+use crate::model::{Torrent, TorrentId};
+
+/// The one writing connection.
+pub(super) struct Database {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// A transaction that was rolled back.
+#[derive(Debug)]
+pub(super) struct WriteError {
+    /// Which of the rows SQLite refused; `None` when it was the transaction
+    /// itself.
+    pub(super) row: Option<usize>,
+    /// Whether the same rows may pass later: busy, full, I/O.
+    pub(super) passing: bool,
+    /// What SQLite says; no row values.
+    pub(super) error: rusqlite::Error,
+}
+
+impl Database {
+    /// Makes the file, refusing to touch an existing one, and its schema.
+    pub(super) fn create(path: PathBuf) -> Result<Self, StorageError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let refused = |source| StorageError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(refused)?;
+        match File::create_new(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(StorageError::Exists(path));
+            }
+            other => other.map_err(refused)?,
+        };
+        let failed = |step| {
+            let path = path.clone();
+            move |source| StorageError::Database { path, step, source }
+        };
+        let connection = Connection::open(&path).map_err(failed("opening"))?;
+        connection
+            .busy_timeout(BUSY_TIMEOUT)
+            .map_err(failed("setting the busy timeout"))?;
+        let mode: String = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+            .map_err(failed("switching to the write-ahead log"))?;
+        if mode != "wal" {
+            return Err(StorageError::NoWal { path, mode });
+        }
+        connection
+            .execute_batch(SETTINGS)
+            .and_then(|()| connection.execute_batch(&schema_script()))
+            .map_err(failed("making the schema"))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Self { path, connection })
+    }
+
+    /// Stores what is known before the first record.
+    pub(super) fn describe(
+        &mut self,
+        torrents: &[Arc<Torrent>],
+        inputs: &[InputFile],
+        facts: &[Row],
+    ) -> Result<(), StorageError> {
+        self.insert_start(torrents, inputs, facts)
+            .map_err(|source| StorageError::Database {
+                path: self.path.clone(),
+                step: "storing torrents and manifest",
+                source,
+            })
+    }
+
+    fn insert_start(
+        &mut self,
+        torrents: &[Arc<Torrent>],
+        inputs: &[InputFile],
+        facts: &[Row],
+    ) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for torrent in torrents {
+            insert_torrent(&transaction, torrent)?;
+        }
+        for input in inputs {
+            insert_input(&transaction, input)?;
+        }
+        for fact in facts {
+            insert(&transaction, fact)?;
+        }
+        transaction.commit()
+    }
+
+    /// Stores `rows` in one transaction. Returns the positions of the rows of
+    /// the 2015 tables that changed nothing, because the row they belong to
+    /// is missing: these are lost.
+    pub(super) fn write<'a>(
+        &mut self,
+        rows: impl Iterator<Item = &'a Row>,
+    ) -> Result<Vec<usize>, WriteError> {
+        let refused = |row, error: rusqlite::Error| WriteError {
+            row,
+            passing: is_passing(&error),
+            error,
+        };
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| refused(None, error))?;
+        let mut without_effect = Vec::new();
+        for (place, row) in rows.enumerate() {
+            let changed = insert(&transaction, row).map_err(|error| refused(Some(place), error))?;
+            if changed == 0 && matches!(row.table(), "peer" | "request" | "statistic") {
+                without_effect.push(place);
+            }
+        }
+        transaction.commit().map_err(|error| refused(None, error))?;
+        Ok(without_effect)
+    }
+
+    /// Longest waits of all visits that received a message, in order, in
+    /// milliseconds.
+    pub(super) fn longest_waits(&self) -> rusqlite::Result<Vec<i64>> {
+        let mut statement = self.connection.prepare(
+            "SELECT longest_wait_ms FROM visit WHERE longest_wait_ms IS NOT NULL ORDER BY id",
+        )?;
+        let waits = statement.query_map([], |row| row.get(0))?;
+        waits.collect()
+    }
+
+    /// Moves everything into the one file: checkpoint and rollback journal.
+    /// `Ok(false)` while a reader is in the way.
+    pub(super) fn make_plain(&self) -> rusqlite::Result<bool> {
+        self.connection.flush_prepared_statement_cache();
+        let mode = self
+            .connection
+            .pragma_update_and_check(None, "journal_mode", "DELETE", |row| {
+                row.get::<_, String>(0)
+            });
+        match mode {
+            Ok(mode) => Ok(mode == "delete"),
+            Err(error) if is_passing(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Closes the connection.
+    pub(super) fn close(self) -> rusqlite::Result<()> {
+        self.connection.close().map_err(|(_, error)| error)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn schema_script() -> String {
+    format!(
+        "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};\n{SCHEMA}\nCOMMIT;"
+    )
+}
+
+fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached(row.sql())?;
+    statement.execute(rusqlite::params_from_iter(row.values()))
+}
+
+fn insert_torrent(connection: &Connection, torrent: &Torrent) -> rusqlite::Result<()> {
+    let path = torrent.path.to_string_lossy();
+    let name = torrent.display_name.as_deref();
+    connection.execute(
+        "INSERT INTO torrent (id, announce_url, info_hash, info_hash_hex, pieces_count, piece_size, complete_threshold, filepath, display_name, gigabyte) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            torrent.id.number(),
+            text::clean(&torrent.trackers.join(","), usize::MAX),
+            torrent.info_hash.as_bytes().as_slice(),
+            torrent.info_hash.to_string(),
+            torrent.pieces.0,
+            i64::try_from(torrent.piece_length).unwrap_or(i64::MAX),
+            torrent.threshold.0,
+            text::clean(&path, text::URL_LIMIT),
+            name.map(|name| text::clean(name, text::NAME_LIMIT)),
+            torrent.size() as f64 / 1e9,
+        ],
+    )?;
+    Ok(())
+}
+
+fn insert_input(connection: &Connection, input: &InputFile) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)",
+        params![
+            text::clean(&input.path.to_string_lossy(), text::URL_LIMIT),
+            input.sha1.map(|sha1| sha1.to_string()),
+            input.torrent.map(TorrentId::number),
+            input
+                .note
+                .as_deref()
+                .map(|note| text::clean(note, text::NAME_LIMIT)),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whether waiting may help.
+fn is_passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
+    )
+}
+
+/// `application_id` of our files: the letters BTDA.
+pub(super) const APPLICATION_ID: i32 = 0x4254_4441;
+/// `user_version` of the schema.
+pub(super) const SCHEMA_VERSION: i32 = 1;
+/// The definitions, with the data dictionary as comments.
+pub(super) const SCHEMA: &str = include_str!("schema/1.sql");
+/// FULL: no committed row is lost when the power fails. Foreign keys are
+/// documentation: a lost peer row must not take its visits with it.
+const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;";
+/// How long one statement waits for another connection.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Prepared statements kept; there are 15 different ones.
+const STATEMENTS: usize = 32;
+
+#[cfg(test)]
+#[path = "database/tests.rs"]
+mod tests;

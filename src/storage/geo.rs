@@ -1,0 +1,162 @@
+//! Where an address is, from an mmdb file (GeoIP2/GeoLite2 City or Country,
+//! or the flat schema). Called by the ledger on the writer thread, once per
+//! peer; the address itself goes no further.
+
+mod continent;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use maxminddb::{LookupResult, PathElement, Reader};
+use serde::Deserialize;
+
+use super::text;
+use crate::model::Timestamp;
+
+/// What is known of an address; everything may be unknown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Location {
+    /// Two-letter continent code.
+    pub continent: Option<String>,
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// Degrees, -90 to 90.
+    pub latitude: Option<f64>,
+    /// Degrees, -180 to 180.
+    pub longitude: Option<f64>,
+    /// English name.
+    pub city: Option<String>,
+    /// Radius around the coordinates.
+    pub accuracy_km: Option<u16>,
+}
+
+/// Looks addresses up.
+pub trait Locate: Send {
+    /// The location of `ip`; unknown or unreadable is all `None`.
+    fn locate(&self, ip: IpAddr) -> Location;
+}
+
+/// Knows no place.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl Locate for Nowhere {
+    fn locate(&self, _: IpAddr) -> Location {
+        Location::default()
+    }
+}
+
+/// Why a geolocation database cannot be used; the run goes on without.
+#[derive(Debug)]
+pub enum GeoError {
+    /// The file does not exist.
+    Absent(PathBuf),
+    /// The file cannot be read, or is no mmdb file.
+    Unusable(PathBuf, String),
+}
+
+impl fmt::Display for GeoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(path) => write!(
+                f,
+                "no geolocation database at {}: countries and coordinates stay unknown; put one there or correct storage.geolocation_database",
+                path.display()
+            ),
+            Self::Unusable(path, reason) => write!(
+                f,
+                "geolocation database {} cannot be used ({reason}): countries and coordinates stay unknown; fetch it again",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for GeoError {}
+
+/// An opened geolocation database.
+pub struct GeoDatabase {
+    reader: Reader<Vec<u8>>,
+}
+
+impl GeoDatabase {
+    /// Reads the file at `path` into memory.
+    pub fn open(path: &Path) -> Result<Self, GeoError> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                GeoError::Absent(path.to_owned())
+            } else {
+                GeoError::Unusable(path.to_owned(), error.to_string())
+            }
+        })?;
+        Reader::from_source(bytes)
+            .map(|reader| Self { reader })
+            .map_err(|error| {
+                GeoError::Unusable(path.to_owned(), text::clean(&error.to_string(), 200))
+            })
+    }
+
+    /// Kind of database as it names itself.
+    pub fn kind(&self) -> String {
+        text::clean(&self.reader.metadata().database_type, 100)
+    }
+
+    /// When it was built.
+    pub fn built(&self) -> Timestamp {
+        let seconds = i64::try_from(self.reader.metadata().build_epoch).unwrap_or(i64::MAX);
+        Timestamp(seconds.saturating_mul(1000))
+    }
+
+    /// Whole days between its making and `now`, 0 if it is of the future.
+    pub fn age_days(&self, now: Timestamp) -> u64 {
+        let millis = now.millis().saturating_sub(self.built().millis());
+        u64::try_from(millis).unwrap_or(0) / MILLIS_PER_DAY
+    }
+}
+
+impl Locate for GeoDatabase {
+    fn locate(&self, ip: IpAddr) -> Location {
+        let Ok(found) = self.reader.lookup(ip) else {
+            return Location::default();
+        };
+        let text = |paths: &[&[&str]]| paths.iter().find_map(|path| value::<String>(&found, path));
+        let degrees = |paths: &[&[&str]], most: f64| {
+            paths
+                .iter()
+                .find_map(|path| value::<f64>(&found, path))
+                .filter(|degrees| degrees.abs() <= most)
+        };
+        let country = text(&[&["country", "iso_code"], &["country_code"]]).filter(is_code);
+        let continent = text(&[&["continent", "code"], &["continent_code"]])
+            .filter(is_code)
+            .or_else(|| continent::of(country.as_deref()?).map(str::to_owned));
+        Location {
+            continent,
+            country,
+            latitude: degrees(&[&["location", "latitude"], &["latitude"]], 90.0),
+            longitude: degrees(&[&["location", "longitude"], &["longitude"]], 180.0),
+            city: text(&[&["city", "names", "en"], &["city"]])
+                .map(|city| text::clean(&city, text::NAME_LIMIT))
+                .filter(|city| !city.is_empty()),
+            accuracy_km: value(&found, &["location", "accuracy_radius"]),
+        }
+    }
+}
+
+/// The value at `path`; a missing key and a value of another type are both
+/// `None`, as the schemas use the same keys for different things.
+fn value<'a, T: Deserialize<'a>>(found: &LookupResult<'a, Vec<u8>>, path: &[&str]) -> Option<T> {
+    let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
+    found.decode_path(&path).ok().flatten()
+}
+
+fn is_code(code: &String) -> bool {
+    matches!(code.as_bytes(), [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase())
+}
+
+const MILLIS_PER_DAY: u64 = 24 * 3600 * 1000;
+
+#[cfg(test)]
+#[path = "geo/tests.rs"]
+mod tests;

@@ -1,0 +1,281 @@
+//! Fully computed rows, as the ledger makes them and the database takes them.
+//!
+//! A row is kept until its transaction has been committed, so that a failed
+//! transaction is written again with the same values; whatever decides a
+//! value happens before ([`super::ledger`]). Writer thread only.
+
+mod statement;
+
+pub(crate) use statement::kinds;
+
+use crate::model::record::MessageCounts;
+use crate::model::{Source, TorrentId};
+
+/// One change of one table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// A peer's first evaluation.
+    NewPeer(Box<NewPeer>),
+    /// A later one.
+    PeerUpdate(PeerUpdate),
+    /// City of a peer.
+    Place(Box<PlaceRow>),
+    /// One successful visit.
+    Visit(Box<VisitRow>),
+    /// A threshold crossed.
+    Crossing(CrossingRow),
+    /// A row of `request`.
+    Request(Box<RequestRow>),
+    /// A row of `statistic`.
+    Statistic(Box<StatisticRow>),
+    /// Attempts since the last tick.
+    Outcome(CountRow),
+    /// Messages since the last tick.
+    Message(MessageRow),
+    /// The new count of a line of the peer error file.
+    PeerError(ErrorRow),
+    /// The new count of a line of the tracker error file.
+    TrackerResult(Box<TrackerRow>),
+    /// What a tracker answered.
+    Announce(Box<AnnounceRow>),
+    /// What a scrape answered.
+    Scrape(Box<ScrapeRow>),
+    /// A fact of the manifest.
+    Fact {
+        /// Its name.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// Row of `peer` after the first evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewPeer {
+    /// `id`.
+    pub id: i64,
+    /// `client`.
+    pub client: Option<String>,
+    /// `continent`.
+    pub continent: Option<String>,
+    /// `country`.
+    pub country: Option<String>,
+    /// `latitude`.
+    pub latitude: Option<f64>,
+    /// `longitude`.
+    pub longitude: Option<f64>,
+    /// `first_pieces`.
+    pub first_pieces: u32,
+    /// `first_seen`, seconds.
+    pub first_seen: i64,
+    /// `source`.
+    pub source: Source,
+    /// `torrent`.
+    pub torrent: TorrentId,
+}
+
+/// What a later evaluation changes in `peer`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PeerUpdate {
+    /// `id` of the row to change.
+    pub id: i64,
+    /// `last_pieces`.
+    pub last_pieces: u32,
+    /// `last_seen`, seconds.
+    pub last_seen: i64,
+    /// `max_speed`, pieces per second.
+    pub max_speed: f64,
+    /// `visits`, at least 2.
+    pub visits: u32,
+}
+
+/// Row of `place`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceRow {
+    /// The peer.
+    pub peer: i64,
+    /// English name.
+    pub city: Option<String>,
+    /// Kilometres.
+    pub accuracy_km: Option<u16>,
+}
+
+/// Row of `visit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitRow {
+    /// The peer.
+    pub peer: i64,
+    /// End of the visit.
+    pub time_ms: i64,
+    /// Distinct pieces.
+    pub pieces: u32,
+    /// Messages by kind.
+    pub messages: MessageCounts,
+    /// Longest wait for a message.
+    pub longest_wait_ms: Option<i64>,
+    /// Length of the visit.
+    pub duration_ms: i64,
+    /// Word for the direction.
+    pub direction: &'static str,
+    /// Word for the transport.
+    pub transport: &'static str,
+    /// Word for the encryption.
+    pub encryption: &'static str,
+    /// How it ended.
+    pub ended: String,
+}
+
+/// Row of `crossing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrossingRow {
+    /// The peer.
+    pub peer: i64,
+    /// Time of the last visit below.
+    pub last_below_ms: i64,
+    /// Pieces then.
+    pub last_below_pieces: u32,
+    /// Time of the first visit at or above.
+    pub first_at_ms: i64,
+    /// Pieces then.
+    pub first_at_pieces: u32,
+}
+
+/// Row of `request`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestRow {
+    /// `id`.
+    pub id: i64,
+    /// Seconds.
+    pub timestamp: i64,
+    /// `source`.
+    pub source: Source,
+    /// `received_peers`.
+    pub received: u64,
+    /// `duplicate_peers`.
+    pub duplicates: u64,
+    /// `seeders`.
+    pub seeders: Option<u32>,
+    /// `completed`.
+    pub completed: Option<u32>,
+    /// `leechers`.
+    pub leechers: Option<u32>,
+    /// `duration_sec`.
+    pub duration_sec: Option<f64>,
+    /// `torrent`.
+    pub torrent: TorrentId,
+}
+
+/// Row of `statistic`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatisticRow {
+    /// `id`.
+    pub id: i64,
+    /// Seconds.
+    pub timestamp: i64,
+    /// `peer_queue`.
+    pub peer_queue: u64,
+    /// `visited_queue`.
+    pub visited_queue: u64,
+    /// `unique_incoming`.
+    pub unique_incoming: u64,
+    /// `success_active`.
+    pub success_active: u64,
+    /// `thread_workload`.
+    pub thread_workload: Option<f64>,
+    /// `load_average`.
+    pub load_average: Option<f64>,
+    /// `memory_mb`.
+    pub memory_mb: Option<f64>,
+    /// `server_threads`.
+    pub server_threads: u64,
+    /// `evaluator_threads`.
+    pub evaluator_threads: u64,
+}
+
+/// Row of `outcome`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountRow {
+    /// Time of the tick.
+    pub time_ms: i64,
+    /// Event.
+    pub event: &'static str,
+    /// `success` or a reason.
+    pub reason: String,
+    /// Attempts.
+    pub count: u64,
+}
+
+/// Row of `message`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Time of the tick.
+    pub time_ms: i64,
+    /// Kind.
+    pub kind: &'static str,
+    /// Messages.
+    pub count: u64,
+}
+
+/// Row of `peer_error`; a count of 0 removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorRow {
+    /// Event.
+    pub event: &'static str,
+    /// Reason.
+    pub reason: String,
+    /// New count.
+    pub count: u64,
+}
+
+/// Row of `tracker_result`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackerRow {
+    /// `torrent`.
+    pub torrent: TorrentId,
+    /// Announce URL.
+    pub url: String,
+    /// Two words.
+    pub result: &'static str,
+    /// Empty for a success.
+    pub reason: String,
+    /// New count.
+    pub count: u64,
+}
+
+/// Row of `announce`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnnounceRow {
+    /// Row of `request`.
+    pub request: i64,
+    /// When the answer came.
+    pub time_ms: i64,
+    /// Announce URL.
+    pub url: String,
+    /// Seconds.
+    pub interval: Option<u32>,
+    /// Seconds.
+    pub min_interval: Option<u32>,
+    /// `complete`.
+    pub seeders: Option<u32>,
+    /// `incomplete`.
+    pub leechers: Option<u32>,
+    /// Warning message.
+    pub warning: Option<String>,
+}
+
+/// Row of `scrape`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrapeRow {
+    /// When the answer came.
+    pub time_ms: i64,
+    /// `torrent`.
+    pub torrent: TorrentId,
+    /// Announce URL.
+    pub url: String,
+    /// Peers with everything.
+    pub seeders: Option<u32>,
+    /// Downloads registered.
+    pub completed: Option<u32>,
+    /// Peers still loading.
+    pub leechers: Option<u32>,
+}

@@ -1,0 +1,275 @@
+//! Rows to statements and values.
+
+use rusqlite::types::Value;
+
+use super::{
+    AnnounceRow, ErrorRow, NewPeer, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow,
+    TrackerRow, VisitRow,
+};
+use crate::model::TorrentId;
+use crate::model::record::MessageCounts;
+
+impl Row {
+    /// The table that the row belongs to.
+    pub const fn table(&self) -> &'static str {
+        match self {
+            Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
+            Self::Place(_) => "place",
+            Self::Visit(_) => "visit",
+            Self::Crossing(_) => "crossing",
+            Self::Request(_) => "request",
+            Self::Statistic(_) => "statistic",
+            Self::Outcome(_) => "outcome",
+            Self::Message(_) => "message",
+            Self::PeerError(_) => "peer_error",
+            Self::TrackerResult(_) => "tracker_result",
+            Self::Announce(_) => "announce",
+            Self::Scrape(_) => "scrape",
+            Self::Fact { .. } => "run",
+        }
+    }
+
+    /// The statement that stores the row, one `?` for each of
+    /// [`Row::values`].
+    pub const fn sql(&self) -> &'static str {
+        match self {
+            Self::NewPeer(_) => sql::NEW_PEER,
+            Self::PeerUpdate(_) => sql::PEER_UPDATE,
+            Self::Place(_) => sql::PLACE,
+            Self::Visit(_) => sql::VISIT,
+            Self::Crossing(_) => sql::CROSSING,
+            Self::Request(_) => sql::REQUEST,
+            Self::Statistic(_) => sql::STATISTIC,
+            Self::Outcome(_) => sql::OUTCOME,
+            Self::Message(_) => sql::MESSAGE,
+            Self::PeerError(row) if row.count == 0 => sql::PEER_ERROR_GONE,
+            Self::PeerError(_) => sql::PEER_ERROR,
+            Self::TrackerResult(_) => sql::TRACKER_RESULT,
+            Self::Announce(_) => sql::ANNOUNCE,
+            Self::Scrape(_) => sql::SCRAPE,
+            Self::Fact { .. } => sql::FACT,
+        }
+    }
+
+    /// The values of [`Row::sql`], in order.
+    pub fn values(&self) -> Vec<Value> {
+        match self {
+            Self::NewPeer(row) => row.values(),
+            Self::PeerUpdate(row) => row.values(),
+            Self::Place(row) => vec![
+                row.peer.into(),
+                row.city.clone().into(),
+                row.accuracy_km.map(i64::from).into(),
+            ],
+            Self::Visit(row) => row.values(),
+            Self::Crossing(row) => vec![
+                row.peer.into(),
+                row.last_below_ms.into(),
+                row.last_below_pieces.into(),
+                row.first_at_ms.into(),
+                row.first_at_pieces.into(),
+            ],
+            Self::Request(row) => row.values(),
+            Self::Statistic(row) => row.values(),
+            Self::Outcome(row) => vec![
+                row.time_ms.into(),
+                word(row.event),
+                row.reason.clone().into(),
+                count(row.count),
+            ],
+            Self::Message(row) => vec![row.time_ms.into(), word(row.kind), count(row.count)],
+            Self::PeerError(row) => row.values(),
+            Self::TrackerResult(row) => row.values(),
+            Self::Announce(row) => row.values(),
+            Self::Scrape(row) => row.values(),
+            Self::Fact { key, value } => vec![word(key), value.clone().into()],
+        }
+    }
+}
+
+impl NewPeer {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.id.into(),
+            self.client.clone().into(),
+            self.continent.clone().into(),
+            self.country.clone().into(),
+            self.latitude.into(),
+            self.longitude.into(),
+            self.first_pieces.into(),
+            Value::Null,
+            self.first_seen.into(),
+            Value::Null,
+            Value::Null,
+            1.into(),
+            word(self.source.as_str()),
+            torrent(self.torrent),
+        ]
+    }
+}
+
+impl PeerUpdate {
+    fn values(self) -> Vec<Value> {
+        vec![
+            self.last_pieces.into(),
+            self.last_seen.into(),
+            self.max_speed.into(),
+            self.visits.into(),
+            self.id.into(),
+            self.visits.into(),
+        ]
+    }
+}
+
+impl VisitRow {
+    fn values(&self) -> Vec<Value> {
+        let kinds = kinds(&self.messages).map(|(_, count)| Value::from(count));
+        let mut values = vec![self.peer.into(), self.time_ms.into(), self.pieces.into()];
+        values.extend(kinds);
+        values.extend([
+            self.longest_wait_ms.into(),
+            self.duration_ms.into(),
+            word(self.direction),
+            word(self.transport),
+            word(self.encryption),
+            self.ended.clone().into(),
+        ]);
+        values
+    }
+}
+
+impl RequestRow {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.id.into(),
+            self.timestamp.into(),
+            word(self.source.as_str()),
+            count(self.received),
+            count(self.duplicates),
+            self.seeders.into(),
+            self.completed.into(),
+            self.leechers.into(),
+            self.duration_sec.into(),
+            torrent(self.torrent),
+        ]
+    }
+}
+
+impl StatisticRow {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.id.into(),
+            self.timestamp.into(),
+            count(self.peer_queue),
+            count(self.visited_queue),
+            count(self.unique_incoming),
+            count(self.success_active),
+            self.thread_workload.into(),
+            self.load_average.into(),
+            self.memory_mb.into(),
+            count(self.server_threads),
+            count(self.evaluator_threads),
+        ]
+    }
+}
+
+impl ErrorRow {
+    fn values(&self) -> Vec<Value> {
+        let mut values = vec![word(self.event), self.reason.clone().into()];
+        if self.count > 0 {
+            values.push(count(self.count));
+        }
+        values
+    }
+}
+
+impl TrackerRow {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            torrent(self.torrent),
+            self.url.clone().into(),
+            word(self.result),
+            self.reason.clone().into(),
+            count(self.count),
+        ]
+    }
+}
+
+impl AnnounceRow {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.request.into(),
+            self.time_ms.into(),
+            self.url.clone().into(),
+            self.interval.into(),
+            self.min_interval.into(),
+            self.seeders.into(),
+            self.leechers.into(),
+            self.warning.clone().into(),
+        ]
+    }
+}
+
+impl ScrapeRow {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.time_ms.into(),
+            torrent(self.torrent),
+            self.url.clone().into(),
+            self.seeders.into(),
+            self.completed.into(),
+            self.leechers.into(),
+        ]
+    }
+}
+
+/// The counts of one visit with their names, in the order of the columns.
+pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); 11] {
+    [
+        ("messages", counts.total),
+        ("bitfield", counts.bitfield),
+        ("have", counts.have),
+        ("have_all", counts.have_all),
+        ("have_none", counts.have_none),
+        ("keep_alive", counts.keep_alive),
+        ("state", counts.state),
+        ("extended", counts.extended),
+        ("port", counts.port),
+        ("transfer", counts.transfer),
+        ("unknown", counts.unknown),
+    ]
+}
+
+fn word(word: &str) -> Value {
+    Value::Text(word.to_owned())
+}
+
+fn count(count: u64) -> Value {
+    Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn torrent(id: TorrentId) -> Value {
+    Value::Integer(i64::from(id.number()))
+}
+
+/// The statements. Those of the three 2015 tables also go into the log when a
+/// row is lost; no key is written twice, so that replaying one does no harm.
+mod sql {
+    pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
+    pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
+    pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
+    pub(super) const REQUEST: &str = "INSERT OR IGNORE INTO request (id, timestamp, source, received_peers, duplicate_peers, seeders, completed, leechers, duration_sec, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const STATISTIC: &str = "INSERT OR IGNORE INTO statistic (id, timestamp, peer_queue, visited_queue, unique_incoming, success_active, thread_workload, load_average, memory_mb, server_threads, evaluator_threads) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const OUTCOME: &str =
+        "INSERT INTO outcome (time_ms, event, reason, count) VALUES (?, ?, ?, ?)";
+    pub(super) const MESSAGE: &str = "INSERT INTO message (time_ms, kind, count) VALUES (?, ?, ?)";
+    pub(super) const PEER_ERROR: &str = "INSERT INTO peer_error (event, reason, count) VALUES (?, ?, ?) ON CONFLICT (event, reason) DO UPDATE SET count = excluded.count";
+    pub(super) const PEER_ERROR_GONE: &str =
+        "DELETE FROM peer_error WHERE event = ? AND reason = ?";
+    pub(super) const TRACKER_RESULT: &str = "INSERT INTO tracker_result (torrent, url, result, reason, count) VALUES (?, ?, ?, ?, ?) ON CONFLICT (torrent, url, result, reason) DO UPDATE SET count = excluded.count";
+    pub(super) const ANNOUNCE: &str = "INSERT INTO announce (request, time_ms, url, interval, min_interval, seeders, leechers, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const SCRAPE: &str = "INSERT INTO scrape (time_ms, torrent, url, seeders, completed, leechers) VALUES (?, ?, ?, ?, ?, ?)";
+    pub(super) const FACT: &str = "INSERT INTO run (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+}

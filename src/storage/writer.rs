@@ -1,0 +1,346 @@
+//! The writer thread: the only one that writes results.
+//!
+//! [`Writer::create`] runs on the starting thread, so that a run that cannot
+//! store anything never begins; [`Writer::run`] is the body of the thread
+//! `writer`. It ends when every sender is gone and the channel is empty.
+
+mod ending;
+mod pending;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::database::{Database, SCHEMA_VERSION};
+use super::error::StorageError;
+use super::geo::{GeoDatabase, Locate, Nowhere};
+use super::ledger::Ledger;
+use super::manifest::{Facts, manifest_json};
+use super::progress::Progress;
+use super::row::Row;
+use super::stem::Stem;
+use super::{files, text};
+use crate::clock::Clock;
+use crate::config::settings::StorageSettings;
+use crate::model::Torrent;
+use crate::model::record::{InputFile, Record};
+use pending::Pending;
+
+/// What a writer needs.
+pub struct WriterSetup {
+    /// Where the files go.
+    pub stem: Stem,
+    /// Batches, geolocation, calibration.
+    pub settings: StorageSettings,
+    /// Torrents in order of their ids.
+    pub torrents: Vec<Arc<Torrent>>,
+    /// Files considered for import.
+    pub inputs: Vec<InputFile>,
+    /// Facts of the manifest known at the start: `version`, `method`,
+    /// `configuration` (as JSON), `host` …
+    pub manifest: Vec<(&'static str, String)>,
+    /// Figures for others.
+    pub progress: Arc<Progress>,
+    /// Time of commits, `start` and `stop`.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How long a failing database is endured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Pause after the first failure; it doubles from failure to failure.
+    pub first_pause: Duration,
+    /// Longest pause.
+    pub longest_pause: Duration,
+    /// Rows kept in memory; those beyond are lost.
+    pub rows: usize,
+    /// Sum of the pauses at the end of the run, after which what is left is
+    /// lost.
+    pub at_end: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_pause: Duration::from_millis(50),
+            longest_pause: Duration::from_secs(2),
+            rows: 200_000,
+            at_end: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the writer has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows committed, changes of older rows included.
+    pub rows: u64,
+    /// Rows lost for good.
+    pub lost: u64,
+    /// Peers evaluated at least once.
+    pub peers: u64,
+    /// Successful visits.
+    pub visits: u64,
+    /// Confirmed downloads; with 0 the 2015 scripts stop, which the user
+    /// should be told.
+    pub confirmed: u64,
+    /// The fact `ended` of the manifest.
+    pub ended: String,
+    /// Whether the database is one plain file, without a write-ahead log.
+    pub plain: bool,
+}
+
+/// Owner of the connection, the ledger and the files.
+pub struct Writer {
+    stem: Stem,
+    settings: StorageSettings,
+    inputs: Vec<InputFile>,
+    facts: Facts,
+    progress: Arc<Progress>,
+    clock: Arc<dyn Clock>,
+    database: Database,
+    ledger: Ledger,
+    pending: Pending,
+    /// Rows of the last record, before they wait.
+    rows: Vec<Row>,
+    /// When the waiting rows are to be committed.
+    due: Option<Instant>,
+    patience: Patience,
+}
+
+impl Writer {
+    /// Makes the database and writes what is known before the first record.
+    pub fn create(setup: WriterSetup) -> Result<Self, StorageError> {
+        let WriterSetup {
+            stem,
+            settings,
+            torrents,
+            inputs,
+            manifest,
+            progress,
+            clock,
+        } = setup;
+        for warning in stem.warnings() {
+            log::warn!("{warning}");
+        }
+        let mut facts = Facts::from([
+            ("start", clock.timestamp().to_string()),
+            ("ended", "running".to_owned()),
+            ("state", "running".to_owned()),
+            ("schema_version", SCHEMA_VERSION.to_string()),
+            ("sqlite_version", rusqlite::version().to_owned()),
+        ]);
+        let geo = open_geolocation(&settings, clock.as_ref(), &mut facts);
+        for (key, value) in manifest {
+            facts.insert(key, text::clean_lines(&value));
+        }
+        let mut database = Database::create(stem.with_suffix(".sqlite"))?;
+        database.describe(&torrents, &inputs, &fact_rows(&facts))?;
+        let patience = Patience::default();
+        let writer = Self {
+            ledger: Ledger::new(torrents, geo),
+            pending: Pending::new(patience.rows),
+            stem,
+            settings,
+            inputs,
+            facts,
+            progress,
+            clock,
+            database,
+            rows: Vec::new(),
+            due: None,
+            patience,
+        };
+        writer.write_manifest()?;
+        Ok(writer)
+    }
+
+    /// The same with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.pending = Pending::new(patience.rows);
+        self.patience = patience;
+        self
+    }
+
+    /// Writes until every sender is gone, then finishes all files.
+    pub fn run(mut self, records: &Receiver<Record>) -> Summary {
+        while self.turn(records) {}
+        self.finish()
+    }
+
+    /// Waits for a record or for the next commit; `false` when no record will
+    /// come any more.
+    fn turn(&mut self, records: &Receiver<Record>) -> bool {
+        match records.recv_timeout(self.time_to_commit()) {
+            Ok(record) => {
+                self.take(record, records.len());
+                while self.pending.len() < self.settings.batch_rows
+                    && let Ok(record) = records.try_recv()
+                {
+                    self.take(record, records.len());
+                }
+                let full = self.pending.len() >= self.settings.batch_rows;
+                if self.is_due() || (full && !self.pending.is_failing()) {
+                    self.commit();
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => self.commit(),
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        self.progress.set_waiting(self.pending.len());
+        true
+    }
+
+    fn time_to_commit(&self) -> Duration {
+        let now = self.clock.now();
+        self.due
+            .map_or(IDLE, |due| due.saturating_duration_since(now))
+    }
+
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= self.clock.now())
+    }
+
+    fn take(&mut self, record: Record, waiting: usize) {
+        let tick = matches!(record, Record::Tick(_));
+        let record = self.remember_fact(record);
+        self.ledger.take(record, waiting, &mut self.rows);
+        self.queue_rows();
+        for notice in self.ledger.take_notices() {
+            log::warn!("{notice}");
+        }
+        if tick {
+            if !self.pending.is_failing() {
+                self.commit();
+            }
+            self.write_error_files();
+        }
+    }
+
+    fn queue_rows(&mut self) {
+        let lost = self.pending.extend(self.rows.drain(..));
+        self.progress.add_lost(lost);
+        if self.due.is_none() && self.pending.len() > 0 {
+            self.due = Some(self.clock.now() + self.settings.batch_interval);
+        }
+    }
+
+    fn remember_fact(&mut self, record: Record) -> Record {
+        let Record::Manifest { key, value } = record else {
+            return record;
+        };
+        let value = text::clean_lines(&value);
+        self.facts.insert(key, value.clone());
+        Record::Manifest { key, value }
+    }
+
+    /// Stores the waiting rows, a batch at a time, until none is left or a
+    /// batch fails; then sets when to try again.
+    fn commit(&mut self) {
+        while self.pending.len() > 0 {
+            if !self.commit_batch() {
+                let pause = self.pending.pause(&self.patience);
+                self.due = Some(self.clock.now() + pause);
+                return;
+            }
+        }
+        self.due = None;
+    }
+
+    /// `false` when the rows stay and have to be written again.
+    fn commit_batch(&mut self) -> bool {
+        let batch = self.pending.len().min(self.settings.batch_rows.max(1));
+        match self.database.write(self.pending.first(batch)) {
+            Ok(without_effect) => {
+                let lost = self.pending.stored(batch, &without_effect);
+                self.progress.add_lost(lost);
+                self.progress
+                    .committed(batch as u64 - lost, self.clock.timestamp());
+                self.progress.set_totals(self.ledger.totals());
+                self.progress.set_waiting(self.pending.len());
+                true
+            }
+            Err(failed) => {
+                let (again, lost) = self.pending.refused(&failed);
+                self.progress.add_lost(lost);
+                again
+            }
+        }
+    }
+
+    /// Rewrites both error files; a failure is logged, the next tick tries
+    /// again.
+    fn write_error_files(&self) {
+        let peers = files::peer_error_text(self.ledger.peer_errors());
+        let path = self.stem.with_suffix("_peer-error.txt");
+        log_failure(files::replace(&path, peers.as_bytes()));
+        match files::tracker_error_text(self.ledger.tracker_results()) {
+            Ok(trackers) => {
+                let path = self.stem.with_suffix("_tracker-error.txt");
+                log_failure(files::replace(&path, trackers.as_bytes()));
+            }
+            Err(error) => log::error!("tracker error file not written reason={error}"),
+        }
+    }
+
+    fn write_manifest(&self) -> Result<(), StorageError> {
+        let json = manifest_json(&self.facts, &self.inputs);
+        files::replace(&self.stem.with_suffix("_run.json"), json.as_bytes())
+    }
+}
+
+fn log_failure(result: Result<(), StorageError>) {
+    if let Err(error) = result {
+        log::error!("{error}");
+    }
+}
+
+fn fact_rows(facts: &Facts) -> Vec<Row> {
+    facts
+        .iter()
+        .map(|(&key, value)| Row::Fact {
+            key,
+            value: value.clone(),
+        })
+        .collect()
+}
+
+fn open_geolocation(
+    settings: &StorageSettings,
+    clock: &dyn Clock,
+    facts: &mut Facts,
+) -> Box<dyn Locate> {
+    let Some(path) = &settings.geolocation else {
+        log::info!("no geolocation database configured: countries stay unknown");
+        return Box::new(Nowhere);
+    };
+    match GeoDatabase::open(path) {
+        Ok(database) => {
+            let age = database.age_days(clock.timestamp());
+            facts.insert("geolocation", database.kind());
+            facts.insert("geolocation_built", database.built().to_string());
+            if age > OLD_DAYS {
+                log::warn!(
+                    "geolocation database is old, addresses may have moved: fetch a newer one path={} days={age}",
+                    path.display()
+                );
+            }
+            Box::new(database)
+        }
+        Err(error) => {
+            log::warn!("{error}");
+            Box::new(Nowhere)
+        }
+    }
+}
+
+/// Wait while no row waits.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Age in days above which a geolocation database is warned about.
+const OLD_DAYS: u64 = 30;
+
+#[cfg(test)]
+#[path = "writer/tests.rs"]
+mod tests;
