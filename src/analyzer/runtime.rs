@@ -26,6 +26,8 @@ use crew::{Consequence, Crew};
 use prepare::Run;
 use status::{Figures, Status};
 
+use crate::tracker::run as tracker_run;
+
 pub(crate) use status::say;
 
 /// A run that the command line asked for.

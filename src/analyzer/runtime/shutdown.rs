@@ -42,13 +42,13 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     run.trigger.stop();
     engine.scheduler.close();
     engine.sockets.shut_all();
-    let farewell = run.trackers.farewell(FAREWELL);
+    let told = tracker::farewell(&run.trackers.client, &run.trackers.torrents, FAREWELL);
+    status.say(&format!("told trackers: {} of {} acknowledged", told.acknowledged, told.owed));
     let mut late = Vec::new();
     for (stage, time) in [(Stage::Listener, THREADS), (Stage::Contacts, THREADS), (Stage::Statistics, THREADS)] {
         late.extend(wait(run, crew, status, stage, time));
     }
     late.extend(callers_left(run, status));
-    farewell.wait();
     wait(run, crew, status, Stage::Sources, SOURCES);
     engine.record(Record::Manifest { key: "ended", value: cause.as_str().to_owned() });
     let never = engine.scheduler.never_contacted();

@@ -62,12 +62,12 @@ fn accept(listener: Listener) -> Unit {
 }
 
 fn trackers(run: &Run) -> Vec<Unit> {
-    let torrents = run.engine.directory.all().iter().filter(|torrent| !torrent.trackers.is_empty());
+    let torrents = run.trackers.torrents.iter();
     torrents
         .map(|torrent| {
             let (trackers, torrent) = (Arc::clone(&run.trackers), Arc::clone(torrent));
             Unit {
-                name: format!("tracker-{}", torrent.id),
+                name: format!("tracker-{}", torrent.torrent().id),
                 stack: LARGE_STACK,
                 stage: Stage::Sources,
                 restart: true,

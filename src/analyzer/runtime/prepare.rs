@@ -1,0 +1,285 @@
+//! Everything that must be there before the first thread of a run starts.
+//! What is missing refuses the run, with the reason and what to do.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, bounded};
+use parking_lot::Mutex;
+
+use crate::analyzer::directory::Directory;
+use crate::analyzer::engine::{Contacted, Engine};
+use crate::analyzer::listener::Listener;
+use crate::analyzer::scheduler::Scheduler;
+use crate::analyzer::statistics::Statistics;
+use crate::analyzer::stats::Stats;
+use crate::clock::{Clock, SystemClock};
+use crate::config::settings::Settings;
+use crate::exit::Exit;
+use crate::logging;
+use crate::model::record::Record;
+use crate::model::{PeerAddress, PeerId, PseudonymKey};
+use crate::net::http::SystemHttp;
+use crate::net::resolve::Resolver;
+use crate::net::tcp::{SocketRegister, TcpConnector, TcpListener, local_address_towards};
+use crate::net::udp::SystemUdp;
+use crate::stop::{StopTrigger, stop_pair};
+use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
+use crate::torrent::import::{Import, import};
+use crate::tracker::{
+    Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext, TrackerHealth,
+};
+
+use super::limits::{Limits, Room};
+use super::status::say;
+use super::{Request, tracker_run};
+
+/// A run that is ready to start.
+pub(super) struct Run {
+    pub engine: Arc<Engine>,
+    pub trigger: StopTrigger,
+    pub trackers: Arc<Trackers>,
+    pub statistics: Arc<Statistics>,
+    pub progress: Arc<Progress>,
+    pub summary: Arc<Mutex<Option<Summary>>>,
+    pub writer: Option<(Writer, Receiver<Record>)>,
+    pub listener: Option<Listener>,
+    pub listen_port: Option<u16>,
+    pub database: PathBuf,
+}
+
+/// Why a run does not start.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub text: String,
+    pub exit: Exit,
+}
+
+fn refuse(exit: Exit, text: String) -> Refusal {
+    Refusal { text, exit }
+}
+
+/// The trackers of all torrents.
+pub(super) struct Trackers {
+    pub client: Arc<TrackerClient>,
+    pub context: TrackerContext,
+    pub torrents: Vec<Arc<TorrentTrackers>>,
+}
+
+impl Trackers {
+    /// Body of the thread of one torrent.
+    pub(super) fn run(&self, torrent: &Arc<TorrentTrackers>) {
+        tracker_run(Requester::new(self.context.clone(), Arc::clone(torrent)));
+    }
+}
+
+/// Makes a run from what was asked for.
+pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
+    let Request { mut settings, configuration, warnings } = request;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let stem = start_log(&settings, &*clock)?;
+    warnings.iter().chain(&stem.warnings()).for_each(|warning| log::warn!("{warning}"));
+    let import = import_torrents(&settings)?;
+    fit(&mut settings);
+    let random = random_bytes()?;
+    let sockets = Arc::new(SocketRegister::default());
+    let socket = settings.passive.then(|| bind(&settings, &sockets, &clock)).transpose()?;
+    let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
+    settings.tracker.announce_port = listen_port.unwrap_or(settings.listen.port);
+    let directory = Directory::new(import.torrents);
+    let progress = Arc::new(Progress::new(directory.all().len()));
+    let writer = Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: settings.storage.clone(),
+        torrents: directory.all().to_vec(),
+        inputs: import.files,
+        manifest: manifest(&settings, &configuration, listen_port),
+        progress: Arc::clone(&progress),
+        clock: Arc::clone(&clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
+    let (records, to_write) = bounded(settings.storage.queue_length);
+    let (trigger, stop) = stop_pair();
+    let engine = Arc::new(Engine {
+        scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
+        connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
+        stats: Arc::new(Stats::new(clock.now())),
+        contacted: Contacted::default(),
+        own_id: PeerId::alphanumeric(random.own_id),
+        pseudonyms: PseudonymKey::new(random.pseudonym_key),
+        clock,
+        settings,
+        directory,
+        records,
+        stop,
+        sockets,
+    });
+    if let Some(socket) = &socket {
+        note_own_addresses(&engine.scheduler, socket.local_addr());
+    }
+    Ok(Run {
+        trackers: Arc::new(trackers(&engine, random.key)),
+        statistics: Arc::new(Statistics::new(Arc::clone(&engine))),
+        listener: socket.map(|socket| Listener::new(Arc::clone(&engine), socket)),
+        writer: Some((writer, to_write)),
+        summary: Arc::default(),
+        database: stem.with_suffix(".sqlite"),
+        engine,
+        trigger,
+        progress,
+        listen_port,
+    })
+}
+
+/// Makes the output folder and starts the log in it.
+fn start_log(settings: &Settings, clock: &dyn Clock) -> Result<Stem, Refusal> {
+    let not_writable = |error: std::io::Error| {
+        let folder = settings.output.display();
+        refuse(
+            Exit::OutputNotWritable,
+            format!("output folder {folder} cannot be written: {error}; make it writable or choose another with --output"),
+        )
+    };
+    std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
+    let host = sysinfo::System::host_name().unwrap_or_else(|| "localhost".to_owned());
+    let stem = Stem::new(&settings.output, clock.timestamp(), &host);
+    logging::start(&settings.log, &stem.with_suffix(".log")).map_err(not_writable)?;
+    Ok(stem)
+}
+
+fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
+    let import = import(&settings.input, settings.complete_threshold);
+    for file in &import.files {
+        if let (None, Some(note)) = (file.torrent, &file.note) {
+            say(&format!("btda: {}: {note}", file.path.display()));
+        }
+    }
+    if import.torrents.is_empty() {
+        let folder = settings.input.folder.display();
+        let text = format!("no torrent to measure: put .torrent files into {folder}, or name one with --file");
+        log::warn!("{text}");
+        return Err(refuse(Exit::NothingToImport, text));
+    }
+    Ok(import)
+}
+
+/// Makes the thread pools fit the machine and says what they can be.
+fn fit(settings: &mut Settings) {
+    let limits = Limits::raise();
+    let (workers, callers) = (settings.workers, settings.listen.callers_max);
+    let Room { workers: fitting, callers: fitting_callers, threads } = limits.fit(workers, callers);
+    log::info!(
+        "room for {threads} threads: descriptors={} memory_maps={} process_ids={}",
+        limits.descriptors,
+        limits.memory_maps,
+        limits.process_ids
+    );
+    if (fitting, fitting_callers) != (workers, callers) {
+        let text = format!(
+            "the system has room for {threads} threads (descriptors {}, vm.max_map_count {}, kernel.pid_max {}): \
+             peer_evaluation_threads {workers} -> {fitting}, listen.callers_max {callers} -> {fitting_callers}",
+            limits.descriptors, limits.memory_maps, limits.process_ids
+        );
+        log::warn!("{text}");
+        say(&format!("btda: {text}"));
+    }
+    settings.workers = fitting;
+    settings.listen.callers_max = fitting_callers;
+}
+
+fn bind(settings: &Settings, sockets: &Arc<SocketRegister>, clock: &Arc<dyn Clock>) -> Result<TcpListener, Refusal> {
+    let address = SocketAddr::new(settings.listen.address, settings.listen.port);
+    TcpListener::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
+        refuse(
+            Exit::Failed,
+            format!(
+                "cannot listen on port {} (listen.address {}): {error}; stop the program that uses it or choose another with --port",
+                settings.listen.port, settings.listen.address
+            ),
+        )
+    })
+}
+
+/// Trackers and DHT hand our own address back. What is known of it before a
+/// tracker says so: where we listen, and where the system would send from.
+/// Anything else is recognised by our own peer id at the first contact.
+fn note_own_addresses(scheduler: &Scheduler, listening: SocketAddr) {
+    let port = listening.port();
+    if !listening.ip().is_unspecified() {
+        scheduler.add_own(listening.into());
+        return;
+    }
+    scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));
+    // A documentation address (RFC 5737): only the route is looked up.
+    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
+    if let Some(ip) = local_address_towards(outside) {
+        scheduler.add_own(PeerAddress::new(ip, port));
+    }
+}
+
+struct RandomBytes {
+    own_id: [u8; 20],
+    pseudonym_key: [u8; 20],
+    key: u32,
+}
+
+fn random_bytes() -> Result<RandomBytes, Refusal> {
+    let mut bytes = RandomBytes { own_id: [0; 20], pseudonym_key: [0; 20], key: 0 };
+    let mut key = [0; 4];
+    getrandom::fill(&mut bytes.own_id)
+        .and_then(|()| getrandom::fill(&mut bytes.pseudonym_key))
+        .and_then(|()| getrandom::fill(&mut key))
+        .map_err(|error| refuse(Exit::Failed, format!("the system gives no random numbers: {error}")))?;
+    bytes.key = u32::from_ne_bytes(key);
+    Ok(bytes)
+}
+
+fn trackers(engine: &Arc<Engine>, key: u32) -> Trackers {
+    let settings = engine.settings.tracker.clone();
+    let resolver = Resolver::new();
+    let client = Arc::new(TrackerClient {
+        clock: Arc::clone(&engine.clock),
+        random: Arc::new(SystemRandom),
+        http: Arc::new(SystemHttp::new(settings.redirects_max, resolver.clone())),
+        udp: Arc::new(SystemUdp::new(resolver)),
+        peer_id: engine.own_id,
+        key,
+        settings: settings.clone(),
+    });
+    let torrents = engine.directory.all().iter();
+    let torrents = torrents
+        .filter(|torrent| !torrent.trackers.is_empty())
+        .map(|torrent| Arc::new(TorrentTrackers::new(Arc::clone(torrent), &settings)))
+        .collect();
+    let context = TrackerContext {
+        client: Arc::clone(&client),
+        intake: Arc::clone(&engine.scheduler) as Arc<dyn crate::intake::PeerIntake>,
+        records: engine.records.clone(),
+        stop: engine.stop.clone(),
+        board: Arc::new(ScrapeBoard::new()),
+        health: Arc::new(TrackerHealth::new()),
+    };
+    Trackers { client, context, torrents }
+}
+
+fn manifest(
+    settings: &Settings,
+    configuration: &serde_json::Value,
+    listen_port: Option<u16>,
+) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("method", settings.method.as_str().to_owned()),
+        ("active", settings.active.to_string()),
+        ("passive", settings.passive.to_string()),
+        ("host", sysinfo::System::host_name().unwrap_or_default()),
+        ("contact_threads", settings.workers.to_string()),
+        ("callers_max", settings.listen.callers_max.to_string()),
+        ("configuration", configuration.to_string()),
+    ];
+    if let Some(port) = listen_port {
+        facts.push(("listen_port", port.to_string()));
+    }
+    facts
+}
