@@ -6,5 +6,7 @@ pub mod deadline;
 pub mod intake;
 pub mod model;
 pub mod net;
+pub mod outside;
 pub mod protocol;
 pub mod stop;
+pub mod threads;

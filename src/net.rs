@@ -4,6 +4,10 @@
 //! Every call takes the time that is left for it. No error carries an
 //! address: errors go into logs and files, addresses do not.
 
+pub mod http;
+pub mod resolve;
+pub mod udp;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
