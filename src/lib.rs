@@ -10,3 +10,4 @@ pub mod outside;
 pub mod protocol;
 pub mod stop;
 pub mod threads;
+pub mod tracker;
