@@ -7,6 +7,9 @@
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod tcp;
+pub mod http;
+pub mod resolve;
+pub mod udp;
 
 use std::fmt;
 use std::io;

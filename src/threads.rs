@@ -2,6 +2,11 @@
 //!
 //! Every thread has a name of at most 15 bytes, which the kernel shows in
 //! `top -H` and the log in each line, and an explicit stack size.
+//! The one function that starts threads.
+//!
+//! A measuring run has thousands of threads; each has a name that tells in
+//! `top -H` and in the log what it does, and an explicit stack size, since
+//! the default of 8 MiB would exhaust the address space of small machines.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -17,6 +22,12 @@ pub const LARGE_STACK: usize = 2 * 1024 * 1024;
 ///
 /// # Errors
 /// When the system has no room for another thread; nothing has happened then.
+/// Starts a thread called `name` (at most 15 bytes, longer names are cut off
+/// by the kernel) with `stack` bytes of stack, which cost nothing until they
+/// are touched.
+///
+/// The error is the system's refusal (no memory, too many threads): it is to
+/// be reported, never to be unwrapped.
 pub fn spawn(
     name: &str,
     stack: usize,
@@ -26,8 +37,25 @@ pub fn spawn(
         name.len() <= 15,
         "the kernel cuts thread names after 15 bytes: {name}"
     );
+    debug_assert!(name.len() <= 15, "thread name {name} is too long");
     Builder::new()
         .name(name.to_owned())
         .stack_size(stack)
         .spawn(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_have_their_name() {
+        let (send, receive) = crossbeam_channel::bounded(1);
+        let thread = spawn("named", 128 * 1024, move || {
+            let _ = send.send(std::thread::current().name().map(str::to_owned));
+        })
+        .unwrap();
+        thread.join().unwrap();
+        assert_eq!(receive.recv().unwrap().as_deref(), Some("named"));
+    }
 }

@@ -1,0 +1,138 @@
+//! Host names to addresses, with a deadline.
+//!
+//! The system's look-up blocks for as long as its configuration says, half a
+//! minute and more, and cannot be cancelled. So it runs in a short-lived
+//! thread, and whoever asked stops waiting at its deadline. Threads left
+//! behind by dead name servers are limited to [`LOOKUPS_MAX`].
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+
+use super::{NetError, Operation};
+use crate::model::Reason;
+use crate::threads;
+
+/// Look-ups under way at one time; a further one fails as if it timed out.
+pub const LOOKUPS_MAX: usize = 256;
+
+/// `getaddrinfo` and its plug-ins keep buffers on the stack.
+const STACK: usize = 512 * 1024;
+
+/// Looks up names; clones share the limit.
+#[derive(Clone, Default)]
+pub struct Resolver {
+    under_way: Arc<AtomicUsize>,
+}
+
+impl Resolver {
+    /// A resolver with its own limit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All addresses of `host` within `wait`, IPv4 first (the measurement is
+    /// of IPv4 swarms for now), never empty. An address literal, also in
+    /// brackets, needs no look-up.
+    ///
+    /// Errors: [`Reason::TimedOut`]; [`Reason::Closed`] when there is no such
+    /// name; [`Reason::Os`] when no thread could be started.
+    pub fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        wait: Duration,
+    ) -> Result<Vec<SocketAddr>, NetError> {
+        if let Some(ip) = literal(host) {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let slot = Slot::take(&self.under_way).ok_or(NetError::timed_out(Operation::Resolve))?;
+        let (send, receive) = bounded(1);
+        let name = host.to_owned();
+        threads::spawn("resolve", STACK, move || {
+            let found = (name.as_str(), port).to_socket_addrs();
+            drop(slot);
+            // Whoever asked may have left.
+            let _ = send.send(found.map(Vec::from_iter));
+        })
+        .map_err(|error| NetError::from_io(Operation::Resolve, &error))?;
+        match receive.recv_timeout(wait) {
+            Ok(Ok(mut found)) if !found.is_empty() => {
+                found.sort_by_key(SocketAddr::is_ipv6);
+                Ok(found)
+            }
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => Err(NetError {
+                operation: Operation::Resolve,
+                reason: Reason::Closed,
+            }),
+            Err(RecvTimeoutError::Timeout) => Err(NetError::timed_out(Operation::Resolve)),
+        }
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver(..)")
+    }
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    bare.parse().ok()
+}
+
+/// One of the [`LOOKUPS_MAX`] look-ups.
+struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(under_way: &Arc<AtomicUsize>) -> Option<Self> {
+        let slot = Self(Arc::clone(under_way));
+        (under_way.fetch_add(1, Ordering::Relaxed) < LOOKUPS_MAX).then_some(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn literals_need_no_look_up() {
+        let resolver = Resolver::new();
+        let found = resolver.resolve("127.0.0.1", 80, WAIT).unwrap();
+        assert_eq!(found, ["127.0.0.1:80".parse().unwrap()]);
+        let found = resolver.resolve("[::1]", 81, WAIT).unwrap();
+        assert_eq!(found, ["[::1]:81".parse().unwrap()]);
+        assert_eq!(resolver.under_way.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn localhost_is_found_with_ipv4_first() {
+        let found = Resolver::new().resolve("localhost", 80, WAIT).unwrap();
+        assert!(found[0].ip().is_loopback());
+        assert!(found.is_sorted_by_key(SocketAddr::is_ipv6));
+    }
+
+    #[test]
+    fn too_many_look_ups_fail_at_once_and_slots_come_back() {
+        let resolver = Resolver::new();
+        resolver.under_way.store(LOOKUPS_MAX, Ordering::Relaxed);
+        let error = resolver.resolve("localhost", 80, WAIT).unwrap_err();
+        assert_eq!(error, NetError::timed_out(Operation::Resolve));
+        assert_eq!(resolver.under_way.load(Ordering::Relaxed), LOOKUPS_MAX);
+    }
+}

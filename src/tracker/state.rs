@@ -1,0 +1,112 @@
+//! What the requester and the farewell both know about a tracker.
+//!
+//! The locks here are held for a copy only, never during a request: a
+//! `stopped` does not wait for an announce that is stuck.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::exchange::Connection;
+use super::url::{TrackerUrl, UrlError};
+use crate::config::settings::TrackerSettings;
+use crate::model::Torrent;
+
+/// The trackers of one torrent. Kept by whoever starts the requester, for a
+/// restart and for the [`super::farewell`].
+pub struct TorrentTrackers {
+    /// The torrent.
+    pub(super) torrent: Arc<Torrent>,
+    /// In the order of the torrent file, the main tracker first.
+    pub(super) trackers: Vec<Arc<Tracker>>,
+}
+
+impl TorrentTrackers {
+    /// Reads the announce URLs of `torrent`; those that cannot be used are
+    /// kept, and reported as failed once by the requester.
+    pub fn new(torrent: Arc<Torrent>, settings: &TrackerSettings) -> Self {
+        let trackers = torrent.trackers.iter();
+        let trackers = trackers
+            .map(|url| Arc::new(Tracker::new(url, settings.udp_default_port)))
+            .collect();
+        Self { torrent, trackers }
+    }
+
+    /// The torrent.
+    pub fn torrent(&self) -> &Arc<Torrent> {
+        &self.torrent
+    }
+}
+
+/// One tracker of one torrent.
+pub(super) struct Tracker {
+    /// As in the torrent file.
+    pub(super) url: Arc<str>,
+    /// Where it is.
+    pub(super) target: Result<TrackerUrl, UrlError>,
+    /// UDP connection id.
+    pub(super) connection: Connection,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    started: bool,
+    closed: bool,
+    tracker_id: Option<Vec<u8>>,
+}
+
+impl Tracker {
+    fn new(url: &str, udp_default_port: u16) -> Self {
+        Self {
+            url: Arc::from(url),
+            target: TrackerUrl::parse(url, udp_default_port),
+            connection: Connection::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Name for the log, without passkeys.
+    pub(super) fn name(&self) -> String {
+        match &self.target {
+            Ok(target) => crate::outside::outside_text(target.to_string().as_bytes()),
+            Err(_) => "(unusable)".to_owned(),
+        }
+    }
+
+    /// Whether a `started` was acknowledged.
+    pub(super) fn is_started(&self) -> bool {
+        self.state.lock().started
+    }
+
+    /// A `started`, or any announce after it, was acknowledged; keeps the
+    /// tracker's id for us where it gave one.
+    pub(super) fn acknowledged(&self, tracker_id: Option<Vec<u8>>) {
+        let mut state = self.state.lock();
+        state.started = true;
+        if tracker_id.is_some() {
+            state.tracker_id = tracker_id;
+        }
+    }
+
+    /// What the tracker wants back.
+    pub(super) fn tracker_id(&self) -> Option<Vec<u8>> {
+        self.state.lock().tracker_id.clone()
+    }
+
+    /// The tracker wants no more requests in this run.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Whether it may be asked.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    /// Whether it is owed a `stopped`; from now on no more.
+    pub(super) fn take_leave(&self) -> bool {
+        let mut state = self.state.lock();
+        std::mem::take(&mut state.started) && !state.closed
+    }
+}
