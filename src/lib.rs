@@ -1,9 +1,11 @@
 //! btda, the BitTorrent Download Analyzer.
 
 pub mod analyzer;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod exit;
 pub mod intake;
 pub mod model;
 pub mod net;

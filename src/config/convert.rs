@@ -1,0 +1,184 @@
+//! From checked values to [`Settings`].
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::key::{Key, Value};
+use super::settings::{
+    InputSettings, ListenSettings, LogSettings, Method, PolicySettings, Settings, StorageSettings,
+    TrackerSettings, VisitSettings,
+};
+use super::{Config, keys};
+
+/// What only the command line says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Switches {
+    /// `-a`.
+    pub active: bool,
+    /// `-p`.
+    pub passive: bool,
+    /// `-g`: log to standard output, debug messages included.
+    pub debug: bool,
+    /// `--file`, each.
+    pub files: Vec<PathBuf>,
+}
+
+impl Config {
+    /// What the program works with.
+    pub fn settings(&self, switches: &Switches) -> Settings {
+        Settings {
+            active: switches.active,
+            passive: switches.passive,
+            method: self.method(),
+            duration: Some(self.time(&keys::DURATION_SECONDS)).filter(|time| !time.is_zero()),
+            input: InputSettings {
+                folder: self.path(&keys::INPUT_PATH),
+                files: switches.files.clone(),
+            },
+            output: self.path(&keys::OUTPUT_PATH),
+            complete_threshold: self.number(&keys::TORRENT_COMPLETE_THRESHOLD),
+            visit: self.visit(),
+            policy: self.policy(),
+            workers: self.integer(&keys::PEER_EVALUATION_THREADS),
+            reaction: self.time(&keys::EVALUATOR_REACTION),
+            listen: self.listen(),
+            tracker: self.tracker(),
+            storage: self.storage(),
+            statistic_interval: self.time(&keys::STATISTIC_INTERVAL),
+            log: self.log(switches.debug),
+        }
+    }
+
+    /// The method that is in force.
+    pub fn method(&self) -> Method {
+        if self.text(&keys::METHOD) == Method::Thesis2015.as_str() {
+            Method::Thesis2015
+        } else {
+            Method::Corrected
+        }
+    }
+
+    fn visit(&self) -> VisitSettings {
+        VisitSettings {
+            quiet_timeout: self.time(&keys::NETWORK_TIMEOUT),
+            budget: self.time(&keys::BUDGET_SECONDS),
+            message_limit: self.integer(&keys::RECEIVE_MESSAGE_MAX),
+            finish_when_complete: self.flag(&keys::FINISH_WHEN_COMPLETE),
+            fast_extension: self.flag(&keys::FAST_EXTENSION),
+            keep_partial: self.flag(&keys::KEEP_PARTIAL),
+            ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
+            message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),
+        }
+    }
+
+    fn policy(&self) -> PolicySettings {
+        PolicySettings {
+            revisit_delay: self.time(&keys::PEER_REVISIT_DELAY),
+            retry: self.flag(&keys::RETRY_ENABLED),
+            first_delay: self.time(&keys::FIRST_DELAY_SECONDS),
+            tracked_delay: self.time(&keys::TRACKED_DELAY_SECONDS),
+            factor: self.number(&keys::FACTOR),
+            max_delay: self.time(&keys::MAX_DELAY_SECONDS),
+            attempts: self.integer(&keys::ATTEMPTS),
+            tracked_attempts: self.integer(&keys::TRACKED_ATTEMPTS),
+        }
+    }
+
+    fn listen(&self) -> ListenSettings {
+        ListenSettings {
+            port: self.integer(&keys::BITTORRENT_LISTEN_PORT),
+            address: self
+                .text(&keys::LISTEN_ADDRESS)
+                .parse()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            callers_max: self.integer(&keys::CALLERS_MAX),
+            per_address_max: self.integer(&keys::CALLERS_PER_ADDRESS_MAX),
+        }
+    }
+
+    fn tracker(&self) -> TrackerSettings {
+        TrackerSettings {
+            interval: self.time(&keys::TRACKER_REQUEST_INTERVAL),
+            ignore_interval: self.flag(&keys::IGNORE_INTERVAL),
+            timeout: self.time(&keys::NETWORK_TIMEOUT),
+            fake_downloaded: self.number(&keys::FAKE_DOWNLOADED_STAT),
+            fake_left: self.number(&keys::FAKE_LEFT_STAT),
+            fake_uploaded: self.number(&keys::FAKE_UPLOADED_STAT),
+            num_want: Some(self.integer(&keys::NUM_WANT)).filter(|wanted| *wanted > 0),
+            udp_default_port: self.integer(&keys::UDP_DEFAULT_PORT),
+            body_limit: self.integer(&keys::BODY_LIMIT_BYTES),
+            redirects_max: self.integer(&keys::REDIRECTS_MAX),
+            scrape: self.flag(&keys::SCRAPE),
+            announce_port: self.integer(&keys::BITTORRENT_LISTEN_PORT),
+        }
+    }
+
+    fn storage(&self) -> StorageSettings {
+        let places = self.text(&keys::GEOLOCATION_DATABASE);
+        StorageSettings {
+            geolocation: (!places.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(places)),
+            batch_rows: self.integer(&keys::BATCH_ROWS),
+            batch_interval: self.time(&keys::BATCH_INTERVAL_SECONDS),
+            queue_length: self.integer(&keys::QUEUE_LENGTH),
+            calibration: self.flag(&keys::REC_DUR_ANALYSIS),
+            calibration_cut: self.time(&keys::CALIBRATION_CUT_SECONDS),
+        }
+    }
+
+    fn log(&self, debug: bool) -> LogSettings {
+        let level = match self.text(&keys::LOG_LEVEL) {
+            "trace" => LevelFilter::Trace,
+            "debug" => LevelFilter::Debug,
+            "info" => LevelFilter::Info,
+            "error" => LevelFilter::Error,
+            _ => LevelFilter::Warn,
+        };
+        LogSettings {
+            level: if debug {
+                level.max(LevelFilter::Debug)
+            } else {
+                level
+            },
+            to_console: debug,
+            addresses: self.flag(&keys::LOG_ADDRESSES),
+        }
+    }
+
+    fn flag(&self, key: &'static Key) -> bool {
+        matches!(self.value(key), Value::Flag(true))
+    }
+
+    /// Every range of the registry fits the type it is asked for, which a
+    /// test proves; the default value is never taken.
+    fn integer<T: TryFrom<i64> + Default>(&self, key: &'static Key) -> T {
+        match self.value(key) {
+            Value::Integer(number) => T::try_from(*number).unwrap_or_default(),
+            _ => T::default(),
+        }
+    }
+
+    fn number(&self, key: &'static Key) -> f64 {
+        match self.value(key) {
+            Value::Number(number) => *number,
+            _ => 0.0,
+        }
+    }
+
+    fn time(&self, key: &'static Key) -> Duration {
+        Duration::try_from_secs_f64(self.number(key)).unwrap_or_default()
+    }
+
+    fn text(&self, key: &'static Key) -> &str {
+        match self.value(key) {
+            Value::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    fn path(&self, key: &'static Key) -> PathBuf {
+        PathBuf::from(self.text(key))
+    }
+}

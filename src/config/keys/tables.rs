@@ -1,0 +1,112 @@
+//! The keys that 2015 did not have, in their tables.
+
+use super::{Key, Kind, Value, integer, number, registry, seconds, text};
+
+registry! {
+    /// corrected: the faults of 2015 put right. 2015: measures as the thesis
+    /// did, by other defaults for `visit.finish_when_complete`,
+    /// `visit.fast_extension`, `visit.keep_partial`, `visit.ignore_malformed` and
+    /// `retry.enabled`; where one of these is written down, the written value
+    /// wins.
+    METHOD: "run.method",
+        Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
+    /// Time after which the run stops by itself; 0 = when it is told to.
+    DURATION_SECONDS: "run.duration_seconds",
+        seconds(0.0, 315_360_000.0), Value::Number(0.0), "2015 program: until stopped";
+
+    /// Longest time for a whole visit, whatever the peer sends. A safety
+    /// limit, not part of the method; at least `network_timeout`.
+    BUDGET_SECONDS: "visit.budget_seconds",
+        seconds(0.1, 86_400.0), Value::Number(60.0), "own choice: ten times network_timeout";
+    /// Lets a peer go as soon as it has told that it has everything.
+    FINISH_WHEN_COMPLETE: "visit.finish_when_complete",
+        Kind::Flag, Value::Flag(true), "own choice: nothing more can be learnt";
+    /// Announces the fast extension (BEP 6) and understands have all and have
+    /// none.
+    FAST_EXTENSION: "visit.fast_extension",
+        Kind::Flag, Value::Flag(true), "BEP 6: without it, new clients announce piece by piece";
+    /// Counts what was read before a failure after the handshake.
+    KEEP_PARTIAL: "visit.keep_partial",
+        Kind::Flag, Value::Flag(true), "own choice";
+    /// Overlooks a wrong bitfield or have message; otherwise it ends the
+    /// visit.
+    IGNORE_MALFORMED: "visit.ignore_malformed",
+        Kind::Flag, Value::Flag(false), "own choice";
+
+    /// Visits a peer again after a failure; otherwise the first failure drops
+    /// it for the whole run.
+    RETRY_ENABLED: "retry.enabled",
+        Kind::Flag, Value::Flag(true), "own choice";
+    /// Time to the next try after the first failure.
+    FIRST_DELAY_SECONDS: "retry.first_delay_seconds",
+        seconds(0.1, 604_800.0), Value::Number(600.0), "own choice: twice peer_revisit_delay";
+    /// The same for a peer that was evaluated before.
+    TRACKED_DELAY_SECONDS: "retry.tracked_delay_seconds",
+        seconds(0.1, 604_800.0), Value::Number(120.0), "own choice: not to miss its threshold";
+    /// Growth of that time from failure to failure.
+    FACTOR: "retry.factor",
+        number(1.0, 100.0), Value::Number(2.0), "own choice";
+    /// Longest time to the next try; at least the two first delays.
+    MAX_DELAY_SECONDS: "retry.max_delay_seconds",
+        seconds(0.1, 2_592_000.0), Value::Number(7200.0), "own choice";
+    /// Failures in a row after which a peer is given up.
+    ATTEMPTS: "retry.attempts",
+        integer(1, 255), Value::Integer(6), "own choice: some five hours";
+    /// The same for a peer that was evaluated before.
+    TRACKED_ATTEMPTS: "retry.tracked_attempts",
+        integer(1, 255), Value::Integer(20), "own choice: more than a day";
+
+    /// Address to listen at.
+    LISTEN_ADDRESS: "listen.address",
+        Kind::Address, text("0.0.0.0"), "2015 program: all IPv4 addresses";
+    /// Callers that are evaluated at one time; more are refused and counted.
+    CALLERS_MAX: "listen.callers_max",
+        integer(1, 65_536), Value::Integer(4096), "own choice";
+    /// Of these, from one address.
+    CALLERS_PER_ADDRESS_MAX: "listen.callers_per_address_max",
+        integer(1, 65_536), Value::Integer(64), "own choice: many peers share one address";
+
+    /// Peers to ask a tracker for; 0 leaves it to the tracker.
+    NUM_WANT: "tracker.num_want",
+        integer(0, 10_000), Value::Integer(0), "2015 program (BEP 15: -1)";
+    /// Port of a UDP tracker whose URL has none.
+    UDP_DEFAULT_PORT: "tracker.udp_default_port",
+        integer(1, 65_535), Value::Integer(80), "2015 program";
+    /// Largest answer of an HTTP tracker in bytes, after decompression.
+    BODY_LIMIT_BYTES: "tracker.body_limit_bytes",
+        integer(1024, 268_435_456), Value::Integer(2_097_152), "own choice: some 300,000 peers";
+    /// HTTP redirects that are followed in one request.
+    REDIRECTS_MAX: "tracker.redirects_max",
+        integer(0, 20), Value::Integer(5), "own choice";
+    /// Whether to ask trackers for their figures (BEP 48 and 15).
+    SCRAPE: "tracker.scrape",
+        Kind::Flag, Value::Flag(true), "2015 program";
+
+    /// `MaxMind` database of places (`GeoIP2` or `GeoLite2` City or Country, or the
+    /// flat schema), relative to `input_path`. Without it, places stay unknown.
+    GEOLOCATION_DATABASE: "storage.geolocation_database",
+        Kind::OptionalPath, text("GeoLite2-City.mmdb"), "2015 program";
+    /// Rows in one transaction at most.
+    BATCH_ROWS: "storage.batch_rows",
+        integer(1, 100_000), Value::Integer(500), "own measurement";
+    /// Longest time between two transactions.
+    BATCH_INTERVAL_SECONDS: "storage.batch_interval_seconds",
+        seconds(0.01, 60.0), Value::Number(1.0), "own choice: a crash loses no more";
+    /// Records that wait for the writer at most; when it is full, measuring
+    /// waits and nothing is lost.
+    QUEUE_LENGTH: "storage.queue_length",
+        integer(1, 10_000_000), Value::Integer(65_536), "own choice";
+    /// Line of the calibration: the share of visits whose longest wait is
+    /// below.
+    CALIBRATION_CUT_SECONDS: "storage.calibration_cut_seconds",
+        seconds(0.1, 3600.0), Value::Number(6.0), "2015 program";
+
+    /// Lets addresses into the log. Otherwise peers have pseudonyms, and
+    /// whatever looks like an address is replaced.
+    LOG_ADDRESSES: "privacy.log_addresses",
+        Kind::Flag, Value::Flag(false), "own choice: addresses are personal data";
+
+    /// Least important messages that are logged.
+    LOG_LEVEL: "log.level",
+        Kind::Choice(&["trace", "debug", "info", "warning", "error"]), text("warning"), "2015 program";
+}
