@@ -7,6 +7,7 @@ pub mod config;
 pub mod deadline;
 pub mod exit;
 pub mod intake;
+pub mod lab;
 pub mod model;
 pub mod net;
 pub mod outside;

@@ -7,6 +7,7 @@
 //! A measuring run has thousands of threads; each has a name that tells in
 //! `top -H` and in the log what it does, and an explicit stack size, since
 //! the default of 8 MiB would exhaust the address space of small machines.
+//! The one way in which threads are started: with a name and a stack size.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -28,6 +29,10 @@ pub const LARGE_STACK: usize = 2 * 1024 * 1024;
 ///
 /// The error is the system's refusal (no memory, too many threads): it is to
 /// be reported, never to be unwrapped.
+/// Starts a thread.
+///
+/// `name` has at most 15 bytes (Linux cuts the rest), `stack` is in bytes; an
+/// untouched stack costs no memory. Fails when the system has no thread left.
 pub fn spawn(
     name: &str,
     stack: usize,

@@ -1,0 +1,155 @@
+//! Bytes of handshakes and messages (BEP 3, BEP 6, BEP 10), written by hand.
+//!
+//! Used by every part of the lab that speaks to the analyzer. On purpose this
+//! shares no line with `crate::protocol`: two independent readings of the
+//! specification must agree before a test passes.
+
+/// Bytes of a handshake.
+pub const HANDSHAKE_LEN: usize = 68;
+
+/// Reserved bits of a client that knows the fast extension (BEP 6) and the
+/// extension protocol (BEP 10).
+pub const FAST_AND_EXTENDED: [u8; 8] = [0, 0, 0, 0, 0, 0x10, 0, 0x04];
+
+/// Reserved bits of a client without extensions.
+pub const NO_EXTENSIONS: [u8; 8] = [0; 8];
+
+/// Length byte and protocol name, the first 20 bytes of a handshake.
+const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+
+/// A handshake (BEP 3).
+pub fn handshake(reserved: [u8; 8], info_hash: &[u8; 20], peer_id: &[u8; 20]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HANDSHAKE_LEN);
+    bytes.extend_from_slice(PROTOCOL);
+    bytes.extend_from_slice(&reserved);
+    bytes.extend_from_slice(info_hash);
+    bytes.extend_from_slice(peer_id);
+    bytes
+}
+
+/// What a received handshake says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Greeting {
+    /// The eight reserved bytes.
+    pub reserved: [u8; 8],
+    /// The torrent that is wanted.
+    pub info_hash: [u8; 20],
+    /// Who greets.
+    pub peer_id: [u8; 20],
+}
+
+impl Greeting {
+    /// Reads the 68 bytes; `None` when they are no handshake.
+    pub fn parse(bytes: &[u8; HANDSHAKE_LEN]) -> Option<Self> {
+        let rest = bytes.strip_prefix(PROTOCOL)?;
+        let (reserved, rest) = rest.split_first_chunk::<8>()?;
+        let (info_hash, rest) = rest.split_first_chunk::<20>()?;
+        let peer_id = rest.first_chunk::<20>()?;
+        Some(Self {
+            reserved: *reserved,
+            info_hash: *info_hash,
+            peer_id: *peer_id,
+        })
+    }
+
+    /// Whether the fast extension is announced (BEP 6).
+    pub const fn fast(&self) -> bool {
+        self.reserved[7] & 0x04 != 0
+    }
+}
+
+/// A keep-alive: a message without id and payload.
+pub const KEEP_ALIVE: [u8; 4] = [0; 4];
+
+/// Any message: length prefix, id, payload.
+pub fn message(id: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len().saturating_add(1)).unwrap_or(u32::MAX);
+    let mut bytes = Vec::with_capacity(payload.len() + 5);
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.push(id);
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// `have` for the piece `index`.
+pub fn have(index: u32) -> Vec<u8> {
+    message(4, &index.to_be_bytes())
+}
+
+/// `bitfield` with these bytes, whatever they are.
+pub fn bitfield(bits: &[u8]) -> Vec<u8> {
+    message(5, bits)
+}
+
+/// `have all` (BEP 6).
+pub fn have_all() -> Vec<u8> {
+    message(14, &[])
+}
+
+/// `have none` (BEP 6).
+pub fn have_none() -> Vec<u8> {
+    message(15, &[])
+}
+
+/// `piece` with a block of `length` zero bytes at the start of piece 0.
+pub fn piece(length: usize) -> Vec<u8> {
+    message(7, &vec![0; length.saturating_add(8)])
+}
+
+/// `port` (BEP 5).
+pub fn port(number: u16) -> Vec<u8> {
+    message(9, &number.to_be_bytes())
+}
+
+/// The extended handshake of a client that offers nothing (BEP 10).
+pub fn extended_handshake() -> Vec<u8> {
+    message(20, b"\0d1:mdee")
+}
+
+/// The bits of a bitfield for `pieces` pieces in which those of `have` are
+/// set; indices out of range are left out.
+pub fn bits(pieces: u32, have: impl IntoIterator<Item = u32>) -> Vec<u8> {
+    let mut bits = vec![0_u8; pieces.div_ceil(8) as usize];
+    for index in have.into_iter().filter(|index| *index < pieces) {
+        if let Some(byte) = bits.get_mut((index / 8) as usize) {
+            *byte |= 1 << (7 - index % 8);
+        }
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_those_of_the_specification() {
+        assert_eq!(have(0x0102_0304), [0, 0, 0, 5, 4, 1, 2, 3, 4]);
+        assert_eq!(bitfield(&[0xf0, 0x80]), [0, 0, 0, 3, 5, 0xf0, 0x80]);
+        assert_eq!(have_all(), [0, 0, 0, 1, 14]);
+        assert_eq!(have_none(), [0, 0, 0, 1, 15]);
+        assert_eq!(port(6881), [0, 0, 0, 3, 9, 0x1a, 0xe1]);
+        assert_eq!(piece(2), [0, 0, 0, 11, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(extended_handshake(), b"\0\0\0\x09\x14\0d1:mdee");
+    }
+
+    #[test]
+    fn high_bit_first() {
+        assert_eq!(bits(10, [0, 7, 8]), [0x81, 0x80]);
+        assert_eq!(bits(10, 0..10), [0xff, 0xc0]);
+        assert_eq!(bits(8, [8, 900]), [0]);
+    }
+
+    #[test]
+    fn handshakes_come_back() {
+        let bytes = handshake(FAST_AND_EXTENDED, &[7; 20], b"-LB0100-abcdefghijkl");
+        assert_eq!(bytes.len(), HANDSHAKE_LEN);
+        assert!(bytes.starts_with(b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04\x07"));
+        let mut bytes: [u8; HANDSHAKE_LEN] = bytes.try_into().unwrap();
+        let greeting = Greeting::parse(&bytes).unwrap();
+        assert!(greeting.fast());
+        assert_eq!(&greeting.peer_id, b"-LB0100-abcdefghijkl");
+        bytes[3] ^= 1;
+        assert_eq!(Greeting::parse(&bytes), None);
+    }
+}
