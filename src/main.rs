@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use btda::analyzer::runtime;
 use btda::cli::{self, ConfigChoice, Request};
-use btda::config::{Config, Settings, default_file};
+use btda::config::{Config, default_file};
 use btda::exit::Exit;
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
         Ok(Request::Run { switches, choice }) => match load(choice) {
-            Some(config) => run(&config.settings(&switches), &config),
+            Some(config) => runtime::run(runtime::Request::new(&config, &switches)),
             None => Exit::Configuration,
         },
         Ok(Request::Config(choice)) => match load(choice) {
@@ -28,12 +29,6 @@ fn main() -> ExitCode {
         }
     };
     exit.into()
-}
-
-/// Measures. The engine is called from here.
-fn run(_settings: &Settings, _config: &Config) -> Exit {
-    complain("the engine is not part of this program yet");
-    Exit::Failed
 }
 
 fn load(choice: ConfigChoice) -> Option<Config> {

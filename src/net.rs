@@ -6,9 +6,9 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
-pub mod tcp;
 pub mod http;
 pub mod resolve;
+pub mod tcp;
 pub mod udp;
 
 use std::fmt;

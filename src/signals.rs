@@ -39,7 +39,8 @@ pub fn watch() -> io::Result<Receiver<Signal>> {
     let (sender, receiver) = bounded(1);
     let seen = Arc::new(AtomicBool::new(false));
     let (interrupts, first) = (sender.clone(), Arc::clone(&seen));
-    ctrlc::set_handler(move || arrived(Signal::Interrupt, &interrupts, &first)).map_err(io::Error::other)?;
+    ctrlc::set_handler(move || arrived(Signal::Interrupt, &interrupts, &first))
+        .map_err(io::Error::other)?;
     let mut terminations = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;
     spawn("sigterm", VISIT_STACK, move || {
         for _ in terminations.forever() {

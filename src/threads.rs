@@ -1,13 +1,8 @@
-//! The only place that starts threads.
-//!
-//! Every thread has a name of at most 15 bytes, which the kernel shows in
-//! `top -H` and the log in each line, and an explicit stack size.
 //! The one function that starts threads.
 //!
 //! A measuring run has thousands of threads; each has a name that tells in
 //! `top -H` and in the log what it does, and an explicit stack size, since
 //! the default of 8 MiB would exhaust the address space of small machines.
-//! The one way in which threads are started: with a name and a stack size.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -19,20 +14,11 @@ pub const VISIT_STACK: usize = 256 * 1024;
 /// Stack of a thread that may speak TLS or SQL.
 pub const LARGE_STACK: usize = 2 * 1024 * 1024;
 
-/// Starts `body` on a thread called `name` with `stack` bytes of stack.
+/// Starts `body` on a thread called `name` (at most 15 bytes; the kernel cuts
+/// the rest) with `stack` bytes of stack.
 ///
 /// # Errors
 /// When the system has no room for another thread; nothing has happened then.
-/// Starts a thread called `name` (at most 15 bytes, longer names are cut off
-/// by the kernel) with `stack` bytes of stack, which cost nothing until they
-/// are touched.
-///
-/// The error is the system's refusal (no memory, too many threads): it is to
-/// be reported, never to be unwrapped.
-/// Starts a thread.
-///
-/// `name` has at most 15 bytes (Linux cuts the rest), `stack` is in bytes; an
-/// untouched stack costs no memory. Fails when the system has no thread left.
 pub fn spawn(
     name: &str,
     stack: usize,
@@ -42,7 +28,6 @@ pub fn spawn(
         name.len() <= 15,
         "the kernel cuts thread names after 15 bytes: {name}"
     );
-    debug_assert!(name.len() <= 15, "thread name {name} is too long");
     Builder::new()
         .name(name.to_owned())
         .stack_size(stack)

@@ -22,7 +22,7 @@ use super::directory::Directory;
 use super::evaluate::Verdict;
 use super::policy::{self, Next};
 use super::scheduler::Scheduler;
-use super::scheduler::queue::Ticket;
+use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
 
@@ -131,8 +131,13 @@ impl Engine {
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
-                if let Some(visit) = self.visit_record(key, Source::Incoming, started, report, None)
-                {
+                let source = Source::Incoming;
+                let whom = Ticket {
+                    key,
+                    source,
+                    history: History::default(),
+                };
+                if let Some(visit) = self.visit_record(&whom, started, report) {
                     self.record(Record::Visit(Box::new(visit)));
                 }
             }
@@ -153,25 +158,18 @@ impl Engine {
         }));
     }
 
-    fn visit_record(
-        &self,
-        peer: PeerKey,
-        source: Source,
-        started: Instant,
-        report: &Report,
-        takes_back: Option<Reason>,
-    ) -> Option<Visit> {
+    fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
         let (Verdict::Counts(ended), Some(heard)) = (report.verdict, &report.heard) else {
             return None;
         };
-        let direction = if source == Source::Incoming {
+        let direction = if whom.source == Source::Incoming {
             Direction::Incoming
         } else {
             Direction::Outgoing
         };
         Some(Visit {
-            peer,
-            source,
+            peer: whom.key,
+            source: whom.source,
             direction,
             transport: Transport::Tcp,
             encryption: Encryption::Plain,
@@ -182,7 +180,7 @@ impl Engine {
             longest_wait: heard.longest_wait,
             client: report.peer_id.and_then(|id| id.client()),
             ended,
-            takes_back,
+            takes_back: whom.history.unreached,
         })
     }
 
@@ -237,10 +235,7 @@ impl InHand<'_> {
         let engine = self.engine;
         engine.contacted.insert(&ticket.key);
         engine.stats.contact_counted();
-        let takes_back = ticket.history.unreached;
-        if let Some(visit) =
-            engine.visit_record(ticket.key, ticket.source, self.started, report, takes_back)
-        {
+        if let Some(visit) = engine.visit_record(&ticket, self.started, report) {
             engine.record(Record::Visit(Box::new(visit)));
         }
         engine.scheduler.first_contact_done(&ticket);

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, select};
 
-use crate::clock::Clock;
 use crate::config::settings::Settings;
+use crate::config::{Config, Switches};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::signals::{self, Signal};
@@ -39,6 +39,17 @@ pub struct Request {
     pub configuration: serde_json::Value,
     /// What is odd about it.
     pub warnings: Vec<String>,
+}
+
+impl Request {
+    /// The run that `config` and `switches` describe.
+    pub fn new(config: &Config, switches: &Switches) -> Self {
+        Self {
+            settings: config.settings(switches),
+            configuration: config.to_json(),
+            warnings: config.warnings(),
+        }
+    }
 }
 
 /// How often the supervisor looks at the status line.
@@ -103,12 +114,17 @@ impl Run {
     /// Watches threads, signals and the clock until the run has to end.
     fn supervise(&self, crew: &mut Crew, status: &mut Status, signals: &Receiver<Signal>) -> Cause {
         let clock = &self.engine.clock;
-        let end = self.engine.settings.duration.map(|duration| Deadline::after(clock.now(), duration));
+        let end = self
+            .engine
+            .settings
+            .duration
+            .map(|duration| Deadline::after(clock.now(), duration));
         let reports = crew.reports().clone();
         loop {
             let left = end.map(|end| end.left(clock.now()));
-            let Some(wait) = left.map_or(Some(STATUS_INTERVAL), |left| left.map(|left| left.min(STATUS_INTERVAL)))
-            else {
+            let Some(wait) = left.map_or(Some(STATUS_INTERVAL), |left| {
+                left.map(|left| left.min(STATUS_INTERVAL))
+            }) else {
                 return Cause::Duration;
             };
             select! {

@@ -245,9 +245,9 @@ mod tests {
             taken.recv_timeout(Duration::from_secs(30)).unwrap();
         }
         scheduler.close();
-        handles
-            .into_iter()
-            .for_each(|handle| handle.join().unwrap());
+        for handle in handles {
+            handle.join().unwrap();
+        }
     }
 
     #[test]
@@ -269,9 +269,9 @@ mod tests {
         scheduler.put_back(ticket, now);
         assert_eq!(taken.recv_timeout(Duration::from_secs(30)).unwrap(), ticket);
         scheduler.close();
-        handles
-            .into_iter()
-            .for_each(|handle| handle.join().unwrap());
+        for handle in handles {
+            handle.join().unwrap();
+        }
     }
 
     #[test]
@@ -285,8 +285,8 @@ mod tests {
         taken.recv_timeout(Duration::from_secs(30)).unwrap();
         assert!(clock.now() >= due);
         scheduler.close();
-        handles
-            .into_iter()
-            .for_each(|handle| handle.join().unwrap());
+        for handle in handles {
+            handle.join().unwrap();
+        }
     }
 }

@@ -26,12 +26,20 @@ impl Statistics {
     /// No tick yet.
     pub fn new(engine: Arc<Engine>) -> Self {
         let drift_ms = Mutex::new(engine.clock.wall_drift_ms());
-        Self { engine, last: Mutex::new(None), drift_ms }
+        Self {
+            engine,
+            last: Mutex::new(None),
+            drift_ms,
+        }
     }
 
     /// Body of the thread; the first tick was sent before it was started.
     pub fn run(&self) {
-        while !self.engine.stop.wait(self.engine.settings.statistic_interval) {
+        while !self
+            .engine
+            .stop
+            .wait(self.engine.settings.statistic_interval)
+        {
             self.tick(false);
             self.watch_wall_clock();
         }
@@ -43,11 +51,14 @@ impl Statistics {
         let engine = &self.engine;
         let now = engine.stats.snapshot(engine.clock.now());
         let before = self.last.lock().replace(now);
-        let load = sysinfo::System::load_average().ok().map(|load| load.fifteen);
+        let load = sysinfo::System::load_average()
+            .ok()
+            .map(|load| load.fifteen);
         engine.record(Record::Tick(Box::new(Tick {
             at: engine.clock.timestamp(),
             peer_queue: engine.scheduler.waiting() as u64,
-            thread_workload: before.and_then(|before| now.workload_since(&before, engine.settings.workers)),
+            thread_workload: before
+                .and_then(|before| now.workload_since(&before, engine.settings.workers)),
             load_average: load,
             memory_mb: peak_resident_kb().map(|kb| kb as f64 / 1000.0),
             server_threads: now.callers_active,
@@ -63,8 +74,13 @@ impl Statistics {
         let step = drift - *known;
         if step.abs() > WALL_STEP_MS {
             *known = drift;
-            log::warn!("wall clock was set by {step} ms; stored times go on from the start of the run, total={drift} ms");
-            self.engine.record(Record::Manifest { key: "wall_clock_drift_ms", value: drift.to_string() });
+            log::warn!(
+                "wall clock was set by {step} ms; stored times go on from the start of the run, total={drift} ms"
+            );
+            self.engine.record(Record::Manifest {
+                key: "wall_clock_drift_ms",
+                value: drift.to_string(),
+            });
         }
     }
 }
@@ -72,7 +88,9 @@ impl Statistics {
 /// Peak resident memory of this process in kB, as the kernel counts it.
 fn peak_resident_kb() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 

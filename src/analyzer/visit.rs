@@ -305,9 +305,8 @@ impl Session<'_> {
         let settings = self.visitor.settings;
         let now = self.visitor.clock.now();
         while !input.is_empty() {
-            let (used, frame) = match frames.feed(input) {
-                Ok(fed) => fed,
-                Err(_) => return Some(End::Broken(Reason::MessageTooLong)),
+            let Ok((used, frame)) = frames.feed(input) else {
+                return Some(End::Broken(Reason::MessageTooLong));
             };
             if let Some(frame) = frame {
                 heard.waited(now.saturating_duration_since(*last));

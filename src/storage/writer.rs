@@ -107,6 +107,8 @@ pub struct Writer {
     /// When the waiting rows are to be committed.
     due: Option<Instant>,
     patience: Patience,
+    /// The tick at shutdown has come.
+    ended: bool,
 }
 
 impl Writer {
@@ -139,6 +141,7 @@ impl Writer {
         database.describe(&torrents, &inputs, &fact_rows(&facts))?;
         let patience = Patience::default();
         let writer = Self {
+            ended: false,
             ledger: Ledger::new(torrents, geo),
             pending: Pending::new(patience.rows),
             stem,
@@ -164,7 +167,9 @@ impl Writer {
         self
     }
 
-    /// Writes until every sender is gone, then finishes all files.
+    /// Writes until the tick at shutdown has come or every sender is gone,
+    /// then finishes all files. What a thread sends behind that tick belongs
+    /// to no run.
     pub fn run(mut self, records: &Receiver<Record>) -> Summary {
         while self.turn(records) {}
         self.finish()
@@ -173,10 +178,14 @@ impl Writer {
     /// Waits for a record or for the next commit; `false` when no record will
     /// come any more.
     fn turn(&mut self, records: &Receiver<Record>) -> bool {
+        if self.ended {
+            return false;
+        }
         match records.recv_timeout(self.time_to_commit()) {
             Ok(record) => {
                 self.take(record, records.len());
-                while self.pending.len() < self.settings.batch_rows
+                while !self.ended
+                    && self.pending.len() < self.settings.batch_rows
                     && let Ok(record) = records.try_recv()
                 {
                     self.take(record, records.len());
@@ -205,6 +214,7 @@ impl Writer {
 
     fn take(&mut self, record: Record, waiting: usize) {
         let tick = matches!(record, Record::Tick(_));
+        self.ended = matches!(&record, Record::Tick(tick) if tick.last);
         let record = self.remember_fact(record);
         self.ledger.take(record, waiting, &mut self.rows);
         self.queue_rows();

@@ -29,7 +29,10 @@ impl Connect for FakeNetwork {
     fn connect(&self, _: SocketAddr, _: Duration) -> Result<Box<dyn Stream>, NetError> {
         let mut scripts = self.scripts.lock();
         if scripts.is_empty() {
-            return Err(NetError { operation: Operation::Connect, reason: Reason::REFUSED });
+            return Err(NetError {
+                operation: Operation::Connect,
+                reason: Reason::REFUSED,
+            });
         }
         Ok(Box::new(FakeStream::new(&self.clock, scripts.remove(0))))
     }
@@ -63,7 +66,12 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
     let (trigger, stop) = stop_pair();
     let (sender, records) = unbounded();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-    let mut settings = Settings::for_tests();
+    let mut settings = crate::config::Config::resolve(&crate::config::Sources::default())
+        .unwrap()
+        .settings(&crate::config::Switches {
+            active: true,
+            ..crate::config::Switches::default()
+        });
     settings.visit = crate::analyzer::visit::tests::settings();
     settings.policy = PolicySettings {
         revisit_delay: Duration::from_secs(300),
@@ -82,25 +90,42 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
         stats: Arc::new(Stats::new(shared.now())),
         stop,
         pseudonyms: PseudonymKey::new([1; 20]),
-        connect: Arc::new(FakeNetwork { clock: clock.clone(), scripts: Mutex::new(scripts) }),
+        connect: Arc::new(FakeNetwork {
+            clock: clock.clone(),
+            scripts: Mutex::new(scripts),
+        }),
         sockets: Arc::default(),
     };
-    World { clock, engine, records, _trigger: trigger }
+    World {
+        clock,
+        engine,
+        records,
+        _trigger: trigger,
+    }
 }
 
 fn peer(id: PeerId, bits: Option<u8>) -> Vec<Step> {
-    let handshake = Handshake { reserved: Reserved::default(), info_hash: InfoHash::new([7; 20]), peer_id: id };
+    let handshake = Handshake {
+        reserved: Reserved::default(),
+        info_hash: InfoHash::new([7; 20]),
+        peer_id: id,
+    };
     let mut bytes = handshake.encode().to_vec();
     if let Some(bits) = bits {
         encode_bitfield(&[bits], &mut bytes);
     }
-    vec![Step::Send(Duration::ZERO, bytes), Step::Close(Duration::ZERO)]
+    vec![
+        Step::Send(Duration::ZERO, bytes),
+        Step::Close(Duration::ZERO),
+    ]
 }
 
 impl World {
     fn offer(&self) -> Offer {
         let address = PeerAddress::from_compact([127, 0, 0, 9, 0x1a, 0xe1]);
-        self.engine.scheduler.offer(torrent().id, Source::Tracker, address)
+        self.engine
+            .scheduler
+            .offer(torrent().id, Source::Tracker, address)
     }
 
     /// Moves the time until the peer is due, contacts it, and gives the
@@ -123,14 +148,30 @@ impl World {
 
 #[test]
 fn a_peer_is_visited_until_it_is_complete() {
-    let world = world(vec![peer(ID, Some(0xf0)), peer(ID, Some(0xfe)), peer(ID, Some(0xff))]);
+    let world = world(vec![
+        peer(ID, Some(0xf0)),
+        peer(ID, Some(0xfe)),
+        peer(ID, Some(0xff)),
+    ]);
     assert_eq!(world.offer(), Offer::New);
     for (wanted_wait, wanted_pieces) in [(0, 4), (300, 7), (300, 8)] {
-        let (waited, Record::Visit(visit)) = world.next() else { panic!("a visit") };
-        assert_eq!((waited, visit.pieces), (wanted_wait, PieceCount(wanted_pieces)));
-        assert_eq!((visit.source, visit.client.as_deref()), (Source::Tracker, Some("-XX0001-")));
+        let (waited, Record::Visit(visit)) = world.next() else {
+            panic!("a visit")
+        };
+        assert_eq!(
+            (waited, visit.pieces),
+            (wanted_wait, PieceCount(wanted_pieces))
+        );
+        assert_eq!(
+            (visit.source, visit.client.as_deref()),
+            (Source::Tracker, Some("-XX0001-"))
+        );
     }
-    assert_eq!(world.engine.scheduler.waiting(), 0, "never again after the threshold");
+    assert_eq!(
+        world.engine.scheduler.waiting(),
+        0,
+        "never again after the threshold"
+    );
     assert_eq!(world.offer(), Offer::Known);
     assert!(world.engine.contacted.contains(&PeerKey::new(
         PeerAddress::from_compact([127, 0, 0, 9, 0, 99]),
@@ -140,18 +181,41 @@ fn a_peer_is_visited_until_it_is_complete() {
 
 #[test]
 fn failures_come_back_later_and_are_taken_back() {
-    let world = world(vec![vec![Step::Close(Duration::ZERO)], peer(ID, None), peer(ID, Some(0xf0))]);
+    let world = world(vec![
+        vec![Step::Close(Duration::ZERO)],
+        peer(ID, None),
+        peer(ID, Some(0xf0)),
+    ]);
     world.offer();
-    let (_, Record::Failure(first)) = world.next() else { panic!("a failure") };
-    assert_eq!((first.event, first.reason, first.takes_back), (Event::FirstContact, Reason::Closed, None));
+    let (_, Record::Failure(first)) = world.next() else {
+        panic!("a failure")
+    };
+    assert_eq!(
+        (first.event, first.reason, first.takes_back),
+        (Event::FirstContact, Reason::Closed, None)
+    );
     assert_eq!(world.engine.scheduler.never_contacted(), 0);
-    let (waited, Record::Failure(second)) = world.next() else { panic!("a failure") };
-    assert_eq!((waited, second.event, second.takes_back), (600, Event::FirstContact, Some(Reason::Closed)));
-    let (waited, Record::Visit(visit)) = world.next() else { panic!("a visit") };
+    let (waited, Record::Failure(second)) = world.next() else {
+        panic!("a failure")
+    };
+    assert_eq!(
+        (waited, second.event, second.takes_back),
+        (600, Event::FirstContact, Some(Reason::Closed))
+    );
+    let (waited, Record::Visit(visit)) = world.next() else {
+        panic!("a visit")
+    };
     assert_eq!((waited, visit.takes_back), (1_200, Some(Reason::Closed)));
-    let (waited, Record::Failure(later)) = world.next() else { panic!("a failure") };
-    assert_eq!((waited, later.event, later.reason), (300, Event::LaterContact, Reason::REFUSED));
-    let (waited, Record::Failure(later)) = world.next() else { panic!("a failure") };
+    let (waited, Record::Failure(later)) = world.next() else {
+        panic!("a failure")
+    };
+    assert_eq!(
+        (waited, later.event, later.reason),
+        (300, Event::LaterContact, Reason::REFUSED)
+    );
+    let (waited, Record::Failure(later)) = world.next() else {
+        panic!("a failure")
+    };
     assert_eq!((waited, later.takes_back), (120, None));
 }
 
@@ -159,7 +223,9 @@ fn failures_come_back_later_and_are_taken_back() {
 fn we_are_no_peer_of_ours() {
     let world = world(vec![peer(PeerId::new([b'O'; 20]), None)]);
     world.offer();
-    let (_, Record::Failure(failure)) = world.next() else { panic!("a failure") };
+    let (_, Record::Failure(failure)) = world.next() else {
+        panic!("a failure")
+    };
     assert_eq!(failure.reason, Reason::OwnAddress);
     assert_eq!(world.engine.scheduler.waiting(), 0);
     assert_eq!(world.offer(), Offer::Own);
@@ -179,7 +245,9 @@ fn a_panic_in_a_visit_loses_no_contact() {
     let ticket = world.engine.scheduler.take_now().unwrap();
     let contact = std::panic::AssertUnwindSafe(|| world.engine.contact(ticket));
     assert!(std::panic::catch_unwind(contact).is_err());
-    let Ok(Record::Failure(failure)) = world.records.try_recv() else { panic!("a failure") };
+    let Ok(Record::Failure(failure)) = world.records.try_recv() else {
+        panic!("a failure")
+    };
     assert_eq!(failure.reason, Reason::Aborted);
     assert_eq!(world.engine.scheduler.waiting(), 1);
 }
@@ -194,6 +262,12 @@ fn an_interrupted_contact_leaves_the_peer_waiting() {
     trigger.stop();
     world.engine.contact(ticket);
     assert!(world.records.is_empty());
-    assert_eq!((world.engine.scheduler.waiting(), world.engine.scheduler.never_contacted()), (1, 1));
+    assert_eq!(
+        (
+            world.engine.scheduler.waiting(),
+            world.engine.scheduler.never_contacted()
+        ),
+        (1, 1)
+    );
     assert_eq!(ticket.history, History::default());
 }

@@ -17,23 +17,23 @@ use crate::threads::spawn;
 
 /// A thread and what to do when it ends.
 #[derive(Clone)]
-pub struct Unit {
+pub(super) struct Unit {
     /// Name of the thread, at most 15 bytes.
-    pub name: String,
+    pub(super) name: String,
     /// Bytes of stack.
-    pub stack: usize,
+    pub(super) stack: usize,
     /// Stage of the shutdown that waits for it.
-    pub stage: Stage,
+    pub(super) stage: Stage,
     /// Whether it may be started again after a panic; if not, its early end
     /// ends the run.
-    pub restart: bool,
+    pub(super) restart: bool,
     /// What it does.
-    pub body: Arc<dyn Fn() + Send + Sync>,
+    pub(super) body: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Stages of the shutdown, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Trackers: no new peers.
     Sources,
     /// Accept thread: no new callers.
@@ -60,14 +60,14 @@ impl fmt::Display for Stage {
 
 /// A thread has ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended {
+pub(super) struct Ended {
     member: usize,
     panicked: bool,
 }
 
 /// What an early end means for the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consequence {
+pub(super) enum Consequence {
     /// The thread will be started again.
     Restart,
     /// The run has to end.
@@ -82,7 +82,7 @@ struct Member {
 }
 
 /// The threads of a run.
-pub struct Crew {
+pub(super) struct Crew {
     clock: Arc<dyn Clock>,
     members: Vec<Member>,
     reports: (Sender<Ended>, Receiver<Ended>),
@@ -94,18 +94,28 @@ const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 impl Crew {
     /// Nobody yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, members: Vec::new(), reports: unbounded(), early_ends: 0 }
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            members: Vec::new(),
+            reports: unbounded(),
+            early_ends: 0,
+        }
     }
 
     /// Starts a thread.
     ///
     /// # Errors
     /// When the system has no room for it.
-    pub fn start(&mut self, unit: Unit) -> io::Result<()> {
+    pub(super) fn start(&mut self, unit: Unit) -> io::Result<()> {
         let member = self.members.len();
         self.launch(member, &unit)?;
-        self.members.push(Member { unit, running: true, restarts: 0, restart_at: None });
+        self.members.push(Member {
+            unit,
+            running: true,
+            restarts: 0,
+            restart_at: None,
+        });
         Ok(())
     }
 
@@ -121,27 +131,34 @@ impl Crew {
 
     /// Where the ends of threads are reported; hand them to
     /// [`Crew::ended_early`] while the run goes on.
-    pub const fn reports(&self) -> &Receiver<Ended> {
+    pub(super) const fn reports(&self) -> &Receiver<Ended> {
         &self.reports.1
     }
 
     /// Threads that ended before their time.
-    pub const fn early_ends(&self) -> u64 {
+    pub(super) const fn early_ends(&self) -> u64 {
         self.early_ends
     }
 
     /// Threads running now.
-    pub fn running(&self) -> usize {
+    #[cfg(test)]
+    fn running(&self) -> usize {
         self.members.iter().filter(|member| member.running).count()
     }
 
     /// A thread ended though the run goes on.
-    pub fn ended_early(&mut self, ended: Ended) -> Consequence {
+    pub(super) fn ended_early(&mut self, ended: Ended) -> Consequence {
         let now = self.clock.now();
         self.early_ends += 1;
-        let Some(member) = self.members.get_mut(ended.member) else { return Consequence::Restart };
+        let Some(member) = self.members.get_mut(ended.member) else {
+            return Consequence::Restart;
+        };
         member.running = false;
-        let how = if ended.panicked { "panicked" } else { "ended early" };
+        let how = if ended.panicked {
+            "panicked"
+        } else {
+            "ended early"
+        };
         let name = &member.unit.name;
         if !member.unit.restart {
             log::error!(target: "critical", "thread={name} {how}; it cannot be restarted safely, so the run ends here");
@@ -149,14 +166,22 @@ impl Crew {
         }
         member.restarts += 1;
         let pause = Duration::from_secs(1 << member.restarts.min(10)).min(RESTART_PAUSE_MAX);
-        let pause = if member.restarts == 1 { Duration::ZERO } else { pause };
+        let pause = if member.restarts == 1 {
+            Duration::ZERO
+        } else {
+            pause
+        };
         member.restart_at = Some(now + pause);
-        log::error!("thread={name} {how}; restart={} in {} s", member.restarts, pause.as_secs());
+        log::error!(
+            "thread={name} {how}; restart={} in {} s",
+            member.restarts,
+            pause.as_secs()
+        );
         Consequence::Restart
     }
 
     /// Starts again those threads whose pause is over.
-    pub fn restart_due(&mut self) {
+    pub(super) fn restart_due(&mut self) {
         let now = self.clock.now();
         for member in 0..self.members.len() {
             let due = self.members[member].restart_at.is_some_and(|at| at <= now);
@@ -177,20 +202,26 @@ impl Crew {
         }
     }
 
-    /// When the next restart is due.
-    pub fn next_restart(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.restart_at).min()
-    }
-
     /// Waits until every thread of `stage` has ended, at most until
     /// `deadline`; gives the names of those that have not.
-    pub fn wait_for(&mut self, stage: Stage, deadline: Deadline) -> Vec<String> {
-        while self.members.iter().any(|member| member.running && member.unit.stage == stage) {
-            let Some(left) = deadline.left(self.clock.now()) else { break };
-            let Ok(ended) = self.reports.1.recv_timeout(left) else { break };
+    pub(super) fn wait_for(&mut self, stage: Stage, deadline: Deadline) -> Vec<String> {
+        while self
+            .members
+            .iter()
+            .any(|member| member.running && member.unit.stage == stage)
+        {
+            let Some(left) = deadline.left(self.clock.now()) else {
+                break;
+            };
+            let Ok(ended) = self.reports.1.recv_timeout(left) else {
+                break;
+            };
             self.ended_in_shutdown(ended);
         }
-        let late = self.members.iter().filter(|member| member.running && member.unit.stage == stage);
+        let late = self
+            .members
+            .iter()
+            .filter(|member| member.running && member.unit.stage == stage);
         late.map(|member| member.unit.name.clone()).collect()
     }
 
@@ -217,7 +248,13 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn unit(name: &str, restart: bool, body: impl Fn() + Send + Sync + 'static) -> Unit {
-        Unit { name: name.into(), stack: VISIT_STACK, stage: Stage::Contacts, restart, body: Arc::new(body) }
+        Unit {
+            name: name.into(),
+            stack: VISIT_STACK,
+            stage: Stage::Contacts,
+            restart,
+            body: Arc::new(body),
+        }
     }
 
     #[test]
@@ -227,7 +264,10 @@ mod tests {
         let runs = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&runs);
         crew.start(unit("contact-0001", true, move || {
-            assert!(count.fetch_add(1, Ordering::SeqCst) > 0, "the first run panics on purpose");
+            assert!(
+                count.fetch_add(1, Ordering::SeqCst) > 0,
+                "the first run panics on purpose"
+            );
             let _ = stop.wait(LONG);
         }))
         .unwrap();
@@ -237,7 +277,13 @@ mod tests {
         crew.restart_due();
         assert_eq!(crew.running(), 1);
         trigger.stop();
-        assert!(crew.wait_for(Stage::Contacts, Deadline::after(SystemClock::new().now(), LONG)).is_empty());
+        assert!(
+            crew.wait_for(
+                Stage::Contacts,
+                Deadline::after(SystemClock::new().now(), LONG)
+            )
+            .is_empty()
+        );
         assert_eq!(runs.load(Ordering::SeqCst), 2);
     }
 
@@ -258,9 +304,15 @@ mod tests {
             let _ = stop.wait(LONG);
         }))
         .unwrap();
-        let late = crew.wait_for(Stage::Contacts, Deadline::after(clock.now(), Duration::from_millis(5)));
+        let late = crew.wait_for(
+            Stage::Contacts,
+            Deadline::after(clock.now(), Duration::from_millis(5)),
+        );
         assert_eq!(late, ["contact-0001"]);
         trigger.stop();
-        assert!(crew.wait_for(Stage::Contacts, Deadline::after(clock.now(), LONG)).is_empty());
+        assert!(
+            crew.wait_for(Stage::Contacts, Deadline::after(clock.now(), LONG))
+                .is_empty()
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::analyzer::directory::Directory;
@@ -24,11 +24,12 @@ use crate::net::http::SystemHttp;
 use crate::net::resolve::Resolver;
 use crate::net::tcp::{SocketRegister, TcpConnector, TcpListener, local_address_towards};
 use crate::net::udp::SystemUdp;
-use crate::stop::{StopTrigger, stop_pair};
+use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, import};
 use crate::tracker::{
-    Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext, TrackerHealth,
+    Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext,
+    TrackerHealth,
 };
 
 use super::limits::{Limits, Room};
@@ -37,23 +38,23 @@ use super::{Request, tracker_run};
 
 /// A run that is ready to start.
 pub(super) struct Run {
-    pub engine: Arc<Engine>,
-    pub trigger: StopTrigger,
-    pub trackers: Arc<Trackers>,
-    pub statistics: Arc<Statistics>,
-    pub progress: Arc<Progress>,
-    pub summary: Arc<Mutex<Option<Summary>>>,
-    pub writer: Option<(Writer, Receiver<Record>)>,
-    pub listener: Option<Listener>,
-    pub listen_port: Option<u16>,
-    pub database: PathBuf,
+    pub(super) engine: Arc<Engine>,
+    pub(super) trigger: StopTrigger,
+    pub(super) trackers: Arc<Trackers>,
+    pub(super) statistics: Arc<Statistics>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) summary: Arc<Mutex<Option<Summary>>>,
+    pub(super) writer: Option<(Writer, Receiver<Record>)>,
+    pub(super) listener: Option<Listener>,
+    pub(super) listen_port: Option<u16>,
+    pub(super) database: PathBuf,
 }
 
 /// Why a run does not start.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    pub text: String,
-    pub exit: Exit,
+    pub(super) text: String,
+    pub(super) exit: Exit,
 }
 
 fn refuse(exit: Exit, text: String) -> Refusal {
@@ -62,9 +63,9 @@ fn refuse(exit: Exit, text: String) -> Refusal {
 
 /// The trackers of all torrents.
 pub(super) struct Trackers {
-    pub client: Arc<TrackerClient>,
-    pub context: TrackerContext,
-    pub torrents: Vec<Arc<TorrentTrackers>>,
+    pub(super) client: Arc<TrackerClient>,
+    pub(super) context: TrackerContext,
+    pub(super) torrents: Vec<Arc<TorrentTrackers>>,
 }
 
 impl Trackers {
@@ -76,15 +77,25 @@ impl Trackers {
 
 /// Makes a run from what was asked for.
 pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
-    let Request { mut settings, configuration, warnings } = request;
+    let Request {
+        mut settings,
+        configuration,
+        warnings,
+    } = request;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let stem = start_log(&settings, &*clock)?;
-    warnings.iter().chain(&stem.warnings()).for_each(|warning| log::warn!("{warning}"));
+    warnings
+        .iter()
+        .chain(&stem.warnings())
+        .for_each(|warning| log::warn!("{warning}"));
     let import = import_torrents(&settings)?;
     fit(&mut settings);
     let random = random_bytes()?;
     let sockets = Arc::new(SocketRegister::default());
-    let socket = settings.passive.then(|| bind(&settings, &sockets, &clock)).transpose()?;
+    let socket = settings
+        .passive
+        .then(|| bind(&settings, &sockets, &clock))
+        .transpose()?;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = listen_port.unwrap_or(settings.listen.port);
     let directory = Directory::new(import.torrents);
@@ -101,20 +112,13 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     let (records, to_write) = bounded(settings.storage.queue_length);
     let (trigger, stop) = stop_pair();
-    let engine = Arc::new(Engine {
-        scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
-        connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
-        stats: Arc::new(Stats::new(clock.now())),
-        contacted: Contacted::default(),
-        own_id: PeerId::alphanumeric(random.own_id),
-        pseudonyms: PseudonymKey::new(random.pseudonym_key),
+    let engine = Arc::new(engine(
         clock,
         settings,
         directory,
-        records,
-        stop,
-        sockets,
-    });
+        (records, stop, sockets),
+        &random,
+    ));
     if let Some(socket) = &socket {
         note_own_addresses(&engine.scheduler, socket.local_addr());
     }
@@ -132,17 +136,42 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     })
 }
 
+fn engine(
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    directory: Directory,
+    (records, stop, sockets): (Sender<Record>, StopToken, Arc<SocketRegister>),
+    random: &RandomBytes,
+) -> Engine {
+    Engine {
+        scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
+        connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
+        stats: Arc::new(Stats::new(clock.now())),
+        contacted: Contacted::default(),
+        own_id: PeerId::alphanumeric(random.own_id),
+        pseudonyms: PseudonymKey::new(random.pseudonym_key),
+        clock,
+        settings,
+        directory,
+        records,
+        stop,
+        sockets,
+    }
+}
+
 /// Makes the output folder and starts the log in it.
 fn start_log(settings: &Settings, clock: &dyn Clock) -> Result<Stem, Refusal> {
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
         refuse(
             Exit::OutputNotWritable,
-            format!("output folder {folder} cannot be written: {error}; make it writable or choose another with --output"),
+            format!(
+                "output folder {folder} cannot be written: {error}; make it writable or choose another with --output"
+            ),
         )
     };
     std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
-    let host = sysinfo::System::host_name().unwrap_or_else(|| "localhost".to_owned());
+    let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
     let stem = Stem::new(&settings.output, clock.timestamp(), &host);
     logging::start(&settings.log, &stem.with_suffix(".log")).map_err(not_writable)?;
     Ok(stem)
@@ -157,7 +186,9 @@ fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
     }
     if import.torrents.is_empty() {
         let folder = settings.input.folder.display();
-        let text = format!("no torrent to measure: put .torrent files into {folder}, or name one with --file");
+        let text = format!(
+            "no torrent to measure: put .torrent files into {folder}, or name one with --file"
+        );
         log::warn!("{text}");
         return Err(refuse(Exit::NothingToImport, text));
     }
@@ -168,7 +199,11 @@ fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
 fn fit(settings: &mut Settings) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let Room { workers: fitting, callers: fitting_callers, threads } = limits.fit(workers, callers);
+    let Room {
+        workers: fitting,
+        callers: fitting_callers,
+        threads,
+    } = limits.fit(workers, callers);
     log::info!(
         "room for {threads} threads: descriptors={} memory_maps={} process_ids={}",
         limits.descriptors,
@@ -188,7 +223,11 @@ fn fit(settings: &mut Settings) {
     settings.listen.callers_max = fitting_callers;
 }
 
-fn bind(settings: &Settings, sockets: &Arc<SocketRegister>, clock: &Arc<dyn Clock>) -> Result<TcpListener, Refusal> {
+fn bind(
+    settings: &Settings,
+    sockets: &Arc<SocketRegister>,
+    clock: &Arc<dyn Clock>,
+) -> Result<TcpListener, Refusal> {
     let address = SocketAddr::new(settings.listen.address, settings.listen.port);
     TcpListener::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
         refuse(
@@ -225,12 +264,21 @@ struct RandomBytes {
 }
 
 fn random_bytes() -> Result<RandomBytes, Refusal> {
-    let mut bytes = RandomBytes { own_id: [0; 20], pseudonym_key: [0; 20], key: 0 };
+    let mut bytes = RandomBytes {
+        own_id: [0; 20],
+        pseudonym_key: [0; 20],
+        key: 0,
+    };
     let mut key = [0; 4];
     getrandom::fill(&mut bytes.own_id)
         .and_then(|()| getrandom::fill(&mut bytes.pseudonym_key))
         .and_then(|()| getrandom::fill(&mut key))
-        .map_err(|error| refuse(Exit::Failed, format!("the system gives no random numbers: {error}")))?;
+        .map_err(|error| {
+            refuse(
+                Exit::Failed,
+                format!("the system gives no random numbers: {error}"),
+            )
+        })?;
     bytes.key = u32::from_ne_bytes(key);
     Ok(bytes)
 }
@@ -260,7 +308,11 @@ fn trackers(engine: &Arc<Engine>, key: u32) -> Trackers {
         board: Arc::new(ScrapeBoard::new()),
         health: Arc::new(TrackerHealth::new()),
     };
-    Trackers { client, context, torrents }
+    Trackers {
+        client,
+        context,
+        torrents,
+    }
 }
 
 fn manifest(

@@ -43,17 +43,33 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     engine.scheduler.close();
     engine.sockets.shut_all();
     let told = tracker::farewell(&run.trackers.client, &run.trackers.torrents, FAREWELL);
-    status.say(&format!("told trackers: {} of {} acknowledged", told.acknowledged, told.owed));
+    status.say(&format!(
+        "told trackers: {} of {} acknowledged",
+        told.acknowledged, told.owed
+    ));
     let mut late = Vec::new();
-    for (stage, time) in [(Stage::Listener, THREADS), (Stage::Contacts, THREADS), (Stage::Statistics, THREADS)] {
+    for (stage, time) in [
+        (Stage::Listener, THREADS),
+        (Stage::Contacts, THREADS),
+        (Stage::Statistics, THREADS),
+    ] {
         late.extend(wait(run, crew, status, stage, time));
     }
     late.extend(callers_left(run, status));
     wait(run, crew, status, Stage::Sources, SOURCES);
-    engine.record(Record::Manifest { key: "ended", value: cause.as_str().to_owned() });
+    engine.record(Record::Manifest {
+        key: "ended",
+        value: cause.as_str().to_owned(),
+    });
     let never = engine.scheduler.never_contacted();
-    engine.record(Record::Manifest { key: "addresses_never_contacted", value: never.to_string() });
-    engine.record(Record::Manifest { key: "threads_ended_early", value: crew.early_ends().to_string() });
+    engine.record(Record::Manifest {
+        key: "addresses_never_contacted",
+        value: never.to_string(),
+    });
+    engine.record(Record::Manifest {
+        key: "threads_ended_early",
+        value: crew.early_ends().to_string(),
+    });
     run.statistics.tick(true);
     late.extend(wait(run, crew, status, Stage::Writer, WRITER));
     conclude(run, crew, status, &late)
@@ -67,7 +83,11 @@ fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duratio
     if late.is_empty() {
         status.say(&format!("stopped: {stage} ({took:.1} s)"));
     } else if stage != Stage::Sources {
-        log::error!("stage={stage} did not end in {} s: threads={}", time.as_secs(), late.join(" "));
+        log::error!(
+            "stage={stage} did not end in {} s: threads={}",
+            time.as_secs(),
+            late.join(" ")
+        );
         status.say(&format!("left behind: {stage}: {}", late.join(" ")));
     }
     late
@@ -104,7 +124,9 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
         status.say("no download was confirmed: the 2015 R scripts stop on such a run (nothing is wrong with the file)");
     }
     if lost > 0 {
-        status.say(&format!("{lost} rows were LOST; see the lines with CRITICAL in the log"));
+        status.say(&format!(
+            "{lost} rows were LOST; see the lines with CRITICAL in the log"
+        ));
     }
     match summary {
         Some(_) if lost == 0 && late.is_empty() && crew.early_ends() == 0 => Exit::Success,

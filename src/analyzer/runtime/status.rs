@@ -14,38 +14,58 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Everything the line shows.
 #[derive(Debug, Clone, Copy)]
-pub struct Figures {
+pub(super) struct Figures {
     /// The engine's figures now.
-    pub now: Snapshot,
+    pub(super) now: Snapshot,
     /// Contacts ended per second since the line before.
-    pub visits_per_second: f64,
+    pub(super) visits_per_second: f64,
     /// Peers waiting.
-    pub queue: usize,
+    pub(super) queue: usize,
     /// Configured workers.
-    pub workers: usize,
+    pub(super) workers: usize,
     /// Confirmed downloads stored so far.
-    pub confirmed: u64,
+    pub(super) confirmed: u64,
     /// Rows stored so far.
-    pub rows: u64,
+    pub(super) rows: u64,
     /// Records that wait for the writer.
-    pub unwritten: usize,
+    pub(super) unwritten: usize,
     /// Log lines of level WARNING and up so far.
-    pub warnings: u64,
+    pub(super) warnings: u64,
     /// Threads that ended before their time.
-    pub restarts: u64,
+    pub(super) restarts: u64,
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let now = &self.now;
-        write!(f, "confirmed {}, {:.1} visits/s, ", self.confirmed, self.visits_per_second)?;
+        write!(
+            f,
+            "confirmed {}, {:.1} visits/s, ",
+            self.confirmed, self.visits_per_second
+        )?;
         match now.contacts() {
             0 => write!(f, "success -, ")?,
-            all => write!(f, "success {:.1} %, ", now.contacts_counted as f64 / all as f64 * 100.0)?,
+            all => write!(
+                f,
+                "success {:.1} %, ",
+                now.contacts_counted as f64 / all as f64 * 100.0
+            )?,
         }
-        write!(f, "queue {}, contacts {}/{}, ", self.queue, now.contacts_active, self.workers)?;
-        write!(f, "callers {} ({} evaluated), ", now.callers_active, now.callers_counted)?;
-        write!(f, "rows {} (+{} waiting), warnings {}", self.rows, self.unwritten, self.warnings)?;
+        write!(
+            f,
+            "queue {}, contacts {}/{}, ",
+            self.queue, now.contacts_active, self.workers
+        )?;
+        write!(
+            f,
+            "callers {} ({} evaluated), ",
+            now.callers_active, now.callers_counted
+        )?;
+        write!(
+            f,
+            "rows {} (+{} waiting), warnings {}",
+            self.rows, self.unwritten, self.warnings
+        )?;
         if self.restarts > 0 {
             write!(f, ", threads restarted {}", self.restarts)?;
         }
@@ -54,7 +74,7 @@ impl fmt::Display for Figures {
 }
 
 /// Shows the figures in the way that fits standard error.
-pub struct Status {
+pub(super) struct Status {
     bar: Option<ProgressBar>,
     last: Option<Snapshot>,
     last_plain: Option<Instant>,
@@ -62,46 +82,53 @@ pub struct Status {
 
 impl Status {
     /// `quiet` when the log itself goes to the console.
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(2));
             let style = ProgressStyle::with_template("[{elapsed}] {wide_msg}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
         });
-        Self { bar, last: None, last_plain: None }
+        Self {
+            bar,
+            last: None,
+            last_plain: None,
+        }
     }
 
     /// Contacts ended per second between the snapshot shown last and `now`.
-    pub fn rate(&self, now: &Snapshot) -> f64 {
+    pub(super) fn rate(&self, now: &Snapshot) -> f64 {
         let Some(last) = &self.last else { return 0.0 };
         let seconds = now.at.saturating_duration_since(last.at).as_secs_f64();
-        if seconds > 0.0 { (now.contacts() - last.contacts()) as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 {
+            (now.contacts() - last.contacts()) as f64 / seconds
+        } else {
+            0.0
+        }
     }
 
     /// Whether a line is due at `now`: on a terminal always.
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         self.bar.is_some()
-            || self.last_plain.is_none_or(|last| now.saturating_duration_since(last) >= PLAIN_INTERVAL)
+            || self
+                .last_plain
+                .is_none_or(|last| now.saturating_duration_since(last) >= PLAIN_INTERVAL)
     }
 
     /// Shows `figures`.
-    pub fn show(&mut self, figures: &Figures) {
+    pub(super) fn show(&mut self, figures: &Figures) {
         self.last = Some(figures.now);
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(figures.to_string());
-                bar.tick();
-            }
-            None => {
-                self.last_plain = Some(figures.now.at);
-                say(&figures.to_string());
-            }
+        if let Some(bar) = &self.bar {
+            bar.set_message(figures.to_string());
+            bar.tick();
+        } else {
+            self.last_plain = Some(figures.now.at);
+            say(&figures.to_string());
         }
     }
 
     /// Says one thing that stays on the screen.
-    pub fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| say(text)),
             None => say(text),
@@ -109,7 +136,7 @@ impl Status {
     }
 
     /// Takes the status line away.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -142,27 +169,37 @@ mod tests {
             restarts: 0,
         };
         let text = figures(stats.snapshot(start)).to_string();
-        assert!(text.starts_with("confirmed 3, 12.3 visits/s, success -, queue 900, contacts 0/64, "), "{text}");
+        assert!(
+            text.starts_with("confirmed 3, 12.3 visits/s, success -, queue 900, contacts 0/64, "),
+            "{text}"
+        );
         stats.contact_counted();
         (0..3).for_each(|_| stats.contact_failed());
         let text = figures(stats.snapshot(start)).to_string();
-        assert!(text.contains("success 25.0 %") && text.ends_with("rows 42 (+1 waiting), warnings 2"), "{text}");
+        assert!(
+            text.contains("success 25.0 %") && text.ends_with("rows 42 (+1 waiting), warnings 2"),
+            "{text}"
+        );
     }
 
     #[test]
     fn rates_are_between_two_lines() {
         let start = Instant::now();
         let stats = Stats::new(start);
-        let mut status = Status { bar: None, last: None, last_plain: None };
+        let mut shown = Status {
+            bar: None,
+            last: None,
+            last_plain: None,
+        };
         let first = stats.snapshot(start);
-        assert!(status.rate(&first).abs() < f64::EPSILON);
-        status.last = Some(first);
+        assert!(shown.rate(&first).abs() < f64::EPSILON);
+        shown.last = Some(first);
         (0..30).for_each(|_| stats.contact_failed());
         let later = stats.snapshot(start + Duration::from_secs(10));
-        assert!((status.rate(&later) - 3.0).abs() < 1e-9);
-        assert!(status.is_due(start));
-        status.last_plain = Some(start);
-        assert!(!status.is_due(start + Duration::from_secs(59)));
-        assert!(status.is_due(start + Duration::from_secs(60)));
+        assert!((shown.rate(&later) - 3.0).abs() < 1e-9);
+        assert!(shown.is_due(start));
+        shown.last_plain = Some(start);
+        assert!(!shown.is_due(start + Duration::from_secs(59)));
+        assert!(shown.is_due(start + Duration::from_secs(60)));
     }
 }

@@ -45,7 +45,9 @@ fn writer(run: &mut Run) -> Unit {
         stage: Stage::Writer,
         restart: false,
         body: Arc::new(move || {
-            let Some((writer, records)) = writer.lock().take() else { return };
+            let Some((writer, records)) = writer.lock().take() else {
+                return;
+            };
             *summary.lock() = Some(writer.run(&records));
         }),
     }
@@ -89,7 +91,11 @@ fn start_workers(run: &Run, crew: &mut Crew) -> io::Result<()> {
         };
         match crew.start(unit) {
             Err(error) if number > 1 => {
-                log::error!("contact threads: {} of {} started: {error}", number - 1, run.engine.settings.workers);
+                log::error!(
+                    "contact threads: {} of {} started: {error}",
+                    number - 1,
+                    run.engine.settings.workers
+                );
                 return Ok(());
             }
             other => other?,

@@ -89,22 +89,29 @@ impl Queue {
     pub fn put(&mut self, key: PeerKey, source: Source, now: Instant) -> bool {
         let new = self.accepted.insert(key);
         if new {
-            self.put_back(
-                Ticket {
-                    key,
-                    source,
-                    history: History::default(),
-                },
-                now,
+            let history = History::default();
+            let ticket = Ticket {
+                key,
+                source,
+                history,
+            };
+            // Rounded down, so that it is due at once.
+            self.push(
+                ticket,
+                now.saturating_duration_since(self.epoch).as_millis(),
             );
         }
         new
     }
 
-    /// Takes a known peer back, due at `due`.
+    /// Takes a known peer back, due at `due` or up to a millisecond later.
     pub fn put_back(&mut self, ticket: Ticket, due: Instant) {
-        let due_ms = u64::try_from(due.saturating_duration_since(self.epoch).as_millis())
-            .unwrap_or(u64::MAX);
+        let due = due.saturating_duration_since(self.epoch);
+        self.push(ticket, due.as_nanos().div_ceil(1_000_000));
+    }
+
+    fn push(&mut self, ticket: Ticket, due_ms: u128) {
+        let due_ms = u64::try_from(due_ms).unwrap_or(u64::MAX);
         self.sequence = self.sequence.wrapping_add(1);
         self.heap.push(Entry {
             due_ms,

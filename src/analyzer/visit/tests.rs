@@ -443,7 +443,7 @@ fn a_break_after_the_handshake_counts_what_was_told() {
 
 #[test]
 fn other_messages_are_skipped_whatever_their_size() {
-    let large = message(|out| encode_raw(20, &[0; 100_000], out));
+    let large = message(|out| encode_raw(20, &vec![0; 100_000], out));
     let (report, _) = World::new().visit(vec![
         send(&large),
         send(&have(5)),
