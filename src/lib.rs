@@ -6,6 +6,7 @@ pub mod config;
 pub mod deadline;
 pub mod exit;
 pub mod intake;
+pub mod logging;
 pub mod model;
 pub mod net;
 pub mod protocol;
