@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod exit;
 pub mod intake;
 pub mod lab;
+pub mod logging;
 pub mod model;
 pub mod net;
 pub mod outside;
