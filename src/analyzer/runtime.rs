@@ -163,7 +163,7 @@ impl Run {
             confirmed: self.progress.confirmed(),
             rows: self.progress.rows(),
             unwritten: engine.records.len(),
-            warnings: crate::logging::warnings(),
+            warnings: self.log_counts.warnings() + self.log_counts.errors(),
             restarts: crew.early_ends(),
         }
     }

@@ -17,7 +17,7 @@ use crate::analyzer::stats::Stats;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
-use crate::logging;
+use crate::logging::{self, LogCounts};
 use crate::model::record::Record;
 use crate::model::{PeerAddress, PeerId, PseudonymKey};
 use crate::net::http::SystemHttp;
@@ -48,6 +48,7 @@ pub(super) struct Run {
     pub(super) listener: Option<Listener>,
     pub(super) listen_port: Option<u16>,
     pub(super) database: PathBuf,
+    pub(super) log_counts: LogCounts,
 }
 
 /// Why a run does not start.
@@ -83,7 +84,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         warnings,
     } = request;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let stem = start_log(&settings, &*clock)?;
+    let (stem, log_counts) = start_log(&settings, &clock)?;
     warnings
         .iter()
         .chain(&stem.warnings())
@@ -129,6 +130,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         writer: Some((writer, to_write)),
         summary: Arc::default(),
         database: stem.with_suffix(".sqlite"),
+        log_counts,
         engine,
         trigger,
         progress,
@@ -160,7 +162,7 @@ fn engine(
 }
 
 /// Makes the output folder and starts the log in it.
-fn start_log(settings: &Settings, clock: &dyn Clock) -> Result<Stem, Refusal> {
+fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCounts), Refusal> {
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
         refuse(
@@ -173,8 +175,9 @@ fn start_log(settings: &Settings, clock: &dyn Clock) -> Result<Stem, Refusal> {
     std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
     let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
     let stem = Stem::new(&settings.output, clock.timestamp(), &host);
-    logging::start(&settings.log, &stem.with_suffix(".log")).map_err(not_writable)?;
-    Ok(stem)
+    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(clock))
+        .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
+    Ok((stem, counts))
 }
 
 fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
