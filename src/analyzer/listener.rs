@@ -227,32 +227,4 @@ impl Drop for Seat {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seats_are_limited_in_all_and_per_address_and_come_back() {
-        let seats = Arc::new(Seats {
-            total: 3,
-            per_address: 2,
-            taken: Mutex::default(),
-        });
-        let ip = |n| IpAddr::from([127, 0, 0, n]);
-        let first = Seats::take(&seats, ip(1)).ok();
-        let second = Seats::take(&seats, ip(1)).ok();
-        assert_eq!(
-            Seats::take(&seats, ip(1)).err(),
-            Some(Reason::TooManyFromAddress)
-        );
-        let third = Seats::take(&seats, ip(2)).ok();
-        assert_eq!(
-            Seats::take(&seats, ip(3)).err(),
-            Some(Reason::TooManyCallers)
-        );
-        drop((first, second));
-        assert!(Seats::take(&seats, ip(1)).is_ok());
-        drop(third);
-        assert_eq!(seats.taken.lock().total, 0);
-        assert!(seats.taken.lock().by_address.is_empty());
-    }
-}
+mod tests;

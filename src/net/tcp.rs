@@ -322,4 +322,37 @@ mod tests {
             assert!(!matches!(stream.read(&mut [0; 1], LONG), Ok(1)));
         }
     }
+
+    /// A listener that lets nobody in any more, so that the next connection
+    /// hangs in its handshake, as towards a silent address.
+    fn full_listener() -> (Socket, Vec<Socket>, SocketAddr) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&loopback().into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap();
+        let callers = (0..8)
+            .map(|_| {
+                let caller = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                caller.set_nonblocking(true).unwrap();
+                let _ = caller.connect(&address);
+                caller
+            })
+            .collect();
+        (socket, callers, address.as_socket().unwrap())
+    }
+
+    #[test]
+    fn shutting_wakes_a_connection_that_hangs() {
+        let (register, clock) = setup();
+        let (_listener, _callers, address) = full_listener();
+        let connector = TcpConnector::new(Arc::clone(&register), clock);
+        let error = connector.connect(address, Duration::from_millis(1)).err();
+        assert_eq!(error, Some(NetError::timed_out(Operation::Connect)));
+        let hanging = std::thread::spawn(move || connector.connect(address, LONG).is_err());
+        while register.open() == 0 {
+            std::thread::yield_now();
+        }
+        register.shut_all();
+        assert!(hanging.join().unwrap());
+    }
 }
