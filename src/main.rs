@@ -10,47 +10,37 @@ use btda::exit::Exit;
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
-        Ok(Request::Run { switches, choice }) => match load(choice) {
-            Some(config) => runtime::run(runtime::Request::new(&config, &switches)),
-            None => Exit::Configuration,
-        },
-        Ok(Request::Config(choice)) => match load(choice) {
-            Some(config) => show(&config),
-            None => Exit::Configuration,
-        },
+        Ok(Request::Run { switches, choice }) => with(choice, |config| {
+            runtime::run(runtime::Request::new(config, &switches))
+        }),
+        Ok(Request::Config(choice)) => with(choice, |config| {
+            complain(&config.warnings().join("\n"));
+            print(&config.table())
+        }),
         Ok(Request::DefaultConfig) => print(&default_file()),
-        Err(error) => {
-            let asked = error.exit_code() == 0;
-            match error.print() {
-                Ok(()) if asked => Exit::Success,
-                Err(_) if asked => Exit::Failed,
-                _ => Exit::Usage,
-            }
-        }
+        Err(error) => match (error.print(), error.exit_code()) {
+            (Ok(()), 0) => Exit::Success,
+            (Err(_), 0) => Exit::Failed,
+            _ => Exit::Usage,
+        },
     };
     exit.into()
 }
 
-fn load(choice: ConfigChoice) -> Option<Config> {
-    Config::load(choice.file.as_deref(), choice.overrides)
-        .map_err(|error| complain(&error.to_string()))
-        .ok()
-}
-
-fn show(config: &Config) -> Exit {
-    config
-        .warnings()
-        .iter()
-        .for_each(|warning| complain(warning));
-    print(&config.table())
+fn with(choice: ConfigChoice, job: impl FnOnce(&Config) -> Exit) -> Exit {
+    match Config::load(choice.file.as_deref(), choice.overrides) {
+        Ok(config) => job(&config),
+        Err(error) => {
+            complain(&error.to_string());
+            Exit::Configuration
+        }
+    }
 }
 
 fn print(text: &str) -> Exit {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Success,
-        Err(_) => Exit::Failed,
-    }
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_or(Exit::Failed, |()| Exit::Success)
 }
 
 /// One `btda: ` line for each line of `text`.
