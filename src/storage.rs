@@ -17,6 +17,8 @@ mod calibration;
 mod database;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixture;
 pub mod geo;
 pub mod ledger;
 mod lost;
