@@ -5,7 +5,7 @@
 //! the default of 8 MiB would exhaust the address space of small machines.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, JoinHandle};
 
 /// Stack of a thread that talks to peers: enough for the deepest call chain
 /// of a visit in a debug build. Untouched stack costs no memory.
@@ -28,7 +28,7 @@ pub fn spawn(
         name.len() <= 15,
         "the kernel cuts thread names after 15 bytes: {name}"
     );
-    Builder::new()
+    thread::Builder::new()
         .name(name.to_owned())
         .stack_size(stack)
         .spawn(body)

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 
 use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
-use crate::net::tcp::{TcpListener, TcpStream};
+use crate::net::tcp::{ListenSocket, PeerStream};
 use crate::threads::{VISIT_STACK, spawn};
 
 use super::engine::Engine;
@@ -32,7 +32,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Accepts callers and evaluates them.
 pub struct Listener {
     engine: Arc<Engine>,
-    socket: TcpListener,
+    socket: ListenSocket,
     seats: Arc<Seats>,
     handover: (Sender<Caller>, Receiver<Caller>),
     threads: AtomicU64,
@@ -40,14 +40,14 @@ pub struct Listener {
 
 /// A connection to evaluate, with its seat.
 struct Caller {
-    stream: TcpStream,
+    stream: PeerStream,
     from: SocketAddr,
     _seat: Seat,
 }
 
 impl Listener {
     /// A listener on `socket`.
-    pub fn new(engine: Arc<Engine>, socket: TcpListener) -> Self {
+    pub fn new(engine: Arc<Engine>, socket: ListenSocket) -> Self {
         let seats = Arc::new(Seats {
             total: engine.settings.listen.callers_max,
             per_address: engine.settings.listen.per_address_max,
@@ -89,7 +89,7 @@ impl Listener {
         self.seats.taken.lock().total
     }
 
-    fn admit(&self, stream: TcpStream, from: SocketAddr) {
+    fn admit(&self, stream: PeerStream, from: SocketAddr) {
         let seat = match Seats::take(&self.seats, from.ip()) {
             Ok(seat) => seat,
             Err(reason) => return self.engine.caller_failed(reason),

@@ -93,12 +93,12 @@ impl Drop for Registered {
 }
 
 /// A connected TCP stream.
-pub struct TcpStream {
+pub struct PeerStream {
     socket: Registered,
     clock: Arc<dyn Clock>,
 }
 
-impl Stream for TcpStream {
+impl Stream for PeerStream {
     fn read(&mut self, buffer: &mut [u8], wait: Duration) -> Result<usize, NetError> {
         let fail = |error: io::Error| NetError::from_io(Operation::Read, &error);
         let socket = &*self.socket.socket;
@@ -169,7 +169,7 @@ impl Connect for TcpConnector {
             .connect_timeout(&address.into(), at_least_a_millisecond(wait))
             .and_then(|()| socket.socket.set_tcp_nodelay(true))
             .map_err(|error| NetError::from_io(Operation::Connect, &error))?;
-        Ok(Box::new(TcpStream {
+        Ok(Box::new(PeerStream {
             socket,
             clock: Arc::clone(&self.clock),
         }))
@@ -177,14 +177,14 @@ impl Connect for TcpConnector {
 }
 
 /// A listening socket.
-pub struct TcpListener {
+pub struct ListenSocket {
     socket: Registered,
     register: Arc<SocketRegister>,
     clock: Arc<dyn Clock>,
     local: SocketAddr,
 }
 
-impl TcpListener {
+impl ListenSocket {
     /// Listens on `address` with room for 4,096 connections that wait to be
     /// accepted; port 0 lets the system choose.
     pub fn bind(
@@ -221,7 +221,7 @@ impl TcpListener {
     /// Waits for the next caller; returns with an error when the register is
     /// shut. Any other error is about one connection or a lack of
     /// descriptors, and the listener is still good.
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    pub fn accept(&self) -> io::Result<(PeerStream, SocketAddr)> {
         let (socket, address) = self.socket.socket.accept()?;
         let address = address
             .as_socket()
@@ -230,7 +230,7 @@ impl TcpListener {
         let _ = SockRef::from(&socket).set_tcp_nodelay(true);
         let socket = self.register.enter(socket);
         Ok((
-            TcpStream {
+            PeerStream {
                 socket,
                 clock: Arc::clone(&self.clock),
             },
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn bytes_travel_and_a_close_is_zero() {
         let (register, clock) = setup();
-        let listener = TcpListener::bind(loopback(), &register, Arc::clone(&clock)).unwrap();
+        let listener = ListenSocket::bind(loopback(), &register, Arc::clone(&clock)).unwrap();
         let connector = TcpConnector::new(Arc::clone(&register), clock);
         let mut near = connector.connect(listener.local_addr(), LONG).unwrap();
         let (mut far, _) = listener.accept().unwrap();
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn silence_and_refusal_have_reasons() {
         let (register, clock) = setup();
-        let listener = TcpListener::bind(loopback(), &register, Arc::clone(&clock)).unwrap();
+        let listener = ListenSocket::bind(loopback(), &register, Arc::clone(&clock)).unwrap();
         let connector = TcpConnector::new(Arc::clone(&register), clock);
         let address = listener.local_addr();
         let mut near = connector.connect(address, LONG).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn shutting_wakes_readers_connecters_and_accept() {
         let (register, clock) = setup();
-        let listener = TcpListener::bind(loopback(), &register, Arc::clone(&clock)).unwrap();
+        let listener = ListenSocket::bind(loopback(), &register, Arc::clone(&clock)).unwrap();
         let connector = TcpConnector::new(Arc::clone(&register), clock);
         let address = listener.local_addr();
         let mut near = connector.connect(address, LONG).unwrap();

@@ -61,7 +61,7 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let sockets = Arc::new(SocketRegister::default());
     let loopback = "127.0.0.1:0".parse().unwrap();
-    let socket = TcpListener::bind(loopback, &sockets, Arc::clone(&clock)).unwrap();
+    let socket = ListenSocket::bind(loopback, &sockets, Arc::clone(&clock)).unwrap();
     let address = socket.local_addr();
     let (trigger, stop) = stop_pair();
     let (sender, records) = unbounded();

@@ -22,7 +22,7 @@ use crate::model::record::Record;
 use crate::model::{PeerAddress, PeerId, PseudonymKey};
 use crate::net::http::SystemHttp;
 use crate::net::resolve::Resolver;
-use crate::net::tcp::{SocketRegister, TcpConnector, TcpListener, local_address_towards};
+use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
 use crate::net::udp::SystemUdp;
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
@@ -230,9 +230,9 @@ fn bind(
     settings: &Settings,
     sockets: &Arc<SocketRegister>,
     clock: &Arc<dyn Clock>,
-) -> Result<TcpListener, Refusal> {
+) -> Result<ListenSocket, Refusal> {
     let address = SocketAddr::new(settings.listen.address, settings.listen.port);
-    TcpListener::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
+    ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
         refuse(
             Exit::Failed,
             format!(
