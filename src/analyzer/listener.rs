@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
+use crate::deadline::Deadline;
 use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
 use crate::net::tcp::{ListenSocket, PeerStream};
 use crate::threads::{VISIT_STACK, spawn};
@@ -52,6 +53,7 @@ impl Listener {
             total: engine.settings.listen.callers_max,
             per_address: engine.settings.listen.per_address_max,
             taken: Mutex::default(),
+            empty: Condvar::new(),
         });
         Self {
             engine,
@@ -84,9 +86,9 @@ impl Listener {
         }
     }
 
-    /// Callers being evaluated now.
-    pub fn callers(&self) -> usize {
-        self.seats.taken.lock().total
+    /// The places of its callers, to wait for their end.
+    pub fn seats(&self) -> Arc<Seats> {
+        Arc::clone(&self.seats)
     }
 
     fn admit(&self, stream: PeerStream, from: SocketAddr) {
@@ -176,10 +178,12 @@ impl Drop for Busy<'_> {
 }
 
 /// Places for callers, in all and per address.
-struct Seats {
+pub struct Seats {
     total: usize,
     per_address: usize,
     taken: Mutex<Taken>,
+    /// The last caller has left.
+    empty: Condvar,
 }
 
 #[derive(Default)]
@@ -195,6 +199,22 @@ struct Seat {
 }
 
 impl Seats {
+    /// Waits until no caller is left, at most until `deadline`; tells how
+    /// many are.
+    pub fn wait_until_empty(&self, deadline: Deadline) -> usize {
+        let mut taken = self.taken.lock();
+        while taken.total > 0 {
+            if self
+                .empty
+                .wait_until(&mut taken, deadline.instant())
+                .timed_out()
+            {
+                break;
+            }
+        }
+        taken.total
+    }
+
     fn take(seats: &Arc<Self>, ip: IpAddr) -> Result<Seat, Reason> {
         let mut taken = seats.taken.lock();
         if taken.total >= seats.total {
@@ -217,6 +237,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.taken.lock();
         taken.total = taken.total.saturating_sub(1);
+        if taken.total == 0 {
+            self.seats.empty.notify_all();
+        }
         if let Some(here) = taken.by_address.get_mut(&self.ip) {
             *here = here.saturating_sub(1);
             if *here == 0 {

@@ -262,6 +262,7 @@ fn seats_are_limited_in_all_and_per_address_and_come_back() {
         total: 3,
         per_address: 2,
         taken: Mutex::default(),
+        empty: Condvar::new(),
     });
     let ip = |n| IpAddr::from([127, 0, 0, n]);
     let first = Seats::take(&seats, ip(1)).ok();
@@ -271,13 +272,19 @@ fn seats_are_limited_in_all_and_per_address_and_come_back() {
         Some(Reason::TooManyFromAddress)
     );
     let third = Seats::take(&seats, ip(2)).ok();
+    let soon = Deadline::after(SystemClock::new().now(), Duration::from_millis(1));
+    assert_eq!(seats.wait_until_empty(soon), 3);
     assert_eq!(
         Seats::take(&seats, ip(3)).err(),
         Some(Reason::TooManyCallers)
     );
     drop((first, second));
     assert!(Seats::take(&seats, ip(1)).is_ok());
+    let waiter = Arc::clone(&seats);
+    let late = Deadline::after(SystemClock::new().now(), LONG);
+    let waiter = std::thread::spawn(move || waiter.wait_until_empty(late));
     drop(third);
+    assert_eq!(waiter.join().unwrap(), 0);
     assert_eq!(seats.taken.lock().total, 0);
     assert!(seats.taken.lock().by_address.is_empty());
 }

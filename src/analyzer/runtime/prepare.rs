@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::analyzer::directory::Directory;
 use crate::analyzer::engine::{Contacted, Engine};
-use crate::analyzer::listener::Listener;
+use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
 use crate::analyzer::stats::Stats;
@@ -46,6 +46,7 @@ pub(super) struct Run {
     pub(super) summary: Arc<Mutex<Option<Summary>>>,
     pub(super) writer: Option<(Writer, Receiver<Record>)>,
     pub(super) listener: Option<Listener>,
+    pub(super) seats: Option<Arc<Seats>>,
     pub(super) listen_port: Option<u16>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
@@ -123,10 +124,12 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     if let Some(socket) = &socket {
         note_own_addresses(&engine.scheduler, socket.local_addr());
     }
+    let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     Ok(Run {
         trackers: Arc::new(trackers(&engine, random.key)),
         statistics: Arc::new(Statistics::new(Arc::clone(&engine))),
-        listener: socket.map(|socket| Listener::new(Arc::clone(&engine), socket)),
+        seats: listener.as_ref().map(Listener::seats),
+        listener,
         writer: Some((writer, to_write)),
         summary: Arc::default(),
         database: stem.with_suffix(".sqlite"),

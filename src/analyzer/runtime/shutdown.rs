@@ -95,18 +95,18 @@ fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duratio
 
 /// Callers are evaluated by threads of the listener's own pool.
 fn callers_left(run: &Run, status: &Status) -> Vec<String> {
-    let clock = &run.engine.clock;
-    let deadline = Deadline::after(clock.now(), THREADS);
-    let callers = || run.engine.stats.snapshot(clock.now()).callers_active;
-    while callers() > 0 && deadline.left(clock.now()).is_some() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    match callers() {
+    let Some(seats) = &run.seats else {
+        return Vec::new();
+    };
+    match seats.wait_until_empty(Deadline::after(run.engine.clock.now(), THREADS)) {
         0 => {
             status.say("stopped: callers");
             Vec::new()
         }
-        left => vec![format!("{left} callers")],
+        left => {
+            log::error!("callers={left} did not end in {} s", THREADS.as_secs());
+            vec![format!("{left} callers")]
+        }
     }
 }
 
