@@ -26,8 +26,8 @@ use crate::stop::{StopToken, StopTrigger, stop_pair};
 pub(super) const WISH: Duration = Duration::from_secs(300);
 
 /// Answers URLs by what they begin with; remembers what was asked.
-#[derive(Default)]
 pub(super) struct FakeHttp {
+    notice: (Sender<()>, Receiver<()>),
     answers: Mutex<HashMap<String, Result<HttpAnswer, HttpError>>>,
     pub(super) asked: Mutex<Vec<String>>,
     /// Requests to URLs that begin with this wait for the channel to close.
@@ -35,6 +35,23 @@ pub(super) struct FakeHttp {
 }
 
 impl FakeHttp {
+    fn new() -> Self {
+        Self {
+            notice: unbounded(),
+            answers: Mutex::default(),
+            asked: Mutex::default(),
+            stuck: Mutex::default(),
+        }
+    }
+
+    /// Waits for `count` further requests.
+    pub(super) fn wait_for(&self, count: usize) {
+        for _ in 0..count {
+            let limit = Duration::from_secs(60);
+            self.notice.1.recv_timeout(limit).expect("a request");
+        }
+    }
+
     pub(super) fn set(&self, prefix: &str, body: impl Into<Vec<u8>>) {
         self.set_status(prefix, 200, body);
     }
@@ -58,6 +75,7 @@ impl FakeHttp {
 impl HttpGet for FakeHttp {
     fn get(&self, url: &str, _: usize, _: Duration) -> Result<HttpAnswer, HttpError> {
         self.asked.lock().push(url.to_owned());
+        let _ = self.notice.0.send(());
         let stuck = self.stuck.lock().clone();
         if let Some((_, gate)) = stuck.filter(|(prefix, _)| url.starts_with(prefix)) {
             let _ = gate.recv_timeout(Duration::from_secs(60));
@@ -117,7 +135,7 @@ impl World {
 
     pub(super) fn with(settings: TrackerSettings, udp: Arc<dyn OpenDatagram>) -> Self {
         let clock = ManualClock::new(Timestamp(1_000));
-        let http = Arc::new(FakeHttp::default());
+        let http = Arc::new(FakeHttp::new());
         let (sender, records): (Sender<Record>, _) = unbounded();
         let (trigger, stop): (_, StopToken) = stop_pair();
         let context = TrackerContext {

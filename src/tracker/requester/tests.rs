@@ -361,6 +361,40 @@ fn torrents_do_not_wait_one_after_the_other_for_a_dead_scrape() {
 }
 
 #[test]
+fn others_wait_for_the_scrape_under_way_but_not_beyond_the_end() {
+    let world = World::new();
+    world.http.set(URL, "d5:peers0:e");
+    world.http.set(SCRAPE, scrape_body(&[0, 1]));
+    let (open, gate) = bounded::<()>(0);
+    *world.http.stuck.lock() = Some((SCRAPE.to_owned(), gate));
+    let mut threads = Vec::new();
+    for mut requester in [0, 1].map(|index| requester(&world, index, &[URL])) {
+        threads.push(thread::spawn(move || requester.step()));
+    }
+    world.http.wait_for(3);
+    drop(open);
+    for thread in threads {
+        assert!(thread.join().unwrap().is_ok());
+    }
+    assert_eq!(world.http.take().len(), 3, "one scrape for both");
+    assert_eq!(world.told().len(), 4);
+
+    world.clock.advance(WISH);
+    let (open, gate) = bounded::<()>(0);
+    *world.http.stuck.lock() = Some((SCRAPE.to_owned(), gate));
+    let threads = [0, 1].map(|index| {
+        let requester = requester(&world, index, &[URL]);
+        thread::spawn(move || run(requester))
+    });
+    world.http.wait_for(3);
+    world.trigger.stop();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    drop(open);
+}
+
+#[test]
 fn no_scrape_when_switched_off() {
     let mut settings = settings();
     settings.scrape = false;
@@ -378,9 +412,7 @@ fn the_thread_ends_on_stop_even_in_a_stuck_request() {
     *world.http.stuck.lock() = Some((URL.to_owned(), gate));
     let requester = requester(&world, 0, &[URL]);
     let thread = thread::spawn(move || run(requester));
-    while world.http.asked.lock().is_empty() {
-        thread::yield_now();
-    }
+    world.http.wait_for(1);
     world.trigger.stop();
     thread.join().unwrap();
     drop(open);
