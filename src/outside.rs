@@ -60,8 +60,8 @@ mod tests {
     #[test]
     fn controls_and_direction_marks_are_escaped() {
         assert_eq!(
-            outside_text("a\0b\x1b[31m\u{202e}c\u{2028}".as_bytes()),
-            "a\\u{0}b\\u{1b}[31m\\u{202e}c\\u{2028}"
+            outside_text("a\0b\x1b[31m\u{202e}c\u{2028}d".as_bytes()),
+            "a\\u{0}b\\u{1b}[31m\\u{202e}c\\u{2028}d"
         );
         assert_eq!(outside_text(b"a CRITICAL ERROR"), "a critical error");
         assert_eq!(outside_text(b""), "");

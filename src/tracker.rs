@@ -21,6 +21,8 @@ pub mod board;
 mod client;
 mod error;
 pub mod exchange;
+#[cfg(test)]
+mod fake;
 mod farewell;
 pub mod health;
 pub mod http;

@@ -230,3 +230,6 @@ fn translate_body(error: io::Error) -> HttpError {
         error => translate(&error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,9 +127,10 @@ mod tests {
 
     #[test]
     fn a_closed_port_is_refused() {
+        // Bound, so that nobody else gets the port, but hearing only itself.
         let host = UdpSocket::bind("127.0.0.1:0").unwrap();
+        host.connect(host.local_addr().unwrap()).unwrap();
         let port = host.local_addr().unwrap().port();
-        drop(host);
         let socket = SystemUdp::default().open("127.0.0.1", port, WAIT).unwrap();
         socket.send(b"ask").unwrap();
         let error = socket.receive(&mut [0; 16], WAIT).unwrap_err();

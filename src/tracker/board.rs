@@ -29,6 +29,7 @@ pub struct ScrapeBoard {
 struct Place {
     hashes: Vec<InfoHash>,
     outcomes: HashMap<InfoHash, (Instant, Outcome)>,
+    unreachable: Option<(Instant, TrackerError)>,
     one_by_one: bool,
     asking: Option<Receiver<()>>,
 }
@@ -83,7 +84,7 @@ impl ScrapeBoard {
         let mut places = self.places.lock();
         let place = places.entry(key.to_owned()).or_default();
         if let Some(outcome) = place.fresh(hash, now, age) {
-            return Turn::Fresh(outcome.clone());
+            return Turn::Fresh(outcome);
         }
         if place.one_by_one {
             return Turn::Ask(self.asking(key, vec![hash], None));
@@ -116,9 +117,15 @@ impl ScrapeBoard {
 }
 
 impl Place {
-    fn fresh(&self, hash: InfoHash, now: Instant, age: Duration) -> Option<&Outcome> {
+    fn fresh(&self, hash: InfoHash, now: Instant, age: Duration) -> Option<Outcome> {
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < age;
+        if let Some((at, error)) = &self.unreachable
+            && is_fresh(*at)
+        {
+            return Some(Err(error.clone()));
+        }
         let (at, outcome) = self.outcomes.get(&hash)?;
-        (now.saturating_duration_since(*at) < age).then_some(outcome)
+        is_fresh(*at).then(|| outcome.clone())
     }
 }
 
@@ -126,18 +133,15 @@ impl Asking {
     /// Posts what the tracker said about one torrent.
     pub fn post(&self, hash: InfoHash, now: Instant, outcome: Outcome) {
         self.with_place(|place| {
+            place.unreachable = None;
             place.outcomes.insert(hash, (now, outcome));
         });
     }
 
     /// The tracker cannot be reached: posts that for every torrent, so that
     /// not each of them waits for the same timeout.
-    pub fn post_for_all(&self, now: Instant, error: &TrackerError) {
-        self.with_place(|place| {
-            for &hash in &place.hashes {
-                place.outcomes.insert(hash, (now, Err(error.clone())));
-            }
-        });
+    pub fn post_unreachable(&self, now: Instant, error: TrackerError) {
+        self.with_place(|place| place.unreachable = Some((now, error)));
     }
 
     /// The tracker answers for single torrents only: from now on everybody
@@ -237,9 +241,16 @@ mod tests {
     fn an_unreachable_tracker_is_asked_once_for_all() {
         let (board, clock) = board(3);
         let asking = ask(board.turn("k", hash(0), clock.now(), (AGE, 1)));
-        asking.post_for_all(clock.now(), &TrackerError::Status(500));
+        asking.post_unreachable(clock.now(), TrackerError::Status(500));
         drop(asking);
-        let turn = board.turn("k", hash(2), clock.now(), (AGE, 74));
-        assert!(matches!(turn, Turn::Fresh(Err(TrackerError::Status(500)))));
+        let turn = |number| board.turn("k", hash(number), clock.now(), (AGE, 74));
+        assert!(matches!(
+            turn(2),
+            Turn::Fresh(Err(TrackerError::Status(500)))
+        ));
+        clock.advance(AGE);
+        let asking = ask(turn(2));
+        asking.post(hash(2), clock.now(), Ok(FIGURES));
+        assert!(matches!(turn(2), Turn::Fresh(Ok(FIGURES))));
     }
 }

@@ -119,10 +119,11 @@ impl Exchange<'_> {
         until: Deadline,
     ) -> Result<Option<Response>, TrackerError> {
         let mut buffer = vec![0; DATAGRAM_MAX];
+        let mut skipped = 0_u32;
         while let Some(left) = until.left(self.clock.now()) {
             let length = match self.socket.receive(&mut buffer, left) {
                 Ok(length) => length,
-                Err(error) if error.reason == Reason::TimedOut => return Ok(None),
+                Err(error) if error.reason == Reason::TimedOut => break,
                 Err(error) => return Err(TrackerError::Net(error)),
             };
             let packet = buffer.get(..length).unwrap_or_default();
@@ -134,7 +135,10 @@ impl Exchange<'_> {
                 Ok((_, response)) if fits(request, &response) => return Ok(Some(response)),
                 Ok(_) | Err(_) => {}
             }
-            log::debug!("skipped a late, foreign or malformed tracker datagram bytes={length}");
+            skipped = skipped.saturating_add(1);
+        }
+        if skipped > 0 {
+            log::debug!("skipped late, foreign or malformed tracker datagrams count={skipped}");
         }
         Ok(None)
     }

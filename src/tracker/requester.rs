@@ -1,11 +1,11 @@
 //! The thread of one torrent that asks its trackers, round after round.
 //!
-//! Each tracker has its own rhythm ([`Schedule`]): after a success the next
+//! Each tracker has its own rhythm (`Schedule`): after a success the next
 //! announce is due after the longest of `tracker_request_interval`, the
 //! tracker's `interval` and its `min interval` (the wish alone with
 //! `ignore_interval`); after failures the wish grows up to fourfold. `retry
 //! in` (BEP 31) is always honoured. What happens in a round is in
-//! [`super::round`].
+//! `round.rs`.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -80,8 +80,10 @@ pub fn run(mut requester: Requester) {
 }
 
 impl Requester {
-    /// A requester whose first round is due at once. After a panic a new one
-    /// on the same `shared` takes over: `started` is not sent twice.
+    /// A requester whose first round is due at once. Make those of all
+    /// torrents before the first one runs, so that scrapes are shared from
+    /// the start. After a panic a new one on the same `shared` takes over:
+    /// `started` is not sent twice.
     pub fn new(context: TrackerContext, shared: Arc<TorrentTrackers>) -> Self {
         let now = context.client.clock.now();
         let scraped = context.client.settings.scrape;

@@ -277,7 +277,7 @@ impl Requester {
                 );
                 asking.prefer_single();
             }
-            Err(error) if error.is_unreachable() => asking.post_for_all(now, error),
+            Err(error) if error.is_unreachable() => asking.post_unreachable(now, error.clone()),
             _ => {}
         }
         Ok(outcome)
