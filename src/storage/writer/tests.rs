@@ -608,6 +608,50 @@ fn calibration_files_come_from_the_visits() {
 }
 
 #[test]
+fn a_killed_run_keeps_the_error_counts_of_its_last_commit() {
+    let bench = Bench::new();
+    let mut writer = bench.writer();
+    for record in synthetic_run().into_iter().take(150) {
+        writer.take(record, 0);
+    }
+    writer.commit();
+    let database = bench.database();
+    let contacts = "SELECT sum(count) FROM peer_error WHERE event = 'First contact'";
+    let counted: u64 = writer
+        .ledger
+        .peer_errors()
+        .lines()
+        .filter(|(event, _, _)| *event == "First contact")
+        .map(|(_, _, count)| count)
+        .sum();
+    assert!(counted > 0);
+    assert_eq!(number(&database, contacts).unsigned_abs(), counted);
+    assert_eq!(
+        number(
+            &database,
+            "SELECT sum(count) FROM tracker_result WHERE result = 'announce success'"
+        ),
+        number(
+            &database,
+            "SELECT count(*) FROM request WHERE source = 'tracker'"
+        )
+    );
+}
+
+#[test]
+fn a_missing_geolocation_database_stops_nobody() {
+    let bench = Bench::new();
+    let configured = StorageSettings {
+        geolocation: Some(bench.folder.path().join("absent.mmdb")),
+        ..settings()
+    };
+    let writer = bench.writer_with(configured);
+    write(writer, vec![visited(visit(key(1, 1, 1), 0.0, 1))]);
+    let unknown = "SELECT count(*) FROM peer WHERE country IS NULL AND latitude IS NULL";
+    assert_eq!(number(&bench.database(), unknown), 1);
+}
+
+#[test]
 fn batches_are_committed_when_full_or_due() {
     let bench = Bench::new();
     let writer = bench.writer();
