@@ -82,6 +82,7 @@ fn draw(
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .max_light_lines(1)
         .x_labels(17)
         .x_label_formatter(&|seconds| format!("{seconds:.0}"))
         .x_desc("Longest wait / s, rounded")

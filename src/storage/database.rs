@@ -52,9 +52,6 @@ impl Database {
             move |source| StorageError::Database { path, step, source }
         };
         let connection = Connection::open(&path).map_err(failed("opening"))?;
-        connection
-            .busy_timeout(BUSY_TIMEOUT)
-            .map_err(failed("setting the busy timeout"))?;
         let mode: String = connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
             .map_err(failed("switching to the write-ahead log"))?;
@@ -67,6 +64,17 @@ impl Database {
             .map_err(failed("making the schema"))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self { path, connection })
+    }
+
+    /// How long a statement waits for another connection.
+    pub(super) fn set_busy_timeout(&self, wait: Duration) -> Result<(), StorageError> {
+        self.connection
+            .busy_timeout(wait)
+            .map_err(|source| StorageError::Database {
+                path: self.path.clone(),
+                step: "setting the busy timeout",
+                source,
+            })
     }
 
     /// Stores what is known before the first record.
@@ -242,8 +250,6 @@ pub(super) const SCHEMA: &str = include_str!("schema/1.sql");
 /// FULL: no committed row is lost when the power fails. Foreign keys are
 /// documentation: a lost peer row must not take its visits with it.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;";
-/// How long one statement waits for another connection.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Prepared statements kept; there are 15 different ones.
 const STATEMENTS: usize = 32;
 

@@ -124,7 +124,7 @@ impl Locate for GeoDatabase {
         let degrees = |paths: &[&[&str]], most: f64| {
             paths
                 .iter()
-                .find_map(|path| value::<f64>(&found, path))
+                .find_map(|path| number(&found, path))
                 .filter(|degrees| degrees.abs() <= most)
         };
         let country = text(&[&["country", "iso_code"], &["country_code"]]).filter(is_code);
@@ -149,6 +149,12 @@ impl Locate for GeoDatabase {
 fn value<'a, T: Deserialize<'a>>(found: &LookupResult<'a, Vec<u8>>, path: &[&str]) -> Option<T> {
     let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
     found.decode_path(&path).ok().flatten()
+}
+
+/// The number at `path`; the flat schema has single precision, the others
+/// double.
+fn number(found: &LookupResult<'_, Vec<u8>>, path: &[&str]) -> Option<f64> {
+    value::<f64>(found, path).or_else(|| value::<f32>(found, path).map(f64::from))
 }
 
 fn is_code(code: &String) -> bool {

@@ -49,6 +49,8 @@ pub struct WriterSetup {
 /// How long a failing database is endured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
+    /// How long one statement waits for another connection to let go.
+    pub statement: Duration,
     /// Pause after the first failure; it doubles from failure to failure.
     pub first_pause: Duration,
     /// Longest pause.
@@ -63,6 +65,7 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
+            statement: Duration::from_millis(500),
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(2),
             rows: 200_000,
@@ -139,11 +142,10 @@ impl Writer {
         }
         let mut database = Database::create(stem.with_suffix(".sqlite"))?;
         database.describe(&torrents, &inputs, &fact_rows(&facts))?;
-        let patience = Patience::default();
         let writer = Self {
             ended: false,
             ledger: Ledger::new(torrents, geo),
-            pending: Pending::new(patience.rows),
+            pending: Pending::new(0),
             stem,
             settings,
             inputs,
@@ -153,18 +155,18 @@ impl Writer {
             database,
             rows: Vec::new(),
             due: None,
-            patience,
+            patience: Patience::default(),
         };
         writer.write_manifest()?;
-        Ok(writer)
+        writer.with_patience(Patience::default())
     }
 
-    /// The same with another patience.
-    #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
+    /// The same with another patience; before the first record.
+    pub fn with_patience(mut self, patience: Patience) -> Result<Self, StorageError> {
+        self.database.set_busy_timeout(patience.statement)?;
         self.pending = Pending::new(patience.rows);
         self.patience = patience;
-        self
+        Ok(self)
     }
 
     /// Writes until the tick at shutdown has come or every sender is gone,

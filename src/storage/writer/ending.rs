@@ -10,30 +10,30 @@ impl Writer {
     pub(super) fn finish(mut self) -> Summary {
         self.ledger.finish(self.clock.timestamp(), &mut self.rows);
         self.queue_rows();
-        self.drain();
+        let left = self.drain(self.patience.at_end);
         self.write_error_files();
         if self.settings.calibration {
             self.write_calibration();
         }
         self.close_manifest();
-        self.drain();
+        self.drain(left);
         log_failure(self.write_manifest());
         self.progress.set_waiting(0);
         self.close()
     }
 
-    /// Commits all waiting rows, or gives up when patience is at its end.
-    fn drain(&mut self) {
-        let mut left = self.patience.at_end;
+    /// Commits all waiting rows, or gives up when the pauses exceed `left`;
+    /// returns what remains of it.
+    fn drain(&mut self, mut left: Duration) -> Duration {
         loop {
             self.commit();
             let now = self.clock.now();
-            let Some(due) = self.due else { return };
+            let Some(due) = self.due else { return left };
             let pause = due.saturating_duration_since(now);
             if pause > left {
                 self.progress.add_lost(self.pending.give_up());
                 self.due = None;
-                return;
+                return Duration::ZERO;
             }
             left -= pause;
             std::thread::sleep(pause);
