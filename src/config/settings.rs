@@ -12,13 +12,13 @@ pub struct Settings {
     pub active: bool,
     /// Listen for callers (`-p`).
     pub passive: bool,
-    /// Method by name, for the manifest.
+    /// `run.method` by name, for the manifest.
     pub method: Method,
-    /// Stop by itself after this time.
+    /// `run.duration_seconds`: stop by itself after this time.
     pub duration: Option<Duration>,
     /// What to import.
     pub input: InputSettings,
-    /// Folder of the results.
+    /// `output_path`: folder of the results.
     pub output: PathBuf,
     /// `torrent_complete_threshold`, above 0 to 1.
     pub complete_threshold: f64,
@@ -181,7 +181,8 @@ pub struct StorageSettings {
 /// The log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// Level and up that is written.
+    /// `log.level`: level and up that is written; with `--debug` at least
+    /// debug.
     pub level: log::LevelFilter,
     /// `--debug`: to standard output, no file.
     pub to_console: bool,
