@@ -174,7 +174,11 @@ impl Line<'_> {
         let whole = self.deadline;
         let until = Deadline::after(self.clock.now(), time);
         self.deadline = whole.earlier(until);
+        // A failing call only makes the pause longer, by a tick at most.
+        let short = time.clamp(Duration::from_millis(1), TICK);
+        self.stream.set_read_timeout(Some(short)).ok();
         let end = self.drain();
+        self.stream.set_read_timeout(Some(TICK)).ok();
         self.deadline = whole;
         match end {
             Quit::Deadline => self.check(),
