@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::stop::StopToken;
 
 /// Longest time in one system call.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// How long an orderly close waits for the other side to close too.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ mod bomb;
 mod http;
 mod udp;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
@@ -119,6 +119,11 @@ impl TrackerMode {
         Self::GOOD.into_iter().chain(Self::BAD)
     }
 
+    /// Whether it works.
+    pub fn is_good(self) -> bool {
+        Self::GOOD.contains(&self)
+    }
+
     /// Whether it is on a UDP port of its own.
     pub const fn is_udp(self) -> bool {
         matches!(
@@ -149,6 +154,8 @@ pub struct TrackerCounts {
     pub scrapes: u64,
     /// Peers handed out, the analyzer's own address included.
     pub peers_given: u64,
+    /// Distinct addresses of the plan's peers among them.
+    pub addresses: BTreeSet<SocketAddr>,
     /// `uploaded` of the last announce.
     pub uploaded: Option<u64>,
     /// `downloaded` of the last announce.
@@ -171,6 +178,7 @@ impl TrackerCounts {
             "completed": self.completed,
             "scrapes": self.scrapes,
             "peers_given": self.peers_given,
+            "addresses": self.addresses.len(),
             "uploaded": self.uploaded,
             "downloaded": self.downloaded,
             "left": self.left,
@@ -245,8 +253,8 @@ impl Trackers {
     /// of those that there are and, as real trackers do, those who announced
     /// themselves before, the asking analyzer too.
     fn announce(&self, mode: TrackerMode, call: &AnnounceCall) -> Vec<SocketAddr> {
-        let peers = if call.event == Event::Stopped {
-            Vec::new()
+        let (peers, announcers) = if call.event == Event::Stopped || !mode.is_good() {
+            (Vec::new(), Vec::new())
         } else {
             self.pick(call)
         };
@@ -263,11 +271,13 @@ impl Trackers {
         counts.downloaded = call.downloaded;
         counts.left = call.left;
         counts.port = Some(call.port);
-        counts.peers_given += peers.len() as u64;
-        peers
+        counts.peers_given += (peers.len() + announcers.len()) as u64;
+        counts.addresses.extend(&peers);
+        peers.into_iter().chain(announcers).collect()
     }
 
-    fn pick(&self, call: &AnnounceCall) -> Vec<SocketAddr> {
+    /// Peers of the plan, and those who announced themselves before.
+    fn pick(&self, call: &AnnounceCall) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let story = &self.story;
         let most = story.plan.options.answer_peers;
         let wanted = call.wanted.map_or(most, |wanted| wanted.min(most));
@@ -281,12 +291,12 @@ impl Trackers {
         let mut announcers = self.announcers.lock();
         let known = announcers.entry(call.torrent).or_default();
         peers.truncate(wanted.saturating_sub(known.len()));
-        peers.extend(known.iter().take(wanted));
+        let before = known.iter().take(wanted).copied().collect();
         let announcer = SocketAddr::new(call.from, call.port);
         if call.port != 0 && !known.contains(&announcer) && known.len() < ANNOUNCERS_KEPT {
             known.push(announcer);
         }
-        peers
+        (peers, before)
     }
 
     fn scraped(&self, mode: TrackerMode, torrent: usize) -> Figures {

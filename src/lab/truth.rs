@@ -11,7 +11,7 @@
 //! Times are milliseconds since 1970 UTC. The addresses in it are all of
 //! 127.0.0.0/8: there is nobody behind them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
@@ -294,6 +294,15 @@ impl Truth {
                 torrent.confirmed += 1;
             }
         }
+    }
+
+    /// Distinct addresses that the trackers named for the torrent at `index`,
+    /// the analyzer's own left out: what `received_peers - duplicate_peers`
+    /// must add up to.
+    pub fn addresses_named(&self, index: usize) -> usize {
+        let of_torrent = self.trackers.iter().filter(|((it, _), _)| *it == index);
+        let named: BTreeSet<_> = of_torrent.flat_map(|(_, it)| &it.addresses).collect();
+        named.len()
     }
 
     /// What a correct analyzer with these rules makes of `contact`.

@@ -87,7 +87,9 @@ fn http_peers_are_those_of_the_plan() {
     let answer = Value::parse(&body).unwrap();
     assert_eq!(answer.get(b"peers").unwrap().bytes(), Some(&b""[..]));
     let truth = swarm.stop();
+    assert!((20..=50).contains(&truth.addresses_named(0)));
     let counts = &truth.trackers[&(0, TrackerMode::HttpCompact)];
+    assert_eq!(counts.addresses.len(), 7);
     assert_eq!(
         (counts.announces, counts.started, counts.stopped),
         (2, 1, 1)
