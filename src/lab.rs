@@ -1,9 +1,9 @@
 //! A practice swarm on loopback whose truth is known to the piece.
 //!
 //! A measuring instrument needs a standard. The lab is the other side of the
-//! measurement: peers, callers and trackers that do what a plan made from
-//! a seed says, honest and faulty ones, and that keep every contact in a
-//! truth file. Tests and benchmarks use it, and so does `btda lab`.
+//! measurement: peers, callers and trackers that do what a [`Plan`] made from
+//! a seed says, honest and faulty ones, and that write every contact down in
+//! the [`Truth`]. Tests and benchmarks use it, and so does `btda lab`.
 //!
 //! It is an independent implementation of the wire formats: nothing here uses
 //! `crate::protocol` or `crate::tracker`, so that an error in the analyzer's
@@ -12,10 +12,27 @@
 //! All sockets are on loopback. Unlike the rest of the program the lab opens
 //! its sockets itself; they are not what is measured.
 
+mod behaviour;
+mod bencode;
+mod caller;
+mod peer;
+mod plan;
+mod pool;
+mod random;
 pub mod script;
 pub mod scripted_tracker;
+mod serve;
 mod sockets;
+mod story;
+mod swarm;
+mod tracker;
+mod truth;
 pub mod wire;
 
+pub use behaviour::Behaviour;
+pub use plan::{LabOptions, Plan, PlannedCall, PlannedParty, PlannedTorrent, Progress};
 pub use script::{ScriptedCaller, ScriptedPeer, Step};
 pub use scripted_tracker::{HttpRequest, Reply, ScriptedTracker};
+pub use swarm::Swarm;
+pub use tracker::{TrackerCounts, TrackerMode};
+pub use truth::{Contact, End, Expected, Rules, TorrentTruth, Truth};

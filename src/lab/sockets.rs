@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::stop::StopToken;
 
 /// Longest time in one system call.
-pub(super) const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// How long an orderly close waits for the other side to close too.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
@@ -174,7 +174,11 @@ impl Line<'_> {
         let whole = self.deadline;
         let until = Deadline::after(self.clock.now(), time);
         self.deadline = whole.earlier(until);
+        // A failing call only makes the pause longer, by a tick at most.
+        let short = time.clamp(Duration::from_millis(1), TICK);
+        self.stream.set_read_timeout(Some(short)).ok();
         let end = self.drain();
+        self.stream.set_read_timeout(Some(TICK)).ok();
         self.deadline = whole;
         match end {
             Quit::Deadline => self.check(),

@@ -1,0 +1,247 @@
+//! One contact with the analyzer, acted out by the party's behaviour.
+//!
+//! The same code for peers that are called and for callers: they differ only
+//! in who greets first. Runs on a thread of the lab's pool; every wait has a
+//! deadline.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::behaviour::Behaviour;
+use super::plan::PlannedParty;
+use super::sockets::{Line, Quit};
+use super::story::Story;
+use super::truth::{Contact, End};
+use super::wire;
+use crate::deadline::Deadline;
+use crate::model::{Direction, Reason, Timestamp};
+
+mod tell;
+
+/// How long a connection may last, whatever the analyzer does. Longer than
+/// any sensible visit: it is a net, not a part of the story.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(150);
+
+/// What the lab knows about a contact before its first byte.
+pub(super) struct Meeting {
+    pub(super) direction: Direction,
+    pub(super) party: usize,
+    pub(super) address: SocketAddr,
+    pub(super) visit: u32,
+    pub(super) started: Timestamp,
+}
+
+impl Meeting {
+    /// The contact as far as it is known.
+    pub(super) fn contact(&self, party: &PlannedParty, end: End, ended: Timestamp) -> Contact {
+        Contact {
+            started: self.started,
+            ended,
+            direction: self.direction,
+            party: self.party,
+            address: self.address,
+            torrent: party.torrent,
+            behaviour: party.behaviour,
+            visit: self.visit,
+            handshake: false,
+            told: None,
+            messages: 0,
+            fault: None,
+            finished: false,
+            end,
+        }
+    }
+}
+
+/// How a party leaves once it has done its part.
+enum Leave {
+    /// Stays, without a word, until the analyzer closes.
+    Last,
+    Close,
+    Reset,
+}
+
+/// One contact in progress.
+struct Encounter<'a> {
+    line: Line<'a>,
+    story: &'a Story,
+    party: &'a PlannedParty,
+    contact: Contact,
+    said: tell::Said,
+    /// The analyzer's handshake announced BEP 6.
+    fast: bool,
+}
+
+/// Acts out one contact and returns what happened.
+pub(super) fn meet(
+    story: &Story,
+    party: &PlannedParty,
+    meeting: &Meeting,
+    stream: TcpStream,
+) -> Contact {
+    let clock = &*story.clock;
+    let mut encounter = Encounter {
+        line: Line {
+            stream,
+            clock,
+            stop: &story.stop,
+            deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
+        },
+        story,
+        party,
+        contact: meeting.contact(party, End::TheyClosed, meeting.started),
+        said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
+        fast: false,
+    };
+    let left = encounter.act();
+    let Encounter {
+        mut line,
+        mut contact,
+        said,
+        ..
+    } = encounter;
+    contact.told = said.told();
+    contact.messages = said.messages();
+    contact.end = match left {
+        Ok(leave) => {
+            contact.finished = true;
+            match leave {
+                Leave::Last => ended(line.drain()),
+                Leave::Close => {
+                    line.close();
+                    End::WeClosed
+                }
+                Leave::Reset => {
+                    line.reset();
+                    End::WeReset
+                }
+            }
+        }
+        Err(quit) => ended(quit),
+    };
+    contact.ended = clock.timestamp();
+    contact
+}
+
+const fn ended(quit: Quit) -> End {
+    match quit {
+        Quit::Closed => End::TheyClosed,
+        Quit::Reset => End::TheyReset,
+        Quit::Deadline => End::Deadline,
+        Quit::Stopped => End::Stopped,
+    }
+}
+
+impl Encounter<'_> {
+    fn act(&mut self) -> Result<Leave, Quit> {
+        let behaviour = match self.party.behaviour {
+            Behaviour::ClosesFirst if self.contact.visit == 0 => Behaviour::ClosesAtOnce,
+            other => other,
+        };
+        if let Some(reason) = behaviour.fails_before_messages() {
+            self.contact.fault = Some(match (reason, self.contact.direction) {
+                (Reason::InfoHashMismatch, Direction::Incoming) => Reason::UnknownInfoHash,
+                (reason, _) => reason,
+            });
+            return self.spoil(behaviour);
+        }
+        if !self.greet()? {
+            self.contact.fault = Some(Reason::Closed);
+            return Ok(Leave::Close);
+        }
+        self.tell(behaviour)
+    }
+
+    /// The contacts that never get to messages.
+    fn spoil(&mut self, behaviour: Behaviour) -> Result<Leave, Quit> {
+        let drip = self.story.plan.options.drip;
+        match behaviour {
+            Behaviour::ClosesAtOnce => return Ok(Leave::Close),
+            Behaviour::Resets => {
+                if self.contact.direction == Direction::Outgoing {
+                    self.read_greeting()?;
+                }
+                return Ok(Leave::Reset);
+            }
+            Behaviour::Garbage => self.line.write(GARBAGE)?,
+            Behaviour::TlsHello => self.line.write(TLS_HELLO)?,
+            Behaviour::HalfHandshake => {
+                let handshake = self.handshake();
+                self.line.write(handshake.get(..30).unwrap_or_default())?;
+            }
+            Behaviour::DripsHandshake => {
+                for byte in self.handshake() {
+                    self.line.pause(drip)?;
+                    self.line.write(&[byte])?;
+                }
+            }
+            Behaviour::WrongInfoHash => {
+                if self.contact.direction == Direction::Outgoing {
+                    self.read_greeting()?;
+                }
+                let other = self.info_hash().map(|byte| !byte);
+                let handshake = wire::handshake(EXTENDED, &other, &self.party.peer_id);
+                self.line.write(&handshake)?;
+            }
+            _ => {}
+        }
+        Ok(Leave::Last)
+    }
+
+    /// Both handshakes; `false` when the analyzer wants another torrent.
+    fn greet(&mut self) -> Result<bool, Quit> {
+        let handshake = self.handshake();
+        if self.contact.direction == Direction::Incoming {
+            self.line.write(&handshake)?;
+        }
+        let greeting = self.read_greeting()?;
+        let wanted = self.info_hash();
+        let Some(greeting) = greeting.filter(|it| it.info_hash == wanted) else {
+            return Ok(false);
+        };
+        if self.contact.direction == Direction::Outgoing {
+            self.line.write(&handshake)?;
+        }
+        self.fast = greeting.fast();
+        self.contact.handshake = true;
+        Ok(true)
+    }
+
+    fn read_greeting(&mut self) -> Result<Option<wire::Greeting>, Quit> {
+        let mut bytes = [0; wire::HANDSHAKE_LEN];
+        self.line.read_exact(&mut bytes)?;
+        Ok(wire::Greeting::parse(&bytes))
+    }
+
+    fn handshake(&self) -> Vec<u8> {
+        let reserved = match self.party.behaviour {
+            Behaviour::HaveAllNone | Behaviour::Chatty => wire::FAST_AND_EXTENDED,
+            Behaviour::HavesOnly => wire::NO_EXTENSIONS,
+            _ => EXTENDED,
+        };
+        wire::handshake(reserved, &self.info_hash(), &self.party.peer_id)
+    }
+
+    fn info_hash(&self) -> [u8; 20] {
+        let torrent = self.story.plan.torrents.get(self.party.torrent);
+        torrent.map_or([0; 20], |torrent| *torrent.info_hash.as_bytes())
+    }
+}
+
+/// Reserved bits of a client with the extension protocol only.
+const EXTENDED: [u8; 8] = [0, 0, 0, 0, 0, 0x10, 0, 0];
+
+/// More bytes than a handshake has, and none.
+const GARBAGE: &[u8] = &[0x5a; 96];
+
+/// The beginning of a TLS 1.2 client hello, padded to more than a handshake.
+const TLS_HELLO: &[u8] = &{
+    let mut hello = [0x2c; 96];
+    let head = [0x16, 3, 1, 0, 91, 1, 0, 0, 87, 3, 3];
+    let mut at = 0;
+    while at < head.len() {
+        hello[at] = head[at];
+        at += 1;
+    }
+    hello
+};

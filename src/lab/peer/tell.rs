@@ -1,0 +1,262 @@
+//! What a party tells after the handshakes.
+
+use super::super::behaviour::Behaviour;
+use super::super::plan::millis;
+use super::super::sockets::Quit;
+use super::super::wire;
+use super::{Encounter, Leave};
+use crate::model::Reason;
+
+/// Pieces that a lazy bitfield leaves out, at most.
+const HOLES: usize = 8;
+
+/// Bytes in the flood behind a huge length prefix.
+const FLOOD: usize = 4 * 1024 * 1024;
+
+/// Keeps count of the pieces that the analyzer can know.
+pub(super) struct Said {
+    has: Vec<bool>,
+    told: bool,
+    messages: u32,
+    limit: u32,
+}
+
+impl Said {
+    pub(super) fn new(total: u32, limit: u32) -> Self {
+        Self {
+            has: vec![false; total as usize],
+            told: false,
+            messages: 0,
+            limit,
+        }
+    }
+
+    /// Distinct pieces told; `None` when nothing was told about pieces.
+    pub(super) fn told(&self) -> Option<u32> {
+        let count = self.has.iter().filter(|has| **has).count();
+        self.told.then(|| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    pub(super) const fn messages(&self) -> u32 {
+        self.messages
+    }
+
+    fn note(&mut self, what: &Told<'_>) {
+        self.messages = self.messages.saturating_add(1);
+        if self.messages > self.limit {
+            return;
+        }
+        match what {
+            Told::Nothing => {}
+            Told::Exactly(pieces) => {
+                self.told = true;
+                self.has.fill(false);
+                pieces.iter().for_each(|piece| self.add(*piece));
+            }
+            Told::More(piece) => {
+                self.told = true;
+                self.add(*piece);
+            }
+        }
+    }
+
+    fn add(&mut self, piece: u32) {
+        if let Some(has) = self.has.get_mut(piece as usize) {
+            *has = true;
+        }
+    }
+}
+
+/// What one message says about pieces.
+enum Told<'a> {
+    Nothing,
+    Exactly(&'a [u32]),
+    More(u32),
+}
+
+impl Encounter<'_> {
+    pub(super) fn tell(&mut self, behaviour: Behaviour) -> Result<Leave, Quit> {
+        let mut pieces = self.pieces_now();
+        match behaviour {
+            Behaviour::LazyBitfield => {
+                let holes = pieces.split_off(pieces.len().saturating_sub(HOLES));
+                self.say_bitfield(&pieces)?;
+                self.say_haves(&holes)?;
+            }
+            Behaviour::HavesOnly => self.say_haves(&pieces)?,
+            Behaviour::RedundantHaves => {
+                self.say_bitfield(&pieces)?;
+                let again = pieces.get(..pieces.len().min(5)).unwrap_or_default();
+                self.say_haves(again)?;
+                self.say_haves(again)?;
+            }
+            Behaviour::HaveAllNone => self.say_all_or_none(&pieces)?,
+            Behaviour::LiveHaves => self.tell_live(pieces)?,
+            Behaviour::Chatty => self.tell_chatty(&pieces)?,
+            Behaviour::KeepAlives => {
+                let pause = self.story.plan.options.live_pause;
+                for _ in 0..3 {
+                    self.line.pause(pause)?;
+                    self.say(&wire::KEEP_ALIVE, &Told::Nothing)?;
+                }
+            }
+            Behaviour::Fluctuates => {
+                if self.contact.visit % 2 == 1 {
+                    pieces.truncate(pieces.len() / 2);
+                }
+                self.say_bitfield(&pieces)?;
+            }
+            _ if is_plain(behaviour) => {
+                if !pieces.is_empty() {
+                    self.say_bitfield(&pieces)?;
+                }
+            }
+            faulty => return self.tell_wrong(faulty, &pieces),
+        }
+        Ok(Leave::Last)
+    }
+
+    /// The messages that no analyzer should accept.
+    fn tell_wrong(&mut self, behaviour: Behaviour, pieces: &[u32]) -> Result<Leave, Quit> {
+        let total = self.party.progress.total;
+        match behaviour {
+            Behaviour::ClosesAfterHandshake => {
+                self.contact.fault = Some(Reason::Closed);
+                return Ok(Leave::Close);
+            }
+            Behaviour::SpareBits if !total.is_multiple_of(8) => {
+                let mut bits = wire::bits(total, pieces.iter().copied());
+                if let Some(last) = bits.last_mut() {
+                    *last |= 1;
+                }
+                self.say_wrong(&wire::bitfield(&bits), Reason::SpareBits)?;
+            }
+            Behaviour::BadBitfieldLength | Behaviour::SpareBits => {
+                let mut bits = wire::bits(total, pieces.iter().copied());
+                bits.push(0);
+                self.say_wrong(&wire::bitfield(&bits), Reason::BitfieldLength)?;
+            }
+            Behaviour::HugeLengthSilent => {
+                self.say_wrong(&HUGE, Reason::MessageTooLong)?;
+            }
+            other => {
+                self.say_bitfield(pieces)?;
+                self.tell_wrong_after(other)?;
+            }
+        }
+        Ok(Leave::Last)
+    }
+
+    /// The faults behind a good bitfield.
+    fn tell_wrong_after(&mut self, behaviour: Behaviour) -> Result<(), Quit> {
+        let total = self.party.progress.total;
+        match behaviour {
+            Behaviour::HaveOutOfRange => self.say_wrong(&wire::have(total), Reason::HaveOutOfRange),
+            Behaviour::HaveBadPayload => {
+                self.say_wrong(&wire::message(4, &[0; 3]), Reason::PayloadLength)
+            }
+            Behaviour::SendsPiece => self.say_wrong(&wire::piece(1024), Reason::PieceReceived),
+            Behaviour::HugeLengthFlood => {
+                self.say_wrong(&HUGE, Reason::MessageTooLong)?;
+                let chunk = vec![0xaa; 16 * 1024];
+                let mut sent = 0;
+                while sent < FLOOD {
+                    self.line.write(&chunk)?;
+                    sent += chunk.len();
+                }
+                Ok(())
+            }
+            Behaviour::DripsMessage => {
+                // All that counts is told; the rest only takes time.
+                self.contact.finished = true;
+                let pause = self.story.plan.options.drip;
+                for byte in wire::message(20, &[b'x'; 1000]) {
+                    self.line.pause(pause)?;
+                    self.line.write(&[byte])?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn tell_live(&mut self, mut pieces: Vec<u32>) -> Result<(), Quit> {
+        let options = &self.story.plan.options;
+        let (pause, time) = (options.live_pause, millis(options.live_time));
+        self.say_bitfield(&pieces)?;
+        let until = self.story.elapsed() + time;
+        while self.story.elapsed() < until {
+            self.line.pause(pause)?;
+            let now = self.pieces_now();
+            self.say_haves(now.get(pieces.len()..).unwrap_or_default())?;
+            pieces = now;
+        }
+        Ok(())
+    }
+
+    fn tell_chatty(&mut self, pieces: &[u32]) -> Result<(), Quit> {
+        self.say(&wire::extended_handshake(), &Told::Nothing)?;
+        self.say_bitfield(pieces)?;
+        for other in [
+            wire::port(6881),
+            wire::message(1, &[]),
+            wire::message(2, &[]),
+            wire::message(99, b"unknown"),
+            wire::message(6, &[0; 12]),
+            wire::message(17, &[0; 4]),
+            wire::KEEP_ALIVE.to_vec(),
+        ] {
+            self.say(&other, &Told::Nothing)?;
+        }
+        Ok(())
+    }
+
+    fn say_all_or_none(&mut self, pieces: &[u32]) -> Result<(), Quit> {
+        let all = pieces.len() == self.party.progress.total as usize;
+        match (self.fast, pieces.is_empty()) {
+            (true, true) => self.say(&wire::have_none(), &Told::Exactly(&[])),
+            (true, false) if all => self.say(&wire::have_all(), &Told::Exactly(pieces)),
+            _ => self.say_bitfield(pieces),
+        }
+    }
+
+    fn say_bitfield(&mut self, pieces: &[u32]) -> Result<(), Quit> {
+        let bits = wire::bits(self.party.progress.total, pieces.iter().copied());
+        self.say(&wire::bitfield(&bits), &Told::Exactly(pieces))
+    }
+
+    fn say_haves(&mut self, pieces: &[u32]) -> Result<(), Quit> {
+        pieces
+            .iter()
+            .try_for_each(|piece| self.say(&wire::have(*piece), &Told::More(*piece)))
+    }
+
+    fn say(&mut self, bytes: &[u8], told: &Told<'_>) -> Result<(), Quit> {
+        self.line.write(bytes)?;
+        self.said.note(told);
+        Ok(())
+    }
+
+    /// Sends a fault; it is one from its first byte on.
+    fn say_wrong(&mut self, bytes: &[u8], reason: Reason) -> Result<(), Quit> {
+        self.contact.fault = Some(reason);
+        self.line.write(bytes)
+    }
+
+    fn pieces_now(&self) -> Vec<u32> {
+        let progress = &self.party.progress;
+        let count = progress.pieces_at(self.story.elapsed());
+        progress.order(count).collect()
+    }
+}
+
+/// Tells a bitfield and nothing else.
+const fn is_plain(behaviour: Behaviour) -> bool {
+    matches!(
+        behaviour,
+        Behaviour::Bitfield | Behaviour::Seed | Behaviour::RefusesFirst | Behaviour::ClosesFirst
+    )
+}
+
+/// The largest length prefix there is.
+const HUGE: [u8; 4] = [0xff; 4];

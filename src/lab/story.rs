@@ -1,0 +1,105 @@
+//! What all threads of a running swarm share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+
+use parking_lot::Mutex;
+
+use super::behaviour::Behaviour;
+use super::plan::{Plan, PlannedParty, millis};
+use super::truth::Contact;
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::stop::StopToken;
+
+/// A plan that is being acted out.
+pub(super) struct Story {
+    pub(super) plan: Plan,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) started: Timestamp,
+    pub(super) stop: StopToken,
+    pub(super) ports: Ports,
+    /// Contacts so far of each peer and each caller.
+    pub(super) peer_visits: Vec<AtomicU32>,
+    pub(super) caller_visits: Vec<AtomicU32>,
+    /// Callers that have a call in progress.
+    pub(super) busy: Vec<AtomicBool>,
+    contacts: Mutex<Vec<Contact>>,
+}
+
+/// The ports of the swarm, chosen by the system.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports {
+    /// Where peers listen.
+    pub(super) open: u16,
+    /// Where nobody ever listens.
+    pub(super) refusing: u16,
+    /// Where peers begin to listen late.
+    pub(super) late: u16,
+}
+
+impl Story {
+    pub(super) fn new(plan: Plan, clock: Arc<dyn Clock>, stop: StopToken, ports: Ports) -> Self {
+        Self {
+            started: clock.timestamp(),
+            peer_visits: plan.peers.iter().map(|_| AtomicU32::new(0)).collect(),
+            caller_visits: plan.callers.iter().map(|_| AtomicU32::new(0)).collect(),
+            busy: plan
+                .callers
+                .iter()
+                .map(|_| AtomicBool::new(false))
+                .collect(),
+            contacts: Mutex::default(),
+            plan,
+            clock,
+            stop,
+            ports,
+        }
+    }
+
+    /// Milliseconds since the story began.
+    pub(super) fn elapsed(&self) -> u64 {
+        let elapsed = self.clock.timestamp().millis() - self.started.millis();
+        u64::try_from(elapsed).unwrap_or(0)
+    }
+
+    /// Waits until `at` milliseconds of the story; `false` when the lab is to
+    /// stop. Looks at the clock often, because a test may move it.
+    pub(super) fn wait_until(&self, at: u64) -> bool {
+        loop {
+            let left = at.saturating_sub(self.elapsed());
+            if left == 0 {
+                return !self.stop.is_stopped();
+            }
+            let tick = millis(super::sockets::TICK);
+            if self
+                .stop
+                .wait(std::time::Duration::from_millis(left.min(tick)))
+            {
+                return false;
+            }
+        }
+    }
+
+    /// Where a peer says that it listens.
+    pub(super) const fn address_of(&self, peer: &PlannedParty) -> SocketAddr {
+        let port = match peer.behaviour {
+            Behaviour::Refuses => self.ports.refusing,
+            Behaviour::RefusesFirst => self.ports.late,
+            _ => self.ports.open,
+        };
+        SocketAddr::new(std::net::IpAddr::V4(peer.ip), port)
+    }
+
+    pub(super) fn record(&self, contact: Contact) {
+        self.contacts.lock().push(contact);
+    }
+
+    /// Every contact so far, in order of its end.
+    pub(super) fn contacts(&self) -> Vec<Contact> {
+        let mut contacts = self.contacts.lock().clone();
+        contacts.sort_by_key(|contact| contact.ended);
+        contacts
+    }
+}

@@ -1,0 +1,234 @@
+//! A running practice swarm: listeners, trackers and callers on loopback.
+//!
+//! Threads: one that accepts for all peers, one for the peers that open late,
+//! one for the HTTP trackers, one for each UDP tracker in the plan, one that
+//! makes the calls, and the pool. All of them are joined by [`Swarm::stop`]
+//! and when the swarm is dropped, within a fraction of a second.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::caller;
+use super::plan::Plan;
+use super::pool::Pool;
+use super::serve::{Directory, serve};
+use super::sockets::{self, TICK};
+use super::story::{Ports, Story};
+use super::tracker::{self, TrackerMode, Trackers};
+use super::truth::{Contact, Truth};
+use crate::clock::Clock;
+use crate::stop::{StopTrigger, stop_pair};
+use crate::threads;
+
+/// Connections served at one time; more wait in line.
+const CONNECTIONS: usize = 4096;
+
+const STACK: usize = 256 * 1024;
+
+/// A plan that is being acted out.
+pub struct Swarm {
+    story: Arc<Story>,
+    pool: Arc<Pool>,
+    trackers: Arc<Trackers>,
+    http: SocketAddr,
+    udp: Vec<(TrackerMode, SocketAddr)>,
+    trigger: StopTrigger,
+    threads: Vec<JoinHandle<()>>,
+    /// Holds the port of the peers that refuse, so that nobody else gets it.
+    _refusing: socket2::Socket,
+}
+
+impl Swarm {
+    /// Opens all sockets on ports chosen by the system and begins the story;
+    /// callers wait for [`Swarm::call`]. `clock` drives progress and the
+    /// times in the truth.
+    pub fn start(plan: Plan, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let everywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let open = sockets::listen(everywhere)?;
+        let late = sockets::bound(everywhere)?;
+        let refusing = sockets::bound(everywhere)?;
+        let http = sockets::listen(sockets::any_port())?;
+        let ports = Ports {
+            open: open.local_addr()?.port(),
+            refusing: port_of(&refusing)?,
+            late: port_of(&late)?,
+        };
+        let (trigger, stop) = stop_pair();
+        let story = Arc::new(Story::new(plan, clock, stop, ports));
+        let mut swarm = Self {
+            trackers: Arc::new(Trackers::new(Arc::clone(&story))),
+            pool: Arc::new(Pool::new(CONNECTIONS)),
+            http: http.local_addr()?,
+            udp: Vec::new(),
+            trigger,
+            threads: Vec::new(),
+            _refusing: refusing,
+            story,
+        };
+        let directory: Directory = Arc::new(
+            (swarm.story.plan.peers.iter().enumerate())
+                .map(|(index, peer)| (IpAddr::V4(peer.ip), index))
+                .collect(),
+        );
+        swarm.spawn_peers(&directory, open, late)?;
+        let (trackers, pool) = (Arc::clone(&swarm.trackers), Arc::clone(&swarm.pool));
+        swarm.spawn("lab-http", move || tracker::serve(&trackers, &pool, &http))?;
+        swarm.spawn_udp()?;
+        Ok(swarm)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(threads::spawn(name, STACK, body)?);
+        Ok(())
+    }
+
+    fn spawn_peers(
+        &mut self,
+        directory: &Directory,
+        open: std::net::TcpListener,
+        late: socket2::Socket,
+    ) -> io::Result<()> {
+        let parts = || {
+            (
+                Arc::clone(&self.story),
+                Arc::clone(&self.pool),
+                Arc::clone(directory),
+            )
+        };
+        let (first, second) = (parts(), parts());
+        self.spawn("lab-accept", move || {
+            let (story, pool, directory) = first;
+            serve(&story, &pool, &directory, &open);
+        })?;
+        self.spawn("lab-late", move || {
+            let (story, pool, directory) = second;
+            if story.wait_until(story.plan.late_opening()) && late.listen(4096).is_ok() {
+                serve(&story, &pool, &directory, &late.into());
+            }
+        })
+    }
+
+    fn spawn_udp(&mut self) -> io::Result<()> {
+        let plan = &self.story.plan;
+        let mut modes: Vec<TrackerMode> = (plan.torrents.iter())
+            .flat_map(|torrent| torrent.trackers.iter().copied())
+            .filter(|mode| mode.is_udp())
+            .collect();
+        modes.sort_unstable();
+        modes.dedup();
+        for mode in modes {
+            let socket = UdpSocket::bind(sockets::any_port())?;
+            socket.set_read_timeout(Some(TICK))?;
+            self.udp.push((mode, socket.local_addr()?));
+            let trackers = Arc::clone(&self.trackers);
+            self.spawn("lab-udp", move || trackers.serve_udp(&socket, mode))?;
+        }
+        Ok(())
+    }
+
+    /// The story.
+    pub fn plan(&self) -> &Plan {
+        &self.story.plan
+    }
+
+    /// Milliseconds since the story began.
+    pub fn elapsed(&self) -> u64 {
+        self.story.elapsed()
+    }
+
+    /// Where the peer at `index` says that it listens.
+    pub fn peer_address(&self, index: usize) -> Option<SocketAddr> {
+        let peer = self.story.plan.peers.get(index)?;
+        Some(self.story.address_of(peer))
+    }
+
+    /// The announce URL of the tracker of this mode; `None` for a UDP mode
+    /// that is not in the plan.
+    pub fn tracker_url(&self, mode: TrackerMode) -> Option<String> {
+        if !mode.is_udp() {
+            return Some(format!("http://{}/{}/announce", self.http, mode.as_str()));
+        }
+        let (_, address) = self.udp.iter().find(|(other, _)| *other == mode)?;
+        Some(format!("udp://{address}/announce"))
+    }
+
+    /// The torrent file of the torrent at `index`.
+    pub fn torrent_file(&self, index: usize) -> Option<Vec<u8>> {
+        let torrent = self.story.plan.torrents.get(index)?;
+        let urls: Vec<String> = torrent
+            .trackers
+            .iter()
+            .filter_map(|mode| self.tracker_url(*mode))
+            .collect();
+        Some(torrent.file(&urls))
+    }
+
+    /// Writes every torrent file into `folder`, named so that they are
+    /// imported in the order of the plan.
+    pub fn torrent_files(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        (0..self.story.plan.torrents.len())
+            .filter_map(|index| Some((index, self.torrent_file(index)?)))
+            .map(|(index, bytes)| {
+                let path = folder.join(format!("practice-{:03}.torrent", index + 1));
+                std::fs::write(&path, bytes)?;
+                Ok(path)
+            })
+            .collect()
+    }
+
+    /// Lets the callers call `target`, the analyzer's listener, from now on;
+    /// calls whose time is past are made at once.
+    pub fn call(&mut self, target: SocketAddr) -> io::Result<()> {
+        let (story, pool) = (Arc::clone(&self.story), Arc::clone(&self.pool));
+        self.spawn("lab-calls", move || {
+            caller::make_calls(&story, &pool, target);
+        })
+    }
+
+    /// The contacts that have ended so far, in order of their end.
+    pub fn contacts(&self) -> Vec<Contact> {
+        self.story.contacts()
+    }
+
+    /// The truth so far.
+    pub fn truth(&self) -> Truth {
+        Truth {
+            plan: self.story.plan.clone(),
+            started: self.story.started,
+            contacts: self.story.contacts(),
+            trackers: self.trackers.counts(),
+        }
+    }
+
+    /// Ends the story, closes every connection, waits for every thread and
+    /// returns the whole truth.
+    pub fn stop(mut self) -> Truth {
+        self.end();
+        self.truth()
+    }
+
+    fn end(&mut self) {
+        self.trigger.stop();
+        for thread in self.threads.drain(..) {
+            drop(thread.join());
+        }
+        self.pool.stop();
+    }
+}
+
+impl Drop for Swarm {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn port_of(socket: &socket2::Socket) -> io::Result<u16> {
+    let address = socket.local_addr()?.as_socket();
+    Ok(address.map_or(0, |address| address.port()))
+}
+
+#[cfg(test)]
+mod tests;
