@@ -50,9 +50,9 @@ impl Aria2 {
         };
         let (agent, url) = (aria2.agent.clone(), aria2.url.clone());
         wait_until_ready(&mut aria2.process, START_LIMIT, || {
-            call(&agent, &url, "aria2.getVersion", json!([])).is_ok()
+            call(&agent, &url, "aria2.getVersion", &json!([])).is_ok()
         })?;
-        let answer = call(&aria2.agent, &aria2.url, "aria2.getVersion", json!([]))?;
+        let answer = call(&aria2.agent, &aria2.url, "aria2.getVersion", &json!([]))?;
         let version = answer["version"].as_str().ok_or("no version")?;
         // Its peer id begins with A2-1-36-0- for version 1.36.0.
         let code = format!("A2-{}-", version.replace('.', "-"));
@@ -73,7 +73,7 @@ impl Client for Aria2 {
     fn sample(&mut self, progress: &mut Progress) -> Result<(), String> {
         let from_ms = now_ms();
         let keys = json!([["infoHash", "bitfield"]]);
-        let answer = call(&self.agent, &self.url, "aria2.tellActive", keys)?;
+        let answer = call(&self.agent, &self.url, "aria2.tellActive", &keys)?;
         let to_ms = now_ms();
         for download in answer.as_array().ok_or("no list of downloads")? {
             let hash = download["infoHash"].as_str().ok_or("no info hash")?;
@@ -120,7 +120,7 @@ fn fixed_arguments() -> &'static [&'static str] {
     ]
 }
 
-fn call(agent: &ureq::Agent, url: &str, method: &str, params: Value) -> Result<Value, String> {
+fn call(agent: &ureq::Agent, url: &str, method: &str, params: &Value) -> Result<Value, String> {
     let request = json!({"jsonrpc": "2.0", "id": "1", "method": method, "params": params});
     let mut answer = http::post_json(agent, url, &request)?;
     match answer.get_mut("result") {

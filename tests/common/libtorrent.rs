@@ -5,7 +5,7 @@
 //! which is bound to one address.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ impl Client for Libtorrent {
     }
 }
 
-fn fingerprint_in(log: &PathBuf) -> Option<String> {
+fn fingerprint_in(log: &Path) -> Option<String> {
     let lines = json_lines(log);
     let code = lines.iter().find_map(|line| line["fingerprint"].as_str());
     code.map(str::to_owned)

@@ -6,6 +6,11 @@
     dead_code,
     reason = "every test target builds this module and uses another part of it"
 )]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "tests fail by panicking and show the logs of programs"
+)]
 
 pub(crate) mod aria2;
 pub(crate) mod btda_run;
@@ -15,6 +20,7 @@ pub(crate) mod http;
 pub(crate) mod libtorrent;
 pub(crate) mod opentracker;
 pub(crate) mod process;
+pub(crate) mod results;
 pub(crate) mod samples;
 pub(crate) mod swarm;
 pub(crate) mod torrent;

@@ -43,8 +43,8 @@ impl OpenTracker {
         fs::create_dir(&root).expect("folder can be made");
         fs::set_permissions(&root, Permissions::from_mode(0o755)).expect("own folder");
         let list = root.join("whitelist");
-        let lines: String = hashes.iter().map(|hash| format!("{hash}\n")).collect();
-        fs::write(&list, lines).expect("whitelist can be written");
+        let lines: Vec<String> = hashes.iter().map(InfoHash::to_string).collect();
+        fs::write(&list, lines.join("\n") + "\n").expect("whitelist can be written");
         fs::set_permissions(&list, Permissions::from_mode(0o644)).expect("own file");
         start_with_retries("opentracker", || Self::attempt(folder, &root, address))
     }

@@ -54,28 +54,10 @@ impl Timeline {
         Some((below.unwrap_or(i64::MIN), self.0[first].to_ms))
     }
 
-    /// Seconds from the first sample with a piece to the first with
-    /// `pieces`, for reports.
+    /// Seconds from the first sample at all until the client had `pieces`.
     pub(crate) fn seconds_to(&self, pieces: u32) -> Option<i64> {
-        let began = self.0.iter().find(|sample| sample.pieces > 0)?;
+        let began = self.0.first()?;
         let ended = self.0.iter().find(|sample| sample.pieces >= pieces)?;
         Some((ended.to_ms - began.from_ms) / 1000)
     }
-}
-
-#[test]
-fn bounds_reach_one_sample_further_out() {
-    let mut timeline = Timeline::default();
-    for step in 0..6 {
-        let at = i64::from(step) * 500;
-        timeline.push(Sample {
-            from_ms: at,
-            to_ms: at + 5,
-            pieces: step * 10,
-        });
-    }
-    assert_eq!(timeline.bounds(1100, 1200), (10, 40));
-    assert_eq!(timeline.bounds(100, 2400), (0, 50));
-    assert_eq!(timeline.reached(25), Some((1000, 1505)));
-    assert_eq!(timeline.reached(51), None);
 }

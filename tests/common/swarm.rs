@@ -16,12 +16,23 @@ use super::process::wait_until;
 use super::torrent::TestTorrent;
 use super::transmission::Transmission;
 
-/// 24 MB: with [`DOWNLOAD_LIMIT`] some 48 s.
+/// 25 MB: with [`DOWNLOAD_LIMIT`] some 45 s.
 const PIECES: u32 = 384;
 const PIECE_LENGTH: u32 = 64 * 1024;
 
 /// Bytes a second for each leecher and torrent.
-const DOWNLOAD_LIMIT: u32 = 512 * 1024;
+const DOWNLOAD_LIMIT: u32 = 576 * 1024;
+
+/// Address of the tracker.
+const TRACKER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+
+/// Addresses of the seeder and the leechers, in this order.
+pub(crate) const CLIENT_ADDRESSES: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(127, 0, 1, 2),
+    Ipv4Addr::new(127, 0, 1, 3),
+    Ipv4Addr::new(127, 0, 1, 4),
+    Ipv4Addr::new(127, 0, 1, 5),
+];
 
 /// How long a program may take to announce itself.
 const ANNOUNCE_LIMIT: Duration = Duration::from_secs(20);
@@ -53,7 +64,7 @@ impl Swarm {
         ];
         let hashes: Vec<_> = torrents.iter().map(TestTorrent::hash).collect();
         let own = subfolder(&folder, "opentracker");
-        let tracker = OpenTracker::start(&own, Ipv4Addr::new(127, 0, 1, 1), &hashes);
+        let tracker = OpenTracker::start(&own, TRACKER_ADDRESS, &hashes);
         let files = write_files(&subfolder(&folder, "input"), &torrents, &tracker);
         let own = subfolder(&folder, "seeder");
         for torrent in &torrents {
@@ -62,7 +73,7 @@ impl Swarm {
         let seeder = Libtorrent::start(
             Role::Seeder,
             &Assignment {
-                address: Ipv4Addr::new(127, 0, 1, 2),
+                address: CLIENT_ADDRESSES[0],
                 folder: &own,
                 torrents: &files,
                 download_limit: 0,
@@ -87,9 +98,9 @@ impl Swarm {
     pub(crate) fn start_leechers(&mut self) {
         let folders = ["transmission", "aria2", "libtorrent"];
         let folders = folders.map(|name| subfolder(&self.folder, name));
-        let assignment = |index: u8| Assignment {
-            address: Ipv4Addr::new(127, 0, 1, 3 + index),
-            folder: &folders[usize::from(index)],
+        let assignment = |index: usize| Assignment {
+            address: CLIENT_ADDRESSES[1 + index],
+            folder: &folders[index],
             torrents: &self.files,
             download_limit: DOWNLOAD_LIMIT,
         };
@@ -130,31 +141,32 @@ impl Swarm {
     pub(crate) fn is_finished(&self) -> bool {
         !self.leechers.is_empty()
             && self.leechers.iter().all(|(_, progress)| {
-                let torrents = self.torrents.iter();
-                torrents.fold(true, |all, torrent| {
-                    all && progress.timeline(torrent.hash()).latest() == torrent.pieces()
-                })
+                self.torrents
+                    .iter()
+                    .all(|torrent| progress.timeline(torrent.hash()).latest() == torrent.pieces())
             })
     }
 
-    /// One line for each leecher and torrent: pieces now, seconds it took.
+    /// One line for each leecher and torrent: pieces now, seconds until it had
+    /// the first and the last.
     pub(crate) fn report(&self) -> String {
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for (client, progress) in &self.leechers {
             for torrent in &self.torrents {
                 let timeline = progress.timeline(torrent.hash());
-                lines += &format!(
-                    "{} {}: {} of {} pieces, {} samples, took {:?} s\n",
+                lines.push(format!(
+                    "{} {}: {} of {} pieces, {} samples, first after {:?} s, last after {:?} s",
                     client.name(),
                     torrent.name,
                     timeline.latest(),
                     torrent.pieces(),
                     timeline.len(),
+                    timeline.seconds_to(1),
                     timeline.seconds_to(torrent.pieces()),
-                );
+                ));
             }
         }
-        lines
+        lines.join("\n")
     }
 }
 
