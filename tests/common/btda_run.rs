@@ -1,0 +1,67 @@
+//! The program under test, as a user starts it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::process::{Process, isolated};
+
+/// A running `btda -ap`.
+pub(crate) struct BtdaRun {
+    process: Process,
+    output: PathBuf,
+}
+
+impl BtdaRun {
+    /// Starts it in `folder` on the torrents below `input`, with `config` as
+    /// its configuration file and `arguments` behind `-ap`.
+    pub(crate) fn start(folder: &Path, input: &Path, config: &str, arguments: &[&str]) -> Self {
+        let file = folder.join("config.toml");
+        fs::write(&file, config).expect("configuration can be written");
+        let output = folder.join("output");
+        fs::create_dir_all(&output).expect("folder can be made");
+        let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
+        command
+            .current_dir(folder)
+            .arg("-ap")
+            .arg("--config")
+            .arg(file)
+            .arg("--input")
+            .arg(input)
+            .arg("--output")
+            .arg(&output)
+            .args(arguments);
+        Self {
+            process: Process::spawn("btda", command, folder),
+            output,
+        }
+    }
+
+    /// Its database, as soon as it exists.
+    pub(crate) fn database(&self) -> Option<PathBuf> {
+        self.files()
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|end| end == "sqlite"))
+    }
+
+    /// The files it has written.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(&self.output).expect("own folder").flatten();
+        files.map(|file| file.path()).collect()
+    }
+
+    /// Fails the test when it has ended.
+    pub(crate) fn assert_running(&mut self) {
+        self.process.assert_running();
+    }
+
+    /// Presses Ctrl+C: how it ended and how long that took; `None` when it
+    /// has not ended within `limit`.
+    pub(crate) fn interrupt(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
+        let began = Instant::now();
+        self.process.interrupt();
+        let status = self.process.wait(limit)?;
+        Some((status, began.elapsed()))
+    }
+}

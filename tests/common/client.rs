@@ -1,0 +1,54 @@
+//! The common face of the real BitTorrent clients.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use btda::model::InfoHash;
+
+use super::samples::{Sample, Timeline};
+
+/// Where and what a client downloads.
+pub(crate) struct Assignment<'a> {
+    /// Loopback address of its own.
+    pub(crate) address: Ipv4Addr,
+    /// Its folder: configuration, data and logs.
+    pub(crate) folder: &'a Path,
+    /// Torrent files.
+    pub(crate) torrents: &'a [PathBuf],
+    /// Bytes a second for each torrent.
+    pub(crate) download_limit: u32,
+}
+
+/// A running client.
+pub(crate) trait Client {
+    /// Name for messages.
+    fn name(&self) -> &'static str;
+
+    /// First eight bytes of its peer id, from the version that its own
+    /// interface reports.
+    fn code(&self) -> &str;
+
+    /// Asks its interface for the progress of all torrents.
+    fn sample(&mut self, progress: &mut Progress) -> Result<(), String>;
+
+    /// Fails the test when the program has ended.
+    fn assert_running(&mut self);
+}
+
+/// Timelines of one client by torrent.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(BTreeMap<InfoHash, Timeline>);
+
+impl Progress {
+    /// Adds a sample for the torrent with the hexadecimal hash `hash`.
+    pub(crate) fn push(&mut self, hash: &str, sample: Sample) {
+        let hash = hash.parse().expect("client reports an info hash");
+        self.0.entry(hash).or_default().push(sample);
+    }
+
+    /// The timeline of one torrent.
+    pub(crate) fn timeline(&self, hash: InfoHash) -> Timeline {
+        self.0.get(&hash).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,27 @@
+//! What the tests with whole programs share.
+//!
+//! A folder with `mod.rs` because a file `tests/common.rs` would be built as
+//! a test of its own.
+#![allow(
+    dead_code,
+    reason = "every test target builds this module and uses another part of it"
+)]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "tests fail by panicking and show the logs of programs"
+)]
+
+pub(crate) mod aria2;
+pub(crate) mod btda_run;
+pub(crate) mod client;
+pub(crate) mod contract;
+pub(crate) mod http;
+pub(crate) mod libtorrent;
+pub(crate) mod opentracker;
+pub(crate) mod process;
+pub(crate) mod results;
+pub(crate) mod samples;
+pub(crate) mod swarm;
+pub(crate) mod torrent;
+pub(crate) mod transmission;

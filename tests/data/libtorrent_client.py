@@ -1,0 +1,105 @@
+"""A libtorrent session on loopback, driven by the test `real_clients`.
+
+Called as `libtorrent_client.py SETTINGS`, a JSON file with the keys
+`address`, `port`, `folder`, `torrents` (paths), `seed` (the data lies in the
+folder already), `download_limit` (bytes a second and torrent, 0 is none) and
+`fingerprint` (first eight bytes of the peer id, empty for libtorrent's own).
+
+Prints JSON lines: first {"fingerprint"}, then twice a second {"from_ms",
+"to_ms", "pieces": {info hash: pieces}}. Ends when its standard input is
+closed, so that it never outlives the test.
+"""
+
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+
+import libtorrent
+
+INTERVAL_SECONDS = 0.5
+REANNOUNCE_SAMPLES = 6
+POLICY_ENABLED, POLICY_DISABLED = 1, 2
+IGNORE_MIN_INTERVAL = libtorrent.reannounce_flags_t.ignore_min_interval
+
+
+def session_settings(wanted):
+    settings = {
+        "listen_interfaces": "%s:%d" % (wanted["address"], wanted["port"]),
+        "outgoing_interfaces": wanted["address"],
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        # Incoming uTP stays on: with neither uTP nor DHT libtorrent opens no
+        # UDP socket and cannot ask UDP trackers.
+        "enable_outgoing_utp": False,
+        "in_enc_policy": POLICY_ENABLED,
+        "out_enc_policy": POLICY_DISABLED,
+        "allow_multiple_connections_per_ip": True,
+        "announce_to_all_tiers": True,
+        "announce_to_all_trackers": True,
+        "unchoke_slots_limit": -1,
+        "alert_mask": libtorrent.alert.category_t.error_notification
+        | libtorrent.alert.category_t.tracker_notification
+        | libtorrent.alert.category_t.connect_notification,
+    }
+    if wanted["fingerprint"]:
+        settings["peer_fingerprint"] = wanted["fingerprint"]
+    return settings
+
+
+def add_torrent(session, wanted, path):
+    flags = libtorrent.torrent_flags
+    params = libtorrent.add_torrent_params()
+    params.ti = libtorrent.torrent_info(path)
+    params.save_path = wanted["folder"]
+    params.download_limit = wanted["download_limit"]
+    params.flags &= ~(flags.auto_managed | flags.paused)
+    params.flags |= flags.disable_dht | flags.disable_lsd | flags.disable_pex
+    if wanted["seed"]:
+        params.flags |= flags.seed_mode
+    return session.add_torrent(params)
+
+
+def milliseconds():
+    return time.time_ns() // 1_000_000
+
+
+def sample(handles):
+    began = milliseconds()
+    pieces = {str(h.info_hash()): h.status().num_pieces for h in handles}
+    return {"from_ms": began, "to_ms": milliseconds(), "pieces": pieces}
+
+
+def say(line):
+    print(json.dumps(line), flush=True)
+
+
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(0)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        wanted = json.load(file)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    session = libtorrent.session(session_settings(wanted))
+    say({"fingerprint": session.get_settings()["peer_fingerprint"]})
+    handles = [add_torrent(session, wanted, path) for path in wanted["torrents"]]
+    for number in itertools.count(1):
+        say(sample(handles))
+        # Transmission calls nobody on loopback: the seeder must find it soon
+        # and call it, long before the tracker's interval is over.
+        if wanted["seed"] and number % REANNOUNCE_SAMPLES == 0:
+            for handle in handles:
+                handle.force_reannounce(0, -1, IGNORE_MIN_INTERVAL)
+        for alert in session.pop_alerts():
+            print(alert.message(), file=sys.stderr, flush=True)
+        time.sleep(INTERVAL_SECONDS)
+
+
+main()

@@ -1,0 +1,314 @@
+//! The real program against real programs on loopback: opentracker (HTTP and
+//! UDP), a libtorrent seeder, and transmission, aria2 and libtorrent as
+//! leechers, all Debian packages, rate-limited to most of a minute for a
+//! download.
+//!
+//! What btda stored is compared with what the clients' own interfaces said at
+//! the time.
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+
+mod common;
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use btda::model::InfoHash;
+use common::btda_run::BtdaRun;
+use common::client::Client;
+use common::contract::{Waiting, assert_contract};
+use common::process::wait_until;
+use common::results::{Crossing, Peer, Results, Visit};
+use common::samples::Timeline;
+use common::swarm::{CLIENT_ADDRESSES, Swarm};
+
+/// All leechers have everything, and btda knows, by then; usually it takes
+/// a little more than a minute.
+const DOWNLOADS_LIMIT: Duration = Duration::from_secs(180);
+
+/// Time between two samples of the clients' own interfaces.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The same in the unit of the database: a client may tell peers of a piece
+/// later than its user, or sooner, by this much.
+const SAMPLE_MS: i64 = 500;
+
+/// How long an interrupted run may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Short visits (a loading client never falls silent) and quick retries.
+const CONFIG: &str = r#"
+peer_evaluation_threads = 32
+receive_message_max = 24
+tracker_request_interval = 5
+ignore_interval = true
+bittorrent_listen_port = 0
+statistic_interval = 10
+
+[retry]
+first_delay_seconds = 4
+tracked_delay_seconds = 4
+max_delay_seconds = 8
+
+[listen]
+address = "127.0.0.1"
+"#;
+
+/// For developers: whether the swarm itself works on this machine.
+#[test]
+#[ignore = "takes a minute and tests the clients, not btda"]
+fn the_swarm_finishes_by_itself() {
+    let began = Instant::now();
+    let mut swarm = Swarm::start();
+    println!("tracker and seeder after {:?}", began.elapsed());
+    swarm.start_leechers();
+    println!("leechers after {:?}", began.elapsed());
+    sample_until("all downloads finish", &mut swarm, Swarm::is_finished);
+    println!("done after {:?}\n{}", began.elapsed(), swarm.report());
+}
+
+#[test]
+fn every_download_is_confirmed() {
+    let mut swarm = Swarm::start();
+    let folder = swarm.subfolder("btda");
+    let input = swarm.input();
+    let arguments = ["--timeout", "2s", "--revisit-delay", "4s"];
+    let mut run = BtdaRun::start(&folder, &input, CONFIG, &arguments);
+    let known = Duration::from_secs(20);
+    wait_until("the tracker knows btda", known, || {
+        run.assert_running();
+        let mut torrents = swarm.torrents.iter();
+        torrents.all(|torrent| swarm.tracker.scrape(torrent.hash()).incomplete == 1)
+    });
+    swarm.start_leechers();
+    sample_until("all downloads are confirmed", &mut swarm, |swarm| {
+        run.assert_running();
+        swarm.is_finished() && everything_is_stored(swarm, &run).unwrap_or(false)
+    });
+    let (status, took) = run
+        .interrupt(STOP_LIMIT * 5)
+        .expect("btda ends after SIGINT");
+    assert_eq!(status.code(), Some(0), "exit code of btda");
+    assert!(took <= STOP_LIMIT, "btda took {took:?} to end");
+    // One more sample behind the last visit.
+    swarm.sample();
+    println!("{}\nstopped in {took:?}", swarm.report());
+
+    let database = run.database().expect("btda left a database");
+    assert_contract(&database, Waiting::Nobody);
+    let results = Results::open(&database).expect("database can be read");
+    for (client, progress) in &swarm.leechers {
+        for torrent in &swarm.torrents {
+            let timeline = progress.timeline(torrent.hash());
+            Leecher::read(&results, client.as_ref(), torrent.hash(), &timeline).check();
+        }
+    }
+    check_seeder(&results, &swarm);
+    check_trackers(&results, &swarm);
+    check_privacy(&run);
+}
+
+/// Samples the clients twice a second until `done`.
+fn sample_until(what: &str, swarm: &mut Swarm, mut done: impl FnMut(&Swarm) -> bool) {
+    let began = Instant::now();
+    let mut next = began;
+    loop {
+        swarm.sample();
+        if done(swarm) {
+            return;
+        }
+        assert!(
+            began.elapsed() < DOWNLOADS_LIMIT,
+            "not within {DOWNLOADS_LIMIT:?}: {what}\n{}",
+            swarm.report()
+        );
+        next += SAMPLE_INTERVAL;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Whether the running btda has confirmed every download and stored a scrape
+/// that counts them all.
+fn everything_is_stored(swarm: &Swarm, run: &BtdaRun) -> rusqlite::Result<bool> {
+    let Some(database) = run.database() else {
+        return Ok(false);
+    };
+    let results = Results::open(&database)?;
+    let leechers = i64::try_from(swarm.leechers.len()).expect("few leechers");
+    for torrent in &swarm.torrents {
+        let (id, threshold) = results.torrent(&torrent.hash().to_string())?;
+        for (client, _) in &swarm.leechers {
+            let peers = results.peers(client.code(), id)?;
+            if !peers.iter().any(|peer| peer.is_confirmed(threshold)) {
+                return Ok(false);
+            }
+        }
+        let sql = "SELECT max(completed) FROM request WHERE torrent = ?1";
+        if results.number(sql, [id])? < leechers {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What is known of one client's download from both sides.
+struct Leecher<'a> {
+    label: String,
+    results: &'a Results,
+    timeline: &'a Timeline,
+    threshold: u32,
+    peers: Vec<Peer>,
+}
+
+impl<'a> Leecher<'a> {
+    fn read(
+        results: &'a Results,
+        client: &dyn Client,
+        hash: InfoHash,
+        timeline: &'a Timeline,
+    ) -> Self {
+        let (torrent, threshold) = results
+            .torrent(&hash.to_string())
+            .expect("torrent is stored");
+        let peers = results.peers(client.code(), torrent);
+        Self {
+            label: format!("{} ({}), torrent {torrent}", client.name(), client.code()),
+            results,
+            timeline,
+            threshold,
+            peers: peers.expect("peers can be read"),
+        }
+    }
+
+    fn check(&self) {
+        let (label, threshold) = (&self.label, self.threshold);
+        let confirmed = self.peers.iter().filter(|p| p.is_confirmed(threshold));
+        let confirmed: Vec<&Peer> = confirmed.collect();
+        assert!(!confirmed.is_empty(), "{label}: {:?}", self.peers);
+        // As a peer that was contacted; what it told as a caller before is a
+        // row of its own, with the address that a tracker did not name.
+        let contacted = self.peers.iter().filter(|p| p.source == "tracker");
+        assert_eq!(contacted.count(), 1, "{label}: {:?}", self.peers);
+        for peer in &self.peers {
+            self.check_visits(peer);
+        }
+        for peer in confirmed {
+            self.check_crossing(peer);
+        }
+    }
+
+    fn check_visits(&self, peer: &Peer) {
+        let label = &self.label;
+        let visits = self.results.visits(peer.id).expect("visits can be read");
+        let count = i64::try_from(visits.len()).expect("few visits");
+        assert_eq!(count, peer.visits, "{label}: visits");
+        for visit in &visits {
+            let (least, greatest) = self.timeline.bounds(visit.began_ms, visit.ended_ms);
+            assert!(
+                (least..=greatest).contains(&visit.pieces),
+                "{label}: {visit:?}, but the client says {least} to {greatest}"
+            );
+            let way = (visit.transport.as_str(), visit.encryption.as_str());
+            assert_eq!(way, ("tcp", "plain"), "{label}");
+            let called = visit.direction == "incoming";
+            assert_eq!(called, peer.source == "incoming", "{label}: {visit:?}");
+        }
+        let first = visits.first().map(|visit| visit.pieces);
+        assert_eq!(first, Some(peer.first_pieces), "{label}: first_pieces");
+        let last = visits.get(1..).and_then(<[Visit]>::last);
+        let last = last.map(|visit| visit.pieces);
+        assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
+    }
+
+    /// The client's own time of reaching the threshold lies in the bracket. A
+    /// visit below the threshold speaks for the time at which it began: the
+    /// client tells its pieces first and may be silent for the rest.
+    fn check_crossing(&self, peer: &Peer) {
+        let (label, threshold) = (&self.label, self.threshold);
+        let crossings = self.results.crossings(peer.id);
+        let crossings = crossings.expect("crossings can be read");
+        let [crossing] = crossings.as_slice() else {
+            panic!("{label}: {crossings:?}");
+        };
+        let &Crossing {
+            last_below_ms,
+            last_below_pieces,
+            first_at_ms,
+            first_at_pieces,
+        } = crossing;
+        let bracket = last_below_pieces < threshold && threshold <= first_at_pieces;
+        assert!(bracket, "{label}: threshold {threshold}, {crossing:?}");
+        let visits = self.results.visits(peer.id).expect("visits can be read");
+        let below = visits.iter().find(|visit| visit.ended_ms == last_below_ms);
+        let below = below.unwrap_or_else(|| panic!("{label}: no visit of {crossing:?}"));
+        let (after, until) = self
+            .timeline
+            .reached(threshold)
+            .expect("the client finished");
+        assert!(
+            until >= below.began_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
+            "{label}: {crossing:?}, but the client between {after} and {until}"
+        );
+        let again = visits.iter().filter(|v| v.ended_ms > first_at_ms);
+        let again = again.filter(|visit| visit.direction == "outgoing").count();
+        assert_eq!(again, 0, "{label}: visited again behind the threshold");
+    }
+}
+
+/// The seeder was found complete at once and never visited again.
+fn check_seeder(results: &Results, swarm: &Swarm) {
+    for torrent in &swarm.torrents {
+        let (id, _) = results
+            .torrent(&torrent.hash().to_string())
+            .expect("torrent is stored");
+        let peers = results.peers(swarm.seeder.code(), id);
+        let peers = peers.expect("peers can be read");
+        let complete = peers.iter().all(|p| p.first_pieces == torrent.pieces());
+        assert!(complete, "seeder, torrent {id}: {peers:?}");
+        let contacted = peers.iter().filter(|peer| peer.source == "tracker");
+        let visits: Vec<i64> = contacted.map(|peer| peer.visits).collect();
+        assert_eq!(visits, [1], "seeder, torrent {id}: {peers:?}");
+    }
+}
+
+/// Both trackers of both torrents answered announces and scrapes, and the
+/// columns of 2015 come from the first.
+fn check_trackers(results: &Results, swarm: &Swarm) {
+    let number = |sql: &str, id: i64, url: &str| {
+        let number = results.number(sql, (id, url));
+        number.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    };
+    let mut urls = [swarm.tracker.http_url(), swarm.tracker.udp_url()];
+    let leechers = i64::try_from(swarm.leechers.len()).expect("few leechers");
+    for torrent in &swarm.torrents {
+        let (id, _) = results
+            .torrent(&torrent.hash().to_string())
+            .expect("torrent is stored");
+        for url in &urls {
+            let seeders = "SELECT max(seeders) FROM scrape WHERE torrent = ?1 AND url = ?2";
+            assert_eq!(number(seeders, id, url), 1 + leechers, "{url}: seeders");
+            let completed = "SELECT max(completed) FROM scrape WHERE torrent = ?1 AND url = ?2";
+            assert_eq!(number(completed, id, url), leechers, "{url}: completed");
+            let unknown = "SELECT count(*) FROM scrape WHERE torrent = ?1 AND url = ?2
+                           AND (seeders IS NULL OR completed IS NULL OR leechers IS NULL)";
+            assert_eq!(number(unknown, id, url), 0, "{url}: figures left out");
+        }
+        let columns = "SELECT count(*) FROM request JOIN announce ON announce.request = request.id
+                       WHERE torrent = ?1 AND url = ?2 AND completed IS NOT NULL";
+        assert!(number(columns, id, &urls[0]) > 0, "figures of the first");
+        assert_eq!(number(columns, id, &urls[1]), 0, "figures of the second");
+        urls.reverse();
+    }
+}
+
+/// No address of a client stands in any file.
+fn check_privacy(run: &BtdaRun) {
+    for file in run.files() {
+        let bytes = fs::read(&file).expect("own file");
+        for address in CLIENT_ADDRESSES {
+            let text = address.to_string();
+            let found = bytes.windows(text.len()).any(|w| w == text.as_bytes());
+            assert!(!found, "{} names a peer", file.display());
+        }
+    }
+}
