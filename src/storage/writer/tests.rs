@@ -654,25 +654,24 @@ fn a_missing_geolocation_database_stops_nobody() {
 #[test]
 fn batches_are_committed_when_full_or_due() {
     let bench = Bench::new();
-    let writer = bench.writer();
+    let mut writer = bench.writer();
     let (sender, receiver) = unbounded();
-    let progress = Arc::clone(&bench.progress);
-    let thread = std::thread::spawn(move || writer.run(&receiver));
-    for host in 0..200_u8 {
-        sender
-            .send(visited(visit(key(host, 1, 1), 0.0, 1)))
-            .unwrap();
-    }
-    // 400 rows in batches of 50: at least seven are committed without an end.
-    let deadline = std::time::Duration::from_secs(30);
-    let mut waited = Duration::ZERO;
-    while progress.rows() < 350 {
-        assert!(waited < deadline, "no commit");
-        std::thread::park_timeout(Duration::from_millis(5));
-        waited += Duration::from_millis(5);
-    }
+    let send = |host| {
+        let record = visited(visit(key(host, 1, 1), 0.0, 1));
+        sender.send(record).unwrap();
+    };
+    // Two rows a visit, 50 rows a batch.
+    (0..30).for_each(send);
+    assert!(writer.turn(&receiver));
+    assert_eq!(bench.progress.rows(), 50);
+    assert!(writer.turn(&receiver));
+    assert_eq!((bench.progress.rows(), bench.progress.waiting()), (50, 10));
+    bench.clock.advance(Duration::from_secs(1));
+    send(30);
+    assert!(writer.turn(&receiver));
+    assert_eq!((bench.progress.rows(), bench.progress.waiting()), (62, 0));
     drop(sender);
-    assert_eq!(thread.join().unwrap().visits, 200);
+    assert!(!writer.turn(&receiver));
 }
 
 #[test]
