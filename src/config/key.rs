@@ -179,14 +179,6 @@ impl Kind {
             _ => None,
         }
     }
-
-    /// Unit of the value, where it has one.
-    pub const fn unit(self) -> Option<&'static str> {
-        match self {
-            Self::Seconds { .. } => Some("seconds"),
-            _ => None,
-        }
-    }
 }
 
 fn in_range(value: &Value, fits: impl Fn(f64) -> bool) -> Option<Value> {

@@ -51,7 +51,7 @@ registry! {
         seconds(0.1, 2_592_000.0), Value::Number(7200.0), "own choice";
     /// Failures in a row after which a peer is given up.
     ATTEMPTS: "retry.attempts",
-        integer(1, 255), Value::Integer(6), "own choice: some five hours";
+        integer(1, 255), Value::Integer(6), "own choice: four and a half hours";
     /// The same for a peer that was evaluated before.
     TRACKED_ATTEMPTS: "retry.tracked_attempts",
         integer(1, 255), Value::Integer(20), "own choice: more than a day";
