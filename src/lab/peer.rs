@@ -108,7 +108,11 @@ pub(super) fn meet(
             match leave {
                 Leave::Last => ended(line.drain()),
                 Leave::Close => {
+                    // Waiting for the analyzer to close too is courtesy, not
+                    // part of the contact.
+                    let ended = clock.timestamp();
                     line.close();
+                    contact.ended = ended;
                     End::WeClosed
                 }
                 Leave::Reset => {
@@ -119,7 +123,9 @@ pub(super) fn meet(
         }
         Err(quit) => ended(quit),
     };
-    contact.ended = clock.timestamp();
+    if contact.end != End::WeClosed {
+        contact.ended = clock.timestamp();
+    }
     contact
 }
 

@@ -99,7 +99,7 @@ impl Story {
     /// Every contact so far, in order of its end.
     pub(super) fn contacts(&self) -> Vec<Contact> {
         let mut contacts = self.contacts.lock().clone();
-        contacts.sort_by_key(|contact| contact.ended);
+        contacts.sort_by_key(|contact| (contact.ended, contact.party, contact.visit));
         contacts
     }
 }
