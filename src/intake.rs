@@ -1,5 +1,7 @@
 //! The border between what finds peers (trackers, DHT) and what visits them.
 
+use std::net::IpAddr;
+
 use crate::model::{PeerAddress, Source, TorrentId};
 
 /// What became of an address that was offered.
@@ -20,4 +22,8 @@ pub enum Offer {
 pub trait PeerIntake: Send + Sync {
     /// Offers `address` for `torrent`, found by `source`.
     fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer;
+
+    /// A tracker says that we come from `ip` (BEP 24): our listening port
+    /// there is no peer.
+    fn own_ip(&self, ip: IpAddr);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::IpAddr;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ const ID: ConnectionId = ConnectionId(0x1122_3344_5566_7788);
 struct Everyone;
 
 impl PeerIntake for Everyone {
+    fn own_ip(&self, _: IpAddr) {}
+
     fn offer(&self, _: TorrentId, _: Source, _: PeerAddress) -> Offer {
         Offer::New
     }

@@ -10,6 +10,7 @@
 pub mod queue;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,12 @@ struct State {
     /// Accepted peers that were never contacted.
     fresh: usize,
     own: HashSet<PeerAddress>,
+    own_port: Option<u16>,
 }
+
+/// A tracker can name any address as ours; a wrong one costs a peer, so there
+/// must not be many.
+const OWN_ADDRESSES_MAX: usize = 64;
 
 impl Scheduler {
     /// An empty scheduler. The leader sleeps at most `reaction`
@@ -52,6 +58,7 @@ impl Scheduler {
             leader: false,
             fresh: 0,
             own: HashSet::new(),
+            own_port: None,
         };
         Self {
             clock,
@@ -116,6 +123,12 @@ impl Scheduler {
         self.state.lock().own.insert(address);
     }
 
+    /// Notes the port on which we listen; with it, every address that a
+    /// tracker says we come from is our own.
+    pub fn listens_on(&self, port: u16) {
+        self.state.lock().own_port = Some(port);
+    }
+
     /// Peers waiting, those waiting for a revisit included.
     pub fn waiting(&self) -> usize {
         self.state.lock().queue.len()
@@ -147,6 +160,15 @@ impl Scheduler {
 }
 
 impl PeerIntake for Scheduler {
+    fn own_ip(&self, ip: IpAddr) {
+        let mut state = self.state.lock();
+        if let Some(port) = state.own_port
+            && state.own.len() < OWN_ADDRESSES_MAX
+        {
+            state.own.insert(PeerAddress::new(ip, port));
+        }
+    }
+
     fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer {
         if !address.is_callable() {
             return Offer::Uncallable;
@@ -213,6 +235,13 @@ mod tests {
             Duration::from_secs(40),
         );
         scheduler.add_own(address(9));
+        scheduler.own_ip(address(8).ip());
+        scheduler.listens_on(address(9).port());
+        scheduler.own_ip(address(7).ip());
+        assert_eq!(
+            scheduler.offer(torrent(), Source::Tracker, address(7)),
+            Offer::Own
+        );
         assert_eq!(
             scheduler.offer(torrent(), Source::Tracker, address(1)),
             Offer::New

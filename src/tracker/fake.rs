@@ -2,6 +2,7 @@
 //! farewell.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +105,10 @@ impl OpenDatagram for NoUdp {
 pub(super) struct FakeIntake(Mutex<Vec<PeerAddress>>);
 
 impl PeerIntake for FakeIntake {
+    fn own_ip(&self, ip: IpAddr) {
+        self.0.lock().push(PeerAddress::new(ip, 0));
+    }
+
     fn offer(&self, _: TorrentId, source: Source, address: PeerAddress) -> Offer {
         assert_eq!(source, Source::Tracker);
         let mut known = self.0.lock();

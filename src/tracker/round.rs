@@ -95,6 +95,9 @@ impl Requester {
         let client = Arc::clone(&self.context.client);
         let id = self.shared.torrent.id;
         let at = client.clock.timestamp();
+        if let Some(ip) = answer.external_ip {
+            self.context.intake.own_ip(ip);
+        }
         let (received, duplicates) = self.offer(&answer.peers);
         let failures = self.context.health.succeeded(id, &tracker.url, at);
         let name = tracker.name();

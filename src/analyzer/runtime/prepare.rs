@@ -68,12 +68,39 @@ pub(super) struct Trackers {
     pub(super) client: Arc<TrackerClient>,
     pub(super) context: TrackerContext,
     pub(super) torrents: Vec<Arc<TorrentTrackers>>,
+    /// Made before any thread starts: each registers its torrent for the
+    /// scrapes that torrents share.
+    first: Vec<Mutex<Option<Requester>>>,
 }
 
 impl Trackers {
-    /// Body of the thread of one torrent.
-    pub(super) fn run(&self, torrent: &Arc<TorrentTrackers>) {
-        tracker_run(Requester::new(self.context.clone(), Arc::clone(torrent)));
+    fn new(
+        client: Arc<TrackerClient>,
+        context: TrackerContext,
+        torrents: Vec<Arc<TorrentTrackers>>,
+    ) -> Self {
+        let first = torrents
+            .iter()
+            .map(|torrent| Mutex::new(Some(Requester::new(context.clone(), Arc::clone(torrent)))))
+            .collect();
+        Self {
+            client,
+            context,
+            torrents,
+            first,
+        }
+    }
+
+    /// Body of the thread of the torrent at `index`. After a panic a new
+    /// requester goes on where the first has ended.
+    pub(super) fn run(&self, index: usize) {
+        let (Some(torrent), Some(first)) = (self.torrents.get(index), self.first.get(index)) else {
+            return;
+        };
+        let first = first.lock().take();
+        tracker_run(
+            first.unwrap_or_else(|| Requester::new(self.context.clone(), Arc::clone(torrent))),
+        );
     }
 }
 
@@ -251,6 +278,7 @@ fn bind(
 /// Anything else is recognised by our own peer id at the first contact.
 fn note_own_addresses(scheduler: &Scheduler, listening: SocketAddr) {
     let port = listening.port();
+    scheduler.listens_on(port);
     if !listening.ip().is_unspecified() {
         scheduler.add_own(listening.into());
         return;
@@ -314,11 +342,7 @@ fn trackers(engine: &Arc<Engine>, key: u32) -> Trackers {
         board: Arc::new(ScrapeBoard::new()),
         health: Arc::new(TrackerHealth::new()),
     };
-    Trackers {
-        client,
-        context,
-        torrents,
-    }
+    Trackers::new(client, context, torrents)
 }
 
 fn manifest(

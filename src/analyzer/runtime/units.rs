@@ -66,14 +66,15 @@ fn accept(listener: Listener) -> Unit {
 fn trackers(run: &Run) -> Vec<Unit> {
     let torrents = run.trackers.torrents.iter();
     torrents
-        .map(|torrent| {
-            let (trackers, torrent) = (Arc::clone(&run.trackers), Arc::clone(torrent));
+        .enumerate()
+        .map(|(index, torrent)| {
+            let trackers = Arc::clone(&run.trackers);
             Unit {
                 name: format!("tracker-{}", torrent.torrent().id),
                 stack: LARGE_STACK,
                 stage: Stage::Sources,
                 restart: true,
-                body: Arc::new(move || trackers.run(&torrent)),
+                body: Arc::new(move || trackers.run(index)),
             }
         })
         .collect()

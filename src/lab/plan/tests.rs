@@ -1,3 +1,5 @@
+//! Tests of `lab::plan`.
+
 use std::collections::HashSet;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Tests of `lab::swarm`.
+
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

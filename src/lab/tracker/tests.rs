@@ -1,3 +1,5 @@
+//! Tests of `lab::tracker`.
+
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Tests of `lab::truth`.
+
 use super::super::plan::LabOptions;
 use super::*;
 
