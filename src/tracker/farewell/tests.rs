@@ -1,3 +1,5 @@
+//! Tests of `tracker::farewell`.
+
 use super::super::Requester;
 use super::super::fake::World;
 use super::*;
