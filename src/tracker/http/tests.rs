@@ -1,3 +1,5 @@
+//! Tests of `tracker::http`.
+
 use proptest::prelude::*;
 
 use super::super::announce::{AnnounceEvent, Totals};

@@ -1,3 +1,5 @@
+//! Tests of `tracker::requester`.
+
 use std::thread;
 
 use super::super::fake::{FakeHttp, WISH, World, hash, scrape_body, settings, timed_out};

@@ -1,3 +1,5 @@
+//! Tests of `tracker::udp`.
+
 use proptest::prelude::*;
 
 use super::*;
