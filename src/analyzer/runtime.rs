@@ -2,7 +2,7 @@
 //!
 //! Order of start: log, import, limits, listener's socket, database, first
 //! statistics row, writer, listener, trackers, contact workers, statistics.
-//! Order of stop (see [`shutdown`]): sources and listener, contacts,
+//! Order of stop (see `runtime/shutdown.rs`): sources and listener, contacts,
 //! statistics, writer.
 
 mod crew;
