@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::contract::{Waiting, beside, violations};
+use common::process::program;
 use common::samples::{Sample, Timeline};
 use common::transmission::ones_in_base64;
 use rusqlite::Connection;
@@ -198,6 +199,13 @@ fn bits_of_base64_are_counted() {
     assert_eq!(ones_in_base64(""), 0);
     assert_eq!(ones_in_base64("gA=="), 1);
     assert_eq!(ones_in_base64("////"), 24);
+}
+
+#[test]
+#[should_panic(expected = "install the Debian package no-such-package")]
+fn a_missing_program_is_named_with_its_package() {
+    let folder = std::env::temp_dir();
+    program("no-such-program", "no-such-package", &folder);
 }
 
 /// A good run with `change` applied to its database.

@@ -76,6 +76,25 @@ impl Torrent {
 }
 
 #[cfg(test)]
+impl Torrent {
+    /// The first torrent of a test: `pieces` pieces of 64 KiB, all of them
+    /// wanted, info hash all sevens, no tracker.
+    pub(crate) fn sample(pieces: u32) -> Self {
+        Self {
+            id: TorrentId(1),
+            info_hash: InfoHash::new([7; 20]),
+            trackers: Vec::new(),
+            pieces: PieceCount(pieces),
+            piece_length: 65_536,
+            threshold: PieceCount(pieces),
+            path: PathBuf::from("a.torrent"),
+            display_name: None,
+            private: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

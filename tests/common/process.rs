@@ -77,7 +77,9 @@ impl Process {
     fn print_tail(&self) {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
+        // Lines of JSON are samples; the report of the swarm sums them up.
+        let lines = text.lines().filter(|line| !line.starts_with('{'));
+        let lines: Vec<&str> = lines.collect();
         let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
         eprintln!("--- log of {} ends with\n{}", self.name, tail.join("\n"));
     }

@@ -40,7 +40,7 @@ impl Transmission {
         fs::write(folder.join("settings.json"), settings).map_err(|error| error.to_string())?;
         let mut command = program("transmission-daemon", "transmission-daemon", folder);
         command
-            .args(["--foreground", "--log-debug", "--config-dir"])
+            .args(["--foreground", "--log-info", "--config-dir"])
             .arg(folder);
         let mut process = Process::spawn("transmission", command, folder);
         let mut interface = Interface {

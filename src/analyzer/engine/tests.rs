@@ -12,7 +12,7 @@ use crate::analyzer::scheduler::queue::History;
 use crate::clock::ManualClock;
 use crate::config::settings::PolicySettings;
 use crate::intake::{Offer, PeerIntake};
-use crate::model::{InfoHash, PeerAddress, PieceCount, Timestamp, Torrent, TorrentId};
+use crate::model::{InfoHash, PeerAddress, PieceCount, Timestamp, Torrent};
 use crate::net::fake::{FakeStream, Step};
 use crate::net::{NetError, Operation, Stream};
 use crate::protocol::handshake::{Handshake, Reserved};
@@ -48,17 +48,7 @@ struct World {
 const ID: PeerId = PeerId::new(*b"-XX0001-abcdefghijkl");
 
 fn torrent() -> Torrent {
-    Torrent {
-        id: TorrentId::from_index(0).unwrap(),
-        info_hash: InfoHash::new([7; 20]),
-        trackers: Vec::new(),
-        pieces: PieceCount(8),
-        piece_length: 65_536,
-        threshold: PieceCount(8),
-        path: "a.torrent".into(),
-        display_name: None,
-        private: false,
-    }
+    Torrent::sample(8)
 }
 
 fn world(scripts: Vec<Vec<Step>>) -> World {

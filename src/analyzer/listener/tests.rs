@@ -16,7 +16,7 @@ use crate::analyzer::stats::Stats;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Sources, Switches};
 use crate::model::record::{Failure, Record, Visit};
-use crate::model::{Event, InfoHash, PeerId, PieceCount, PseudonymKey, Source, TorrentId};
+use crate::model::{Event, InfoHash, PeerId, PieceCount, PseudonymKey, Source};
 use crate::net::tcp::{SocketRegister, TcpConnector};
 use crate::protocol::handshake::{Handshake, Reserved};
 use crate::protocol::message::encode_bitfield;
@@ -34,17 +34,7 @@ struct World {
 }
 
 fn torrent() -> Torrent {
-    Torrent {
-        id: TorrentId::from_index(0).unwrap(),
-        info_hash: InfoHash::new([7; 20]),
-        trackers: Vec::new(),
-        pieces: PieceCount(8),
-        piece_length: 65_536,
-        threshold: PieceCount(8),
-        path: "a.torrent".into(),
-        display_name: None,
-        private: false,
-    }
+    Torrent::sample(8)
 }
 
 fn world(callers_max: usize, per_address_max: usize) -> World {

@@ -1,14 +1,12 @@
 //! Visits against scripted streams: every behaviour of a peer, no socket, no
 //! pause.
 
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::record::MessageCounts;
-use crate::model::{InfoHash, PieceCount, Timestamp, TorrentId, VisitEnd};
+use crate::model::{InfoHash, Timestamp, VisitEnd};
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
     encode_bitfield, encode_have, encode_have_all, encode_keep_alive, encode_raw,
@@ -32,17 +30,7 @@ const OWN: PeerId = PeerId::new(*b"OWNOWNOWNOWNOWNOWNOW");
 const THEIRS: PeerId = PeerId::new(*b"-TR3000-abcdefghijkl");
 
 fn torrent() -> Torrent {
-    Torrent {
-        id: TorrentId::from_index(0).unwrap(),
-        info_hash: InfoHash::new([7; 20]),
-        trackers: Vec::new(),
-        pieces: PieceCount(20),
-        piece_length: 65_536,
-        threshold: PieceCount(20),
-        path: PathBuf::from("a.torrent"),
-        display_name: None,
-        private: false,
-    }
+    Torrent::sample(20)
 }
 
 struct World {
