@@ -1,43 +1,90 @@
-//! The torrents of a run, by number and by info hash.
+//! The torrents of a run, by number and by info hash. Torrents may join while
+//! the run goes on (a magnet link whose metadata arrived).
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::model::{InfoHash, Torrent, TorrentId};
 
 /// All torrents of a run; read by every thread.
 #[derive(Debug)]
 pub struct Directory {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     torrents: Vec<Arc<Torrent>>,
-    by_hash: HashMap<InfoHash, usize>,
+    by_hash: HashMap<InfoHash, Arc<Torrent>>,
 }
 
 impl Directory {
     /// The directory of `torrents`, which stand in the order of their ids.
     pub fn new(torrents: Vec<Torrent>) -> Self {
+        let torrents: Vec<Arc<Torrent>> = torrents.into_iter().map(Arc::new).collect();
         let by_hash = torrents
             .iter()
-            .enumerate()
-            .map(|(index, torrent)| (torrent.info_hash, index))
+            .map(|torrent| (torrent.info_hash, Arc::clone(torrent)))
             .collect();
         Self {
-            torrents: torrents.into_iter().map(Arc::new).collect(),
-            by_hash,
+            inner: RwLock::new(Inner { torrents, by_hash }),
         }
     }
 
+    /// Adds the torrent of `info_hash` that `make` makes for the next number;
+    /// `None` when it is there already or numbers have run out.
+    pub fn add(
+        &self,
+        info_hash: InfoHash,
+        make: impl FnOnce(TorrentId) -> Torrent,
+    ) -> Option<Arc<Torrent>> {
+        let mut inner = self.inner.write();
+        if inner.by_hash.contains_key(&info_hash) {
+            return None;
+        }
+        let torrent = Arc::new(make(TorrentId::from_index(inner.torrents.len())?));
+        inner.torrents.push(Arc::clone(&torrent));
+        inner.by_hash.insert(info_hash, Arc::clone(&torrent));
+        Some(torrent)
+    }
+
     /// The torrent that a caller names in its handshake.
-    pub fn find(&self, info_hash: &InfoHash) -> Option<&Arc<Torrent>> {
-        self.torrents.get(*self.by_hash.get(info_hash)?)
+    pub fn find(&self, info_hash: &InfoHash) -> Option<Arc<Torrent>> {
+        self.inner.read().by_hash.get(info_hash).cloned()
     }
 
     /// The torrent of that number.
-    pub fn by_id(&self, id: TorrentId) -> Option<&Arc<Torrent>> {
-        self.torrents.get(id.index())
+    pub fn by_id(&self, id: TorrentId) -> Option<Arc<Torrent>> {
+        self.inner.read().torrents.get(id.index()).cloned()
     }
 
-    /// All, in order of their ids.
-    pub fn all(&self) -> &[Arc<Torrent>] {
-        &self.torrents
+    /// All there are now, in order of their ids.
+    pub fn all(&self) -> Vec<Arc<Torrent>> {
+        self.inner.read().torrents.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn torrents_join_with_the_next_number_and_only_once() {
+        let directory = Directory::new(vec![Torrent::sample(3)]);
+        let hash = InfoHash::new([8; 20]);
+        let make = |id| Torrent {
+            id,
+            info_hash: hash,
+            ..Torrent::sample(4)
+        };
+        let joined = directory.add(hash, make).unwrap();
+        assert_eq!(joined.id.number(), 2);
+        assert!(directory.add(hash, make).is_none());
+        assert_eq!(directory.find(&hash), Some(Arc::clone(&joined)));
+        assert_eq!(directory.by_id(joined.id), Some(joined));
+        assert_eq!(directory.all().len(), 2);
+        assert!(directory.find(&InfoHash::new([9; 20])).is_none());
     }
 }

@@ -94,7 +94,7 @@ impl Engine {
 
     /// Contacts the peer of `ticket` and settles what comes of it.
     pub fn contact(&self, ticket: Ticket) {
-        let Some(torrent) = self.directory.by_id(ticket.key.torrent).cloned() else {
+        let Some(torrent) = self.directory.by_id(ticket.key.torrent) else {
             return;
         };
         let started = self.clock.now();

@@ -215,8 +215,7 @@ impl Session<'_> {
         let torrent = self
             .decoder
             .header()
-            .and_then(|(_, info_hash)| directory.find(&info_hash))
-            .cloned();
+            .and_then(|(_, info_hash)| directory.find(&info_hash));
         let Some(torrent) = torrent else {
             return (None, Err(Cut::Broken(Reason::UnknownInfoHash)));
         };

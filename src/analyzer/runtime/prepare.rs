@@ -132,7 +132,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let writer = Writer::create(WriterSetup {
         stem: stem.clone(),
         settings: settings.storage.clone(),
-        torrents: directory.all().to_vec(),
+        torrents: directory.all(),
         inputs: import.files,
         manifest: manifest(&settings, &configuration, listen_port),
         progress: Arc::clone(&progress),
@@ -324,8 +324,9 @@ fn trackers(engine: &Arc<Engine>, key: u32) -> Trackers {
         key,
         settings: settings.clone(),
     });
-    let torrents = engine.directory.all().iter();
+    let torrents = engine.directory.all();
     let torrents = torrents
+        .iter()
         .filter(|torrent| !torrent.trackers.is_empty())
         .map(|torrent| Arc::new(TorrentTrackers::new(Arc::clone(torrent), &settings)))
         .collect();
