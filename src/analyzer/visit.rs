@@ -5,7 +5,8 @@
 //!    theirs up to the info hash, turn unknown torrents away, answer with the
 //!    same info hash, and read their peer id.
 //! 2. When both sides announced the fast extension (BEP 6) we send `have
-//!    none`, as it demands of a side without pieces.
+//!    none`, as it demands of a side without pieces; when both have a DHT node
+//!    (BEP 5) we tell the port of ours.
 //! 3. We read messages until quiet, the message limit, completeness, the
 //!    whole-visit budget, a break, or the end of the run. Nothing is
 //!    requested and no payload is sent: there is no code for it.
@@ -121,7 +122,7 @@ impl Visitor<'_> {
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
         let mut heard = Heard::new(torrent.pieces, fast);
-        let end = match session.tell_nothing_is_here(fast) {
+        let end = match session.introduce(theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
         };
@@ -146,11 +147,13 @@ impl Visitor<'_> {
     }
 
     fn own_handshake(&self, torrent: &Torrent) -> Handshake {
-        let reserved = if self.settings.fast_extension {
-            Reserved::default().with_fast()
-        } else {
-            Reserved::default()
-        };
+        let mut reserved = Reserved::default();
+        if self.settings.fast_extension {
+            reserved = reserved.with_fast();
+        }
+        if self.settings.dht_port.is_some() {
+            reserved = reserved.with_dht();
+        }
         Handshake {
             reserved,
             info_hash: torrent.info_hash,
@@ -255,13 +258,21 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// BEP 6: a side that has nothing says so right after the handshake.
-    fn tell_nothing_is_here(&mut self, fast: bool) -> Result<(), Cut> {
-        if !fast {
+    /// What follows our handshake: that we have nothing (BEP 6, right after
+    /// it), and where our DHT node is (BEP 5).
+    fn introduce(&mut self, theirs: Reserved, fast: bool) -> Result<(), Cut> {
+        let mut bytes = Vec::with_capacity(12);
+        if fast {
+            message::encode_have_none(&mut bytes);
+        }
+        if let Some(port) = self.visitor.settings.dht_port
+            && theirs.supports_dht()
+        {
+            message::encode_port(port, &mut bytes);
+        }
+        if bytes.is_empty() {
             return Ok(());
         }
-        let mut bytes = Vec::with_capacity(5);
-        message::encode_have_none(&mut bytes);
         self.write(&bytes)
     }
 

@@ -68,6 +68,7 @@ impl Config {
             message_limit: self.integer(&keys::RECEIVE_MESSAGE_MAX),
             finish_when_complete: self.flag(&keys::FINISH_WHEN_COMPLETE),
             fast_extension: self.flag(&keys::FAST_EXTENSION),
+            dht_port: None,
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
             message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),

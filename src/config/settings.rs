@@ -84,6 +84,9 @@ pub struct VisitSettings {
     pub finish_when_complete: bool,
     /// `visit.fast_extension`: announce BEP 6.
     pub fast_extension: bool,
+    /// `dht_node_port` with `-d`: told to peers that announce a DHT node
+    /// (BEP 5, `port` message).
+    pub dht_port: Option<u16>,
     /// `visit.keep_partial`: what was read before a failure after the
     /// handshake counts.
     pub keep_partial: bool,

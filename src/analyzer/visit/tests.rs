@@ -20,6 +20,7 @@ pub(crate) fn settings() -> VisitSettings {
         message_limit: 256,
         finish_when_complete: true,
         fast_extension: true,
+        dht_port: None,
         keep_partial: true,
         ignore_malformed: false,
         message_log_length: 80,
@@ -237,6 +238,34 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
     let mut stream = FakeStream::new(&world.clock, vec![send(&handshake(true))]);
     world.visitor().outgoing(&mut stream, &torrent());
     assert_eq!(stream.written.len(), 68);
+}
+
+#[test]
+fn peers_with_a_dht_node_are_told_ours() {
+    let mut world = World::new();
+    world.settings.dht_port = Some(17_000);
+    for (theirs, told) in [
+        (Reserved::default().with_dht(), true),
+        (Reserved::default(), false),
+    ] {
+        let info_hash = InfoHash::new([7; 20]);
+        let handshake = Handshake {
+            reserved: theirs,
+            info_hash,
+            peer_id: THEIRS,
+        }
+        .encode();
+        let mut stream = FakeStream::new(&world.clock, vec![send(&handshake)]);
+        world.visitor().outgoing(&mut stream, &torrent());
+        let ours = Reserved::default().with_fast().with_dht();
+        assert_eq!(stream.written[20..28], *ours.as_bytes());
+        let port: &[u8] = if told {
+            &[0, 0, 0, 3, 9, 0x42, 0x68]
+        } else {
+            &[]
+        };
+        assert_eq!(&stream.written[68..], port);
+    }
 }
 
 #[test]
