@@ -1,4 +1,41 @@
-//! btda, the BitTorrent Download Analyzer.
+//! btda, the BitTorrent Download Analyzer: counts confirmed downloads.
+//!
+//! A confirmed download is one peer that was seen below a threshold of pieces
+//! and later at or above it. Nothing is ever downloaded or uploaded.
+//!
+//! # Architecture on one page
+//!
+//! One process, many threads, blocking I/O. Trackers name peers; the
+//! scheduler holds them until they are due; contact workers visit them, and
+//! callers are visited by the same code; one writer thread stores everything.
+//!
+//! ```text
+//! tracker ──offer──▶ analyzer::scheduler ──ticket──▶ workers ──▶ visit ──▶ evaluate
+//!                        ▲                                                    │
+//!                        └──next due time── policy ◀──────────────────────────┤ Record
+//! listener ──caller──▶ visit ──▶ evaluate ──Record──▶ one bounded channel ◀───┘
+//!                                                              │
+//!                SQLite and files ◀── rows ◀── storage::ledger ◀── storage::Writer
+//! ```
+//!
+//! What decides something is pure (queue, policy, evaluation, codecs, ledger);
+//! what waits, locks or does I/O decides nothing.
+//!
+//! From the outside to the inside:
+//!
+//! * [`cli`], [`config`], [`exit`], [`signals`]: what is asked for, and how it ends.
+//! * [`analyzer`]: the engine; `analyzer::runtime` starts, watches and stops all threads.
+//! * [`torrent`], [`tracker`]: what is measured, and who names peers.
+//! * [`protocol`]: the peer wire protocol and bencoding, bytes in, values out.
+//! * [`net`]: the only sockets. [`threads`]: the only start of threads.
+//! * [`storage`]: the only SQL; ledger, writer, error files, manifest.
+//! * [`model`], [`intake`]: types and borders that all of them share.
+//! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
+//! * [`logging`], [`outside`]: the log, and text from outside made harmless.
+//! * [`lab`]: a practice swarm with known truth, which shares no codec with the rest.
+//!
+//! Threads, channels, invariants and who may know whom are in
+//! `ARCHITECTURE.md`; `tests/architecture.rs` enforces the last.
 
 pub mod analyzer;
 pub mod cli;
