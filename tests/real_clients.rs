@@ -36,7 +36,8 @@ const SAMPLE_MS: i64 = 500;
 /// How long an interrupted run may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Short visits (a loading client never falls silent) and quick retries.
+/// Short visits, because a loading client never falls silent, and quick
+/// retries.
 const CONFIG: &str = r#"
 peer_evaluation_threads = 32
 receive_message_max = 24
@@ -44,6 +45,9 @@ tracker_request_interval = 5
 ignore_interval = true
 bittorrent_listen_port = 0
 statistic_interval = 10
+
+[visit]
+budget_seconds = 5
 
 [retry]
 first_delay_seconds = 4
@@ -105,6 +109,7 @@ fn every_download_is_confirmed() {
     }
     check_seeder(&results, &swarm);
     check_trackers(&results, &swarm);
+    check_callers(&results);
     check_privacy(&run);
 }
 
@@ -299,6 +304,13 @@ fn check_trackers(results: &Results, swarm: &Swarm) {
         assert_eq!(number(columns, id, &urls[1]), 0, "figures of the second");
         urls.reverse();
     }
+}
+
+/// The clients called btda too: they had its address from the trackers.
+fn check_callers(results: &Results) {
+    let sql = "SELECT sum(count) FROM outcome WHERE event = 'Incoming peer'";
+    let callers = results.number(sql, []).expect("outcomes can be read");
+    assert!(callers > 0, "nobody called btda");
 }
 
 /// No address of a client stands in any file.
