@@ -103,12 +103,16 @@ impl Engine {
             ticket: Some(ticket),
             started,
         };
+        if self.scheduler.is_own(&ticket.key.address) {
+            let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
+            return in_hand.settle(&report, false);
+        }
         let address = ticket.key.address.socket_addr();
         let report = match self
             .connect
             .connect(address, self.settings.visit.quiet_timeout)
         {
-            Ok(mut stream) => self.visitor().outgoing(&mut *stream, &torrent),
+            Ok(mut stream) => self.visitor().outgoing(&mut *stream, &torrent, started),
             Err(_) if self.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
             Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
         };

@@ -85,6 +85,7 @@ pub fn run(request: Request) -> Exit {
     let run = match prepare::prepare(request) {
         Ok(run) => run,
         Err(refusal) => {
+            log::error!("the run does not start: {}", refusal.text);
             say(&format!("btda: {}", refusal.text));
             return refusal.exit;
         }
@@ -160,6 +161,7 @@ impl Run {
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,
+            trackers: self.trackers.context.health.counts(),
             confirmed: self.progress.confirmed(),
             rows: self.progress.rows(),
             unwritten: engine.records.len(),

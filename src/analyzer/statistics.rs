@@ -70,18 +70,19 @@ impl Statistics {
     /// Says so when the wall clock was set; stored times do not follow it.
     fn watch_wall_clock(&self) {
         let drift = self.engine.clock.wall_drift_ms();
-        let mut known = self.drift_ms.lock();
-        let step = drift - *known;
-        if step.abs() > WALL_STEP_MS {
-            *known = drift;
-            log::warn!(
-                "wall clock was set by {step} ms; stored times go on from the start of the run, total={drift} ms"
-            );
-            self.engine.record(Record::Manifest {
-                key: "wall_clock_drift_ms",
-                value: drift.to_string(),
-            });
+        let step = drift - *self.drift_ms.lock();
+        if step.abs() <= WALL_STEP_MS {
+            return;
         }
+        *self.drift_ms.lock() = drift;
+        log::warn!(
+            "wall clock was set by {step} ms; stored times go on from the start of the run, total={drift} ms"
+        );
+        let value = drift.to_string();
+        self.engine.record(Record::Manifest {
+            key: "wall_clock_drift_ms",
+            value,
+        });
     }
 }
 

@@ -72,9 +72,10 @@ const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
 const READ_SIZE: usize = 2048;
 
 impl Visitor<'_> {
-    /// Visits the peer at the other end of `stream`, which we opened.
-    pub fn outgoing(&self, stream: &mut dyn Stream, torrent: &Torrent) -> Report {
-        let mut session = self.session(stream);
+    /// Visits the peer at the other end of `stream`, which we opened; the
+    /// visit's budget began at `started`, before the connection.
+    pub fn outgoing(&self, stream: &mut dyn Stream, torrent: &Torrent, started: Instant) -> Report {
+        let mut session = self.session(stream, started);
         let theirs = session.greet(torrent);
         self.finish(session, torrent, theirs)
     }
@@ -87,7 +88,7 @@ impl Visitor<'_> {
         directory: &Directory,
         admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
     ) -> (Option<Arc<Torrent>>, Report) {
-        let mut session = self.session(stream);
+        let mut session = self.session(stream, self.clock.now());
         let (torrent, theirs) = session.answer(directory, admit);
         let report = match &torrent {
             Some(torrent) => self.finish(session, torrent, theirs),
@@ -98,12 +99,12 @@ impl Visitor<'_> {
         (torrent, report)
     }
 
-    fn session<'s>(&'s self, stream: &'s mut dyn Stream) -> Session<'s> {
+    fn session<'s>(&'s self, stream: &'s mut dyn Stream, started: Instant) -> Session<'s> {
         let now = self.clock.now();
         Session {
             visitor: *self,
             stream,
-            budget: Deadline::after(now, self.settings.budget),
+            budget: Deadline::after(started, self.settings.budget),
             quiet: Deadline::after(now, self.settings.quiet_timeout),
             decoder: HandshakeDecoder::default(),
             unread: Vec::new(),

@@ -113,10 +113,9 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     } = request;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (stem, log_counts) = start_log(&settings, &clock)?;
-    warnings
-        .iter()
-        .chain(&stem.warnings())
-        .for_each(|warning| log::warn!("{warning}"));
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
     let import = import_torrents(&settings)?;
     fit(&mut settings);
     let random = random_bytes()?;
@@ -126,7 +125,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         .then(|| bind(&settings, &sockets, &clock))
         .transpose()?;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
-    settings.tracker.announce_port = listen_port.unwrap_or(settings.listen.port);
+    settings.tracker.announce_port = announced_port(&settings, listen_port);
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
     let writer = Writer::create(WriterSetup {
@@ -148,9 +147,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         (records, stop, sockets),
         &random,
     ));
-    if let Some(socket) = &socket {
-        note_own_addresses(&engine.scheduler, socket.local_addr());
-    }
+    note_own_addresses(&engine.scheduler, &engine.settings);
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     Ok(Run {
         trackers: Arc::new(trackers(&engine, random.key)),
@@ -268,14 +265,26 @@ fn bind(
     })
 }
 
+/// The port to announce. Without `-p` nobody listens there, but trackers
+/// refuse an announce without a port.
+fn announced_port(settings: &Settings, listen_port: Option<u16>) -> u16 {
+    match listen_port.unwrap_or(settings.listen.port) {
+        0 => DEFAULT_PORT,
+        port => port,
+    }
+}
+
+/// `bittorrent_listen_port` of 2015.
+const DEFAULT_PORT: u16 = 6884;
+
 /// Trackers and DHT hand our own address back. What is known of it before a
 /// tracker says so: where we listen, and where the system would send from.
 /// Anything else is recognised by our own peer id at the first contact.
-fn note_own_addresses(scheduler: &Scheduler, listening: SocketAddr) {
-    let port = listening.port();
+fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
+    let (ip, port) = (settings.listen.address, settings.tracker.announce_port);
     scheduler.listens_on(port);
-    if !listening.ip().is_unspecified() {
-        scheduler.add_own(listening.into());
+    if !ip.is_unspecified() && settings.passive {
+        scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
     scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));

@@ -2,7 +2,8 @@
 //!
 //! 1. Everyone is told (stop token), the scheduler is closed, and all sockets
 //!    are shut, so that nobody waits out a timeout.
-//! 2. Every tracker that knows us is told `stopped`, beside the other stages.
+//! 2. Every tracker that knows us is told `stopped`, while the others wind
+//!    down.
 //! 3. Listener, contacts and callers end; what they heard is recorded.
 //! 4. The last statistics row marks the end of the records.
 //! 5. The writer stores everything and closes the files.
@@ -69,6 +70,11 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     engine.record(Record::Manifest {
         key: "threads_ended_early",
         value: crew.early_ends().to_string(),
+    });
+    let log_lines = run.log_counts.lost().to_string();
+    engine.record(Record::Manifest {
+        key: "log_lines_lost",
+        value: log_lines,
     });
     run.statistics.tick(true);
     late.extend(wait(run, crew, status, Stage::Writer, WRITER));

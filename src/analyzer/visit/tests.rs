@@ -80,9 +80,9 @@ impl World {
 
     fn visit_raw(&self, script: Vec<Step>) -> (Report, u64) {
         let start = self.clock.now();
-        let report = self
-            .visitor()
-            .outgoing(&mut FakeStream::new(&self.clock, script), &torrent());
+        let report =
+            self.visitor()
+                .outgoing(&mut FakeStream::new(&self.clock, script), &torrent(), start);
         (report, (self.clock.now() - start).as_secs())
     }
 
@@ -225,7 +225,9 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
         &world.clock,
         vec![send(&handshake(true)), send(&bitfield([1, 0, 0]))],
     );
-    world.visitor().outgoing(&mut stream, &torrent());
+    world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
     let ours = Handshake {
         reserved: Reserved::default().with_fast(),
         info_hash: InfoHash::new([7; 20]),
@@ -236,7 +238,9 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
     assert_eq!(stream.written, wanted);
     let world = World::thesis();
     let mut stream = FakeStream::new(&world.clock, vec![send(&handshake(true))]);
-    world.visitor().outgoing(&mut stream, &torrent());
+    world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
     assert_eq!(stream.written.len(), 68);
 }
 
@@ -256,7 +260,9 @@ fn peers_with_a_dht_node_are_told_ours() {
         }
         .encode();
         let mut stream = FakeStream::new(&world.clock, vec![send(&handshake)]);
-        world.visitor().outgoing(&mut stream, &torrent());
+        world
+            .visitor()
+            .outgoing(&mut stream, &torrent(), world.clock.now());
         let ours = Reserved::default().with_fast().with_dht();
         assert_eq!(stream.written[20..28], *ours.as_bytes());
         let port: &[u8] = if told {
@@ -542,7 +548,9 @@ fn a_write_that_fails_has_its_reason() {
     let world = World::new();
     let mut stream = FakeStream::new(&world.clock, vec![]);
     stream.write_error = Some(Reason::Os(32));
-    let report = world.visitor().outgoing(&mut stream, &torrent());
+    let report = world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
     assert_eq!(report.verdict, Verdict::Failed(Reason::Os(32)));
 }
 
