@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
-use crate::model::record::{Failure, Record, Visit};
+use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
     Direction, Encryption, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport,
 };
@@ -19,7 +19,7 @@ use crate::net::tcp::SocketRegister;
 use crate::stop::StopToken;
 
 use super::directory::Directory;
-use super::evaluate::Verdict;
+use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
@@ -145,13 +145,13 @@ impl Engine {
                     self.record(Record::Visit(Box::new(visit)));
                 }
             }
-            (Verdict::Failed(reason), _) => self.caller_failed(reason),
+            (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
         }
     }
 
-    /// A caller gave nothing, for `reason`.
-    pub fn caller_failed(&self, reason: Reason) {
+    /// A caller gave nothing, for `reason`, but for `messages`.
+    pub fn caller_failed(&self, reason: Reason, messages: Option<Box<MessageCounts>>) {
         self.stats.caller_failed();
         let at = self.clock.timestamp();
         self.record(Record::Failure(Failure {
@@ -159,6 +159,7 @@ impl Engine {
             event: Event::IncomingPeer,
             reason,
             takes_back: None,
+            messages,
         }));
     }
 
@@ -181,11 +182,22 @@ impl Engine {
             duration: self.clock.now().saturating_duration_since(started),
             pieces: heard.pieces.count(),
             messages: heard.counts,
+            below: heard.below.map(|moment| self.told(moment)),
+            reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
             client: report.peer_id.and_then(|id| id.client()),
             ended,
             takes_back: whom.history.unreached,
         })
+    }
+
+    fn told(&self, moment: Moment) -> Told {
+        let ago = self.clock.now().saturating_duration_since(moment.at);
+        let at = self.clock.timestamp().minus(ago);
+        Told {
+            at,
+            pieces: moment.pieces,
+        }
     }
 
     fn log(&self, direction: Direction, address: SocketAddr, report: &Report) {
@@ -230,7 +242,7 @@ impl InHand<'_> {
         );
         match report.verdict {
             Verdict::Counts(_) => self.counted(ticket, report, reached_threshold),
-            Verdict::Failed(reason) => failed(engine, ticket, reason),
+            Verdict::Failed(reason) => failed(engine, ticket, reason, report.messages()),
             Verdict::Interrupted => engine.scheduler.put_back(ticket, self.started),
         }
     }
@@ -255,12 +267,12 @@ impl InHand<'_> {
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            failed(self.engine, ticket, Reason::Aborted);
+            failed(self.engine, ticket, Reason::Aborted, None);
         }
     }
 }
 
-fn failed(engine: &Engine, ticket: Ticket, reason: Reason) {
+fn failed(engine: &Engine, ticket: Ticket, reason: Reason, messages: Option<Box<MessageCounts>>) {
     engine.stats.contact_failed();
     let event = if ticket.history.successes == 0 {
         Event::FirstContact
@@ -274,6 +286,7 @@ fn failed(engine: &Engine, ticket: Ticket, reason: Reason) {
         event,
         reason,
         takes_back,
+        messages,
     }));
     engine.scheduler.first_contact_done(&ticket);
     if reason == Reason::OwnAddress {

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::config::settings::VisitSettings;
 use crate::deadline::Deadline;
+use crate::model::record::MessageCounts;
 use crate::model::{PeerId, PieceSet, Reason, Torrent};
 use crate::net::{NetError, Stream};
 use crate::protocol::frame::{FrameDecoder, FrameLimits};
@@ -61,6 +62,14 @@ impl Report {
             peer_id: None,
             heard: None,
         }
+    }
+}
+
+impl Report {
+    /// The messages read, if any were.
+    pub fn messages(&self) -> Option<Box<MessageCounts>> {
+        let counts = self.heard.as_ref()?.counts;
+        (counts.total > 0).then(|| Box::new(counts))
     }
 }
 
@@ -122,11 +131,12 @@ impl Visitor<'_> {
             Err(cut) => return Report::without_handshake(self.verdict_of(cut)),
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
-        let mut heard = Heard::new(torrent.pieces, fast);
+        let mut heard = Heard::new(torrent, fast);
         let end = match session.introduce(theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
         };
+        heard.finish(self.clock.now());
         let verdict = judge(end, heard.told, self.settings);
         Report {
             verdict,
@@ -325,7 +335,7 @@ impl Session<'_> {
                 self.quiet = Deadline::after(now, settings.quiet_timeout);
                 let message = Message::parse(frame);
                 log_message(&message, settings.message_log_length);
-                if let Err(reason) = heard.take(&message)
+                if let Err(reason) = heard.take(&message, now)
                     && (!settings.ignore_malformed || reason == Reason::PieceReceived)
                 {
                     return Some(End::Broken(reason));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow, kinds,
+    AnnounceRow, CountRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow, kinds,
 };
 use super::text;
 use crate::model::record::{
@@ -31,7 +31,7 @@ pub struct Ledger {
     errors: PeerErrors,
     trackers: TrackerResults,
     outcomes: Outcomes,
-    messages: [u64; 11],
+    messages: [u64; KINDS],
     callers: Vec<Callers>,
     completed: Vec<Option<u32>>,
     requests: i64,
@@ -74,7 +74,7 @@ impl Ledger {
             errors: PeerErrors::default(),
             trackers: TrackerResults::default(),
             outcomes: Outcomes::default(),
-            messages: [0; 11],
+            messages: [0; KINDS],
             callers: vec![Callers::default(); count],
             completed: vec![None; count],
             requests: 0,
@@ -91,7 +91,7 @@ impl Ledger {
         self.dirty |= !matches!(record, Record::Tick(_) | Record::Manifest { .. });
         match record {
             Record::Visit(visit) => self.visit(*visit, rows),
-            Record::Failure(failure) => self.failure(failure, rows),
+            Record::Failure(failure) => self.failure(&failure, rows),
             Record::Announce(announce) => self.announce(&announce, rows),
             Record::Scrape(scrape) => self.scrape(&scrape, rows),
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
@@ -173,9 +173,12 @@ impl Ledger {
         }
     }
 
-    fn failure(&mut self, failure: Failure, rows: &mut Vec<Row>) {
+    fn failure(&mut self, failure: &Failure, rows: &mut Vec<Row>) {
         if let Some(reason) = failure.takes_back {
             self.errors.take_back(reason, rows);
+        }
+        if let Some(messages) = &failure.messages {
+            self.count_messages(messages);
         }
         self.count_failure(failure.event, failure.reason, rows);
     }

@@ -6,7 +6,7 @@
 
 mod statement;
 
-pub(crate) use statement::kinds;
+pub(crate) use statement::{KINDS, kinds};
 
 use crate::model::record::MessageCounts;
 use crate::model::{Source, TorrentId};

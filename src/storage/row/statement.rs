@@ -223,8 +223,11 @@ impl ScrapeRow {
     }
 }
 
+/// Kinds of messages that are counted apart, the sum included.
+pub(crate) const KINDS: usize = 12;
+
 /// The counts of one visit with their names, in the order of the columns.
-pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); 11] {
+pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); KINDS] {
     [
         ("messages", counts.total),
         ("bitfield", counts.bitfield),
@@ -236,6 +239,7 @@ pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); 11] {
         ("extended", counts.extended),
         ("port", counts.port),
         ("transfer", counts.transfer),
+        ("piece", counts.piece),
         ("unknown", counts.unknown),
     ]
 }
@@ -258,7 +262,7 @@ mod sql {
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
-    pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
     pub(super) const REQUEST: &str = "INSERT OR IGNORE INTO request (id, timestamp, source, received_peers, duplicate_peers, seeders, completed, leechers, duration_sec, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const STATISTIC: &str = "INSERT OR IGNORE INTO statistic (id, timestamp, peer_queue, visited_queue, unique_incoming, success_active, thread_workload, load_average, memory_mb, server_threads, evaluator_threads) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
