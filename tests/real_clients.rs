@@ -225,9 +225,7 @@ impl<'a> Leecher<'a> {
         assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
     }
 
-    /// The client's own time of reaching the threshold lies in the bracket. A
-    /// visit below the threshold speaks for the time at which it began: the
-    /// client tells its pieces first and may be silent for the rest.
+    /// The client's own time of reaching the threshold lies in the bracket.
     fn check_crossing(&self, peer: &Peer) {
         let (label, threshold) = (&self.label, self.threshold);
         let crossings = self.results.crossings(peer.id);
@@ -244,14 +242,12 @@ impl<'a> Leecher<'a> {
         let bracket = last_below_pieces < threshold && threshold <= first_at_pieces;
         assert!(bracket, "{label}: threshold {threshold}, {crossing:?}");
         let visits = self.results.visits(peer.id).expect("visits can be read");
-        let below = visits.iter().find(|visit| visit.ended_ms == last_below_ms);
-        let below = below.unwrap_or_else(|| panic!("{label}: no visit of {crossing:?}"));
         let (after, until) = self
             .timeline
             .reached(threshold)
             .expect("the client finished");
         assert!(
-            until >= below.began_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
+            until >= last_below_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
             "{label}: {crossing:?}, but the client between {after} and {until}"
         );
         let again = visits.iter().filter(|v| v.ended_ms > first_at_ms);

@@ -1,6 +1,8 @@
 //! Visits against scripted streams: every behaviour of a peer, no socket, no
 //! pause.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -306,6 +308,15 @@ fn failures_before_the_handshake() {
         assert_eq!((report.verdict, took), (Verdict::Failed(reason), seconds));
         assert_eq!(report.peer_id, None);
     }
+}
+
+#[test]
+fn a_handshake_at_the_last_moment_leaves_time_for_messages() {
+    let late = Step::Send(Duration::from_millis(5_999), handshake(true));
+    let bits = Step::Send(Duration::from_secs(5), bitfield([0xff, 0, 0]));
+    let (report, seconds) = World::new().visit_raw(vec![late, bits]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!((pieces(&report), seconds), (8, 16));
 }
 
 #[test]
