@@ -250,7 +250,7 @@ impl<'a> Leecher<'a> {
             until >= last_below_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
             "{label}: {crossing:?}, but the client between {after} and {until}"
         );
-        let again = visits.iter().filter(|v| v.ended_ms > first_at_ms);
+        let again = visits.iter().filter(|v| v.began_ms > first_at_ms);
         let again = again.filter(|visit| visit.direction == "outgoing").count();
         assert_eq!(again, 0, "{label}: visited again behind the threshold");
     }
