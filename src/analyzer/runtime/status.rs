@@ -67,7 +67,7 @@ impl fmt::Display for Figures {
             self.rows, self.unwritten, self.warnings
         )?;
         if self.restarts > 0 {
-            write!(f, ", threads restarted {}", self.restarts)?;
+            write!(f, ", threads ended early {}", self.restarts)?;
         }
         Ok(())
     }
