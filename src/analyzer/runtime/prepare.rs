@@ -32,7 +32,7 @@ use crate::tracker::{
     TrackerHealth,
 };
 
-use super::limits::{Limits, Room};
+use super::limits::Limits;
 use super::status::say;
 use super::{Request, tracker_run};
 
@@ -232,28 +232,19 @@ fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
 fn fit(settings: &mut Settings) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let Room {
-        workers: fitting,
-        callers: fitting_callers,
-        threads,
-    } = limits.fit(workers, callers);
-    log::info!(
-        "room for {threads} threads: descriptors={} memory_maps={} process_ids={}",
-        limits.descriptors,
-        limits.memory_maps,
-        limits.process_ids
-    );
-    if (fitting, fitting_callers) != (workers, callers) {
+    let room = limits.fit(workers, callers);
+    say(&format!("room for {} threads ({limits})", room.threads));
+    if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
-            "the system has room for {threads} threads (descriptors {}, vm.max_map_count {}, kernel.pid_max {}): \
-             peer_evaluation_threads {workers} -> {fitting}, listen.callers_max {callers} -> {fitting_callers}",
-            limits.descriptors, limits.memory_maps, limits.process_ids
+            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, \
+             listen.callers_max {callers} -> {}; raise the limits or configure fewer",
+            room.workers, room.callers
         );
         log::warn!("{text}");
         say(&format!("btda: {text}"));
     }
-    settings.workers = fitting;
-    settings.listen.callers_max = fitting_callers;
+    settings.workers = room.workers;
+    settings.listen.callers_max = room.callers;
 }
 
 fn bind(
