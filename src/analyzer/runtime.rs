@@ -6,6 +6,8 @@
 //! statistics, writer.
 
 mod crew;
+#[cfg(feature = "faults")]
+mod fault;
 mod limits;
 mod prepare;
 mod shutdown;

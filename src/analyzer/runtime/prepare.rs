@@ -111,8 +111,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         configuration,
         warnings,
     } = request;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (stem, log_counts) = start_log(&settings, &clock)?;
+    let (clock, stem, log_counts) = start_log(&settings)?;
     warnings
         .iter()
         .chain(&stem.warnings())
@@ -191,8 +190,10 @@ fn engine(
     }
 }
 
-/// Makes the output folder and starts the log in it.
-fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCounts), Refusal> {
+/// Makes the output folder and starts the log in it, with the clock of the
+/// run.
+fn start_log(settings: &Settings) -> Result<(Arc<dyn Clock>, Stem, LogCounts), Refusal> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
         refuse(
@@ -205,9 +206,11 @@ fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCo
     std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
     let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
     let stem = Stem::new(&settings.output, clock.timestamp(), &host);
-    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(clock))
+    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(&clock))
         .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
-    Ok((stem, counts))
+    #[cfg(feature = "faults")]
+    let clock = super::fault::clock(clock);
+    Ok((clock, stem, counts))
 }
 
 fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
