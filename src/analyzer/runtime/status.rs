@@ -90,7 +90,8 @@ impl Status {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
         });
         Self {
-            bar,
+            // A terminal that cannot move its cursor gets plain lines.
+            bar: bar.filter(|bar| !bar.is_hidden()),
             last: None,
             last_plain: None,
         }
