@@ -40,21 +40,26 @@ impl Statistics {
             .stop
             .wait(self.engine.settings.statistic_interval)
         {
-            self.tick(false);
+            self.tick();
             self.watch_wall_clock();
         }
     }
 
-    /// Sends a tick for the time since the one before; `last` for the one at
+    /// Sends a tick for the time since the one before.
+    pub fn tick(&self) {
+        self.engine.record(self.next(false));
+    }
+
+    /// A tick for the time since the one before; `last` for the one at
     /// shutdown, behind which the writer ends.
-    pub fn tick(&self, last: bool) {
+    pub fn next(&self, last: bool) -> Record {
         let engine = &self.engine;
         let now = engine.stats.snapshot(engine.clock.now());
         let before = self.last.lock().replace(now);
         let load = sysinfo::System::load_average()
             .ok()
             .map(|load| load.fifteen);
-        engine.record(Record::Tick(Box::new(Tick {
+        Record::Tick(Box::new(Tick {
             at: engine.clock.timestamp(),
             peer_queue: engine.scheduler.waiting() as u64,
             thread_workload: before
@@ -64,7 +69,7 @@ impl Statistics {
             server_threads: now.callers_active,
             evaluator_threads: now.contacts_active,
             last,
-        })));
+        }))
     }
 
     /// Says so when the wall clock was set; stored times do not follow it.

@@ -111,8 +111,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         configuration,
         warnings,
     } = request;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (stem, log_counts) = start_log(&settings, &clock)?;
+    let (clock, stem, log_counts) = start_log(&settings)?;
     for warning in &warnings {
         log::warn!("{warning}");
     }
@@ -188,8 +187,10 @@ fn engine(
     }
 }
 
-/// Makes the output folder and starts the log in it.
-fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCounts), Refusal> {
+/// Makes the output folder and starts the log in it, with the clock of the
+/// run.
+fn start_log(settings: &Settings) -> Result<(Arc<dyn Clock>, Stem, LogCounts), Refusal> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
         refuse(
@@ -202,9 +203,11 @@ fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCo
     std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
     let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
     let stem = Stem::new(&settings.output, clock.timestamp(), &host);
-    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(clock))
+    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(&clock))
         .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
-    Ok((stem, counts))
+    #[cfg(feature = "faults")]
+    let clock = super::fault::clock(clock);
+    Ok((clock, stem, counts))
 }
 
 fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
@@ -230,14 +233,10 @@ fn fit(settings: &mut Settings) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
     let room = limits.fit(workers, callers);
-    let why = format!(
-        "descriptors {}, vm.max_map_count {}, kernel.pid_max {}",
-        limits.descriptors, limits.memory_maps, limits.process_ids
-    );
-    say(&format!("room for {} threads ({why})", room.threads));
+    say(&format!("room for {} threads ({limits})", room.threads));
     if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
-            "not enough room for the configured threads ({why}): peer_evaluation_threads {workers} -> {}, \
+            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, \
              listen.callers_max {callers} -> {}; raise the limits or configure fewer",
             room.workers, room.callers
         );

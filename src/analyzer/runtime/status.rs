@@ -74,7 +74,7 @@ impl fmt::Display for Figures {
             self.rows, self.unwritten, self.warnings
         )?;
         if self.restarts > 0 {
-            write!(f, ", threads restarted {}", self.restarts)?;
+            write!(f, ", threads ended early {}", self.restarts)?;
         }
         Ok(())
     }
@@ -97,7 +97,8 @@ impl Status {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
         });
         Self {
-            bar,
+            // A terminal that cannot move its cursor gets plain lines.
+            bar: bar.filter(|bar| !bar.is_hidden()),
             last: None,
             last_plain: None,
         }
