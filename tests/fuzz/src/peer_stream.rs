@@ -34,6 +34,7 @@ pub fn check(data: &[u8]) {
         message_limit: 1 + u32::from(input.byte()),
         finish_when_complete: flag(0),
         fast_extension: flag(1),
+        dht_port: None,
         keep_partial: flag(2),
         ignore_malformed: flag(3),
         message_log_length: 80,
@@ -71,7 +72,7 @@ pub fn check(data: &[u8]) {
         assert!(found.is_some() || report.heard.is_none());
         report
     } else {
-        visitor.outgoing(&mut peer, &torrent)
+        visitor.outgoing(&mut peer, &torrent, start)
     };
     assert!(clock.now() - start <= BUDGET, "the visit took too long");
     judged_by_the_rules(&report, &torrent, stop.is_stopped());
