@@ -269,6 +269,7 @@ fn summary(heard: &Heard) -> (u32, u32, bool) {
         counts.have,
         counts.bitfield,
         counts.transfer,
+        counts.piece,
         counts.port,
         counts.have_all,
         counts.have_none,
