@@ -70,6 +70,10 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
         key: "threads_ended_early",
         value: crew.early_ends().to_string(),
     });
+    engine.record(Record::Manifest {
+        key: "log_lines_lost",
+        value: run.log_counts.lost().to_string(),
+    });
     run.statistics.tick(true);
     late.extend(wait(run, crew, status, Stage::Writer, WRITER));
     conclude(run, crew, status, &late)
@@ -118,7 +122,10 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
         run.progress.confirmed(),
         run.progress.peers(),
         run.progress.rows(),
-        run.database.display(),
+        summary
+            .as_ref()
+            .map_or(&run.database, |summary| &summary.database)
+            .display(),
     ));
     if run.progress.confirmed() == 0 {
         status.say("no download was confirmed: the 2015 R scripts stop on such a run (nothing is wrong with the file)");
@@ -128,8 +135,16 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
             "{lost} rows were LOST; see the lines with CRITICAL in the log"
         ));
     }
-    match summary {
-        Some(_) if lost == 0 && late.is_empty() && crew.early_ends() == 0 => Exit::Success,
-        _ => Exit::DataLost,
+    for file in summary.iter().flat_map(|summary| &summary.spool_files) {
+        status.say(&format!(
+            "the database did not take every row; the rest is in {}",
+            file.display()
+        ));
+    }
+    let complete = summary.is_some_and(|summary| summary.in_spool == 0);
+    if complete && lost == 0 && late.is_empty() && crew.early_ends() == 0 {
+        Exit::Success
+    } else {
+        Exit::DataLost
     }
 }
