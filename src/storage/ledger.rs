@@ -97,7 +97,10 @@ impl Ledger {
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
             Record::Lookup(lookup) => self.lookup(lookup, rows),
             Record::Tick(tick) => self.tick(*tick, waiting, rows),
-            Record::Manifest { key, value } => rows.push(Row::Fact { key, value }),
+            Record::Manifest { key, value } => rows.push(Row::Fact {
+                key: key.into(),
+                value,
+            }),
         }
     }
 
@@ -286,7 +289,7 @@ impl Ledger {
         rows.extend(self.outcomes.drain().map(|(event, reason, count)| {
             Row::Outcome(CountRow {
                 time_ms,
-                event,
+                event: event.into(),
                 reason,
                 count,
             })
@@ -296,7 +299,7 @@ impl Ledger {
             if count > 0 {
                 rows.push(Row::Message(MessageRow {
                     time_ms,
-                    kind,
+                    kind: kind.into(),
                     count,
                 }));
             }

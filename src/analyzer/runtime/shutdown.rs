@@ -126,7 +126,10 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, cause: Cause, late: &[Strin
         run.progress.confirmed(),
         run.progress.peers(),
         run.progress.rows(),
-        run.database.display(),
+        summary
+            .as_ref()
+            .map_or(&run.database, |summary| &summary.database)
+            .display(),
     ));
     if run.progress.confirmed() == 0 {
         status.say("no download was confirmed: the 2015 R scripts stop on such a run (nothing is wrong with the file)");
@@ -136,7 +139,14 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, cause: Cause, late: &[Strin
             "{lost} rows were LOST; see the lines with CRITICAL in the log"
         ));
     }
-    let whole = summary.is_some() && lost == 0 && late.is_empty();
+    for file in summary.iter().flat_map(|summary| &summary.spool_files) {
+        status.say(&format!(
+            "the database did not take every row; the rest is in {}",
+            file.display()
+        ));
+    }
+    let stored = summary.is_some_and(|summary| summary.in_spool == 0);
+    let whole = stored && lost == 0 && late.is_empty();
     if whole && crew.early_ends() == 0 && cause != Cause::ThreadEnded {
         Exit::Success
     } else {

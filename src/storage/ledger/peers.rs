@@ -216,9 +216,9 @@ fn visit_row(peer: i64, visit: &Visit) -> Row {
         messages: visit.messages,
         longest_wait_ms: visit.longest_wait.map(rounded_millis),
         duration_ms: rounded_millis(visit.duration),
-        direction: visit.direction.as_str(),
-        transport: visit.transport.as_str(),
-        encryption: visit.encryption.as_str(),
+        direction: visit.direction.as_str().into(),
+        transport: visit.transport.as_str().into(),
+        encryption: visit.encryption.as_str().into(),
         ended: visit.ended.label().into_owned(),
     }))
 }

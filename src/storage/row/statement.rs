@@ -51,6 +51,26 @@ impl Row {
         }
     }
 
+    /// Roughly the bytes of memory that the row takes.
+    pub fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let apart = match self {
+            Self::NewPeer(row) => size_of_val(&**row) + text(&row.client) + TEXTS,
+            Self::Place(row) => size_of_val(&**row) + text(&row.city),
+            Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
+            Self::Request(row) => size_of_val(&**row),
+            Self::Statistic(row) => size_of_val(&**row),
+            Self::Outcome(row) => row.reason.len(),
+            Self::PeerError(row) => row.reason.len(),
+            Self::TrackerResult(row) => size_of_val(&**row) + row.url.len() + row.reason.len(),
+            Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
+            Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
+            Self::Fact { value, .. } => value.len(),
+            Self::PeerUpdate(_) | Self::Crossing(_) | Self::Message(_) => 0,
+        };
+        size_of::<Self>() + apart
+    }
+
     /// The values of [`Row::sql`], in order.
     pub fn values(&self) -> Vec<Value> {
         match self {
@@ -73,11 +93,11 @@ impl Row {
             Self::Statistic(row) => row.values(),
             Self::Outcome(row) => vec![
                 row.time_ms.into(),
-                word(row.event),
+                word(&row.event),
                 row.reason.clone().into(),
                 count(row.count),
             ],
-            Self::Message(row) => vec![row.time_ms.into(), word(row.kind), count(row.count)],
+            Self::Message(row) => vec![row.time_ms.into(), word(&row.kind), count(row.count)],
             Self::PeerError(row) => row.values(),
             Self::TrackerResult(row) => row.values(),
             Self::Announce(row) => row.values(),
@@ -129,9 +149,9 @@ impl VisitRow {
         values.extend([
             self.longest_wait_ms.into(),
             self.duration_ms.into(),
-            word(self.direction),
-            word(self.transport),
-            word(self.encryption),
+            word(&self.direction),
+            word(&self.transport),
+            word(&self.encryption),
             self.ended.clone().into(),
         ]);
         values
@@ -175,7 +195,7 @@ impl StatisticRow {
 
 impl ErrorRow {
     fn values(&self) -> Vec<Value> {
-        let mut values = vec![word(self.event), self.reason.clone().into()];
+        let mut values = vec![word(&self.event), self.reason.clone().into()];
         if self.count > 0 {
             values.push(count(self.count));
         }
@@ -188,7 +208,7 @@ impl TrackerRow {
         vec![
             torrent(self.torrent),
             self.url.clone().into(),
-            word(self.result),
+            word(&self.result),
             self.reason.clone().into(),
             count(self.count),
         ]
@@ -243,6 +263,9 @@ pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); KINDS
         ("unknown", counts.unknown),
     ]
 }
+
+/// Country and continent: two short texts with their bookkeeping.
+const TEXTS: usize = 32;
 
 fn word(word: &str) -> Value {
     Value::Text(word.to_owned())
