@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use super::{
     Direction, Encryption, Event, InfoHash, PeerKey, PieceCount, Reason, Source, Timestamp,
-    TorrentId, Transport, VisitEnd,
+    Torrent, TorrentId, Transport, VisitEnd,
 };
 
 /// One thing measured.
 #[derive(Debug, Clone)]
 pub enum Record {
+    /// A torrent that joins the run, in the order of the ids.
+    Torrent(Arc<Torrent>),
+    /// A file or link that was considered for import after the start.
+    Input(Box<InputFile>),
     /// A visit that counts.
     Visit(Box<Visit>),
     /// A contact that gave nothing.

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use super::error::StorageError;
-use super::row::Row;
+use super::row::{InputRow, Row, TorrentRow};
 use super::spool::Mark;
-use super::text;
+use crate::model::Torrent;
 use crate::model::record::InputFile;
-use crate::model::{Torrent, TorrentId};
 
 /// The one writing connection.
 pub(super) struct Database {
@@ -138,10 +137,13 @@ impl Database {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for torrent in torrents {
-            insert_torrent(&transaction, torrent)?;
+            insert(
+                &transaction,
+                &Row::Torrent(Box::new(TorrentRow::of(torrent))),
+            )?;
         }
         for input in inputs {
-            insert_input(&transaction, input)?;
+            insert(&transaction, &Row::Input(Box::new(InputRow::of(input))))?;
         }
         for fact in facts {
             insert(&transaction, fact)?;
@@ -235,43 +237,6 @@ fn insert_mark(connection: &Connection, mark: Mark) -> rusqlite::Result<()> {
         value: mark.lines.to_string(),
     };
     insert(connection, &fact).map(drop)
-}
-
-fn insert_torrent(connection: &Connection, torrent: &Torrent) -> rusqlite::Result<()> {
-    let path = torrent.path.to_string_lossy();
-    let name = torrent.display_name.as_deref();
-    connection.execute(
-        "INSERT INTO torrent (id, announce_url, info_hash, info_hash_hex, pieces_count, piece_size, complete_threshold, filepath, display_name, gigabyte) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        params![
-            torrent.id.number(),
-            text::clean(&torrent.trackers.join(","), usize::MAX),
-            torrent.info_hash.as_bytes().as_slice(),
-            torrent.info_hash.to_string(),
-            torrent.pieces.0,
-            i64::try_from(torrent.piece_length).unwrap_or(i64::MAX),
-            torrent.threshold.0,
-            text::clean(&path, text::URL_LIMIT),
-            name.map(|name| text::clean(name, text::NAME_LIMIT)),
-            torrent.size() as f64 / 1e9,
-        ],
-    )?;
-    Ok(())
-}
-
-fn insert_input(connection: &Connection, input: &InputFile) -> rusqlite::Result<()> {
-    connection.execute(
-        "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)",
-        params![
-            text::clean(&input.path.to_string_lossy(), text::URL_LIMIT),
-            input.sha1.map(|sha1| sha1.to_string()),
-            input.torrent.map(TorrentId::number),
-            input
-                .note
-                .as_deref()
-                .map(|note| text::clean(note, text::NAME_LIMIT)),
-        ],
-    )?;
-    Ok(())
 }
 
 /// Whether the state of the database is in the way and not the row: then the

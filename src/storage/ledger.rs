@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow, kinds,
+    AnnounceRow, CountRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow,
+    TorrentRow, kinds,
 };
 use super::text;
 use crate::model::record::{
@@ -90,6 +91,8 @@ impl Ledger {
     pub fn take(&mut self, record: Record, waiting: usize, rows: &mut Vec<Row>) {
         self.dirty |= !matches!(record, Record::Tick(_) | Record::Manifest { .. });
         match record {
+            Record::Torrent(torrent) => self.join(torrent, rows),
+            Record::Input(input) => rows.push(Row::Input(Box::new(InputRow::of(&input)))),
             Record::Visit(visit) => self.visit(*visit, rows),
             Record::Failure(failure) => self.failure(&failure, rows),
             Record::Announce(announce) => self.announce(&announce, rows),
@@ -147,6 +150,22 @@ impl Ledger {
     /// Observations for the log since the last call.
     pub fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// A torrent joins the run, with the next number.
+    fn join(&mut self, torrent: Arc<Torrent>, rows: &mut Vec<Row>) {
+        if torrent.id.index() != self.torrents.len() {
+            self.notices.push(format!(
+                "torrent out of order, not stored id={}",
+                torrent.id
+            ));
+            return;
+        }
+        rows.push(Row::Torrent(Box::new(TorrentRow::of(&torrent))));
+        self.torrents.push(torrent);
+        self.callers.push(Callers::default());
+        self.completed.push(None);
+        self.peers.join();
     }
 
     fn visit(&mut self, visit: Visit, rows: &mut Vec<Row>) {

@@ -4,6 +4,7 @@
 //! is true by itself; two read one after the other may be of different
 //! commits.
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::model::{Timestamp, TorrentId};
@@ -14,7 +15,8 @@ pub struct Progress {
     rows: AtomicU64,
     waiting: AtomicU64,
     peers: AtomicU64,
-    confirmed: Vec<AtomicU64>,
+    /// By torrent, in order of the ids; grows with the run.
+    confirmed: Mutex<Vec<u64>>,
     visits: AtomicU64,
     lost: AtomicU64,
     in_spool: AtomicU64,
@@ -29,7 +31,7 @@ impl Progress {
             rows: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             peers: AtomicU64::new(0),
-            confirmed: (0..torrents).map(|_| AtomicU64::new(0)).collect(),
+            confirmed: Mutex::new(vec![0; torrents]),
             visits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             in_spool: AtomicU64::new(0),
@@ -56,14 +58,13 @@ impl Progress {
     /// Confirmed downloads of all torrents: peers first seen below and last
     /// seen at or above the threshold.
     pub fn confirmed(&self) -> u64 {
-        let all = self.confirmed.iter();
-        all.map(|count| count.load(Ordering::Relaxed)).sum()
+        self.confirmed.lock().iter().sum()
     }
 
     /// Confirmed downloads of one torrent; 0 for one not of this run.
     pub fn confirmed_of(&self, torrent: TorrentId) -> u64 {
-        let count = self.confirmed.get(torrent.index());
-        count.map_or(0, |count| count.load(Ordering::Relaxed))
+        let confirmed = self.confirmed.lock();
+        confirmed.get(torrent.index()).copied().unwrap_or(0)
     }
 
     /// Successful visits stored, in both directions.
@@ -114,9 +115,7 @@ impl Progress {
     pub(super) fn set_totals(&self, totals: &super::ledger::Totals) {
         self.peers.store(totals.peers, Ordering::Relaxed);
         self.visits.store(totals.visits, Ordering::Relaxed);
-        for (shown, confirmed) in self.confirmed.iter().zip(&totals.confirmed) {
-            shown.store(*confirmed, Ordering::Relaxed);
-        }
+        self.confirmed.lock().clone_from(&totals.confirmed);
     }
 }
 

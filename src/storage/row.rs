@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::model::record::MessageCounts;
-use crate::model::{Source, TorrentId};
+use crate::model::{InfoHash, Source, TorrentId};
 
 pub(crate) use statement::{KINDS, kinds};
 
@@ -26,6 +26,10 @@ pub type Word = Cow<'static, str>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Row {
+    /// A torrent of the run.
+    Torrent(Box<TorrentRow>),
+    /// A file that was considered for import.
+    Input(Box<InputRow>),
     /// A peer's first evaluation.
     NewPeer(Box<NewPeer>),
     /// A later one.
@@ -59,6 +63,44 @@ pub enum Row {
         /// Its value.
         value: String,
     },
+}
+
+/// Row of `torrent`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TorrentRow {
+    /// `id`.
+    #[serde(with = "form::torrent_id")]
+    pub id: TorrentId,
+    /// `announce_url`.
+    pub announce_url: String,
+    /// `info_hash` and `info_hash_hex`.
+    #[serde(with = "form::info_hash")]
+    pub info_hash: InfoHash,
+    /// `pieces_count`.
+    pub pieces_count: u32,
+    /// `piece_size`.
+    pub piece_size: i64,
+    /// `complete_threshold`.
+    pub complete_threshold: u32,
+    /// `filepath`.
+    pub filepath: String,
+    /// `display_name`.
+    pub display_name: Option<String>,
+    /// `gigabyte`.
+    pub gigabyte: f64,
+}
+
+/// Row of `input`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRow {
+    /// `path`.
+    pub path: String,
+    /// `sha1`.
+    pub sha1: Option<String>,
+    /// `torrent`.
+    pub torrent: Option<u16>,
+    /// `note`.
+    pub note: Option<String>,
 }
 
 /// Row of `peer` after the first evaluation.

@@ -260,8 +260,13 @@ impl Writer {
     }
 
     fn remember_fact(&mut self, record: Record) -> Record {
-        let Record::Manifest { key, value } = record else {
-            return record;
+        let (key, value) = match record {
+            Record::Manifest { key, value } => (key, value),
+            Record::Input(input) => {
+                self.inputs.push((*input).clone());
+                return Record::Input(input);
+            }
+            other => return other,
         };
         let value = text::clean_lines(&value);
         self.facts.insert(key, value.clone());

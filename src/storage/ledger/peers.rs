@@ -63,6 +63,11 @@ impl Peers {
         }
     }
 
+    /// One more torrent.
+    pub(super) fn join(&mut self) {
+        self.totals.confirmed.push(0);
+    }
+
     pub(super) const fn totals(&self) -> &Totals {
         &self.totals
     }

@@ -208,6 +208,30 @@ fn crossings_and_confirmed_downloads() {
 }
 
 #[test]
+fn a_torrent_joins_with_the_next_number() {
+    let mut ledger = ledger();
+    let joining = |number: usize| {
+        let torrent = Torrent {
+            id: TorrentId::from_index(number - 1).unwrap(),
+            ..(*torrents(1)[0]).clone()
+        };
+        Record::Torrent(Arc::new(torrent))
+    };
+    let mut rows = Vec::new();
+    ledger.take(joining(4), 0, &mut rows);
+    assert!(rows.is_empty(), "numbers are dense");
+    assert_eq!(ledger.take_notices().len(), 1);
+    ledger.take(joining(3), 0, &mut rows);
+    assert_eq!(rows[0].table(), "torrent");
+    take(&mut ledger, visit(key(1, 1, 3), 0.0, 0));
+    take(&mut ledger, visit(key(1, 1, 3), 300.0, 100));
+    assert_eq!(ledger.totals().confirmed, [0, 0, 1]);
+    let rows = take(&mut ledger, tick(301.0, false));
+    let requests = rows.iter().filter(|row| row.table() == "request").count();
+    assert_eq!(requests, 3, "a row for callers of each torrent");
+}
+
+#[test]
 fn more_pieces_than_the_torrent_has_are_cut() {
     let rows = take(&mut ledger(), visit(key(1, 1, 1), 0.0, 5_000));
     assert_eq!(new_peer(&rows).unwrap().first_pieces, 100);

@@ -33,6 +33,28 @@ pub(super) struct MessageCountsForm {
     unknown: u32,
 }
 
+/// 40 hexadecimal digits.
+pub(super) mod info_hash {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::model::InfoHash;
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        hash: &InfoHash,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(hash)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<InfoHash, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
 /// The number of the torrent, from 1.
 pub(super) mod torrent_id {
     use serde::de::Error;

@@ -2,17 +2,20 @@
 
 use rusqlite::types::Value;
 
+use super::super::text;
 use super::{
-    AnnounceRow, ErrorRow, NewPeer, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow,
-    TrackerRow, VisitRow,
+    AnnounceRow, ErrorRow, InputRow, NewPeer, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow,
+    TorrentRow, TrackerRow, VisitRow,
 };
-use crate::model::TorrentId;
-use crate::model::record::MessageCounts;
+use crate::model::record::{InputFile, MessageCounts};
+use crate::model::{Torrent, TorrentId};
 
 impl Row {
     /// The table that the row belongs to.
     pub const fn table(&self) -> &'static str {
         match self {
+            Self::Torrent(_) => "torrent",
+            Self::Input(_) => "input",
             Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
             Self::Place(_) => "place",
             Self::Visit(_) => "visit",
@@ -33,6 +36,8 @@ impl Row {
     /// [`Row::values`].
     pub const fn sql(&self) -> &'static str {
         match self {
+            Self::Torrent(_) => sql::TORRENT,
+            Self::Input(_) => sql::INPUT,
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
             Self::Place(_) => sql::PLACE,
@@ -55,6 +60,11 @@ impl Row {
     pub fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let apart = match self {
+            Self::Torrent(row) => {
+                let texts = row.announce_url.len() + row.filepath.len() + text(&row.display_name);
+                size_of_val(&**row) + texts
+            }
+            Self::Input(row) => size_of_val(&**row) + row.path.len() + text(&row.note) + TEXTS,
             Self::NewPeer(row) => size_of_val(&**row) + text(&row.client) + TEXTS,
             Self::Place(row) => size_of_val(&**row) + text(&row.city),
             Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
@@ -74,6 +84,13 @@ impl Row {
     /// The values of [`Row::sql`], in order.
     pub fn values(&self) -> Vec<Value> {
         match self {
+            Self::Torrent(row) => row.values(),
+            Self::Input(row) => vec![
+                row.path.clone().into(),
+                row.sha1.clone().into(),
+                row.torrent.map(i64::from).into(),
+                row.note.clone().into(),
+            ],
             Self::NewPeer(row) => row.values(),
             Self::PeerUpdate(row) => row.values(),
             Self::Place(row) => vec![
@@ -103,6 +120,52 @@ impl Row {
             Self::Announce(row) => row.values(),
             Self::Scrape(row) => row.values(),
             Self::Fact { key, value } => vec![word(key), value.clone().into()],
+        }
+    }
+}
+
+impl TorrentRow {
+    /// The row of `torrent`, its texts cleaned.
+    pub(crate) fn of(torrent: &Torrent) -> Self {
+        let name = torrent.display_name.as_deref();
+        Self {
+            id: torrent.id,
+            announce_url: text::clean(&torrent.trackers.join(","), usize::MAX),
+            info_hash: torrent.info_hash,
+            pieces_count: torrent.pieces.0,
+            piece_size: i64::try_from(torrent.piece_length).unwrap_or(i64::MAX),
+            complete_threshold: torrent.threshold.0,
+            filepath: text::clean(&torrent.path.to_string_lossy(), text::URL_LIMIT),
+            display_name: name.map(|name| text::clean(name, text::NAME_LIMIT)),
+            gigabyte: torrent.size() as f64 / 1e9,
+        }
+    }
+
+    fn values(&self) -> Vec<Value> {
+        vec![
+            torrent(self.id),
+            self.announce_url.clone().into(),
+            self.info_hash.as_bytes().to_vec().into(),
+            self.info_hash.to_string().into(),
+            self.pieces_count.into(),
+            self.piece_size.into(),
+            self.complete_threshold.into(),
+            self.filepath.clone().into(),
+            self.display_name.clone().into(),
+            self.gigabyte.into(),
+        ]
+    }
+}
+
+impl InputRow {
+    /// The row of `input`, its texts cleaned.
+    pub(crate) fn of(input: &InputFile) -> Self {
+        let note = input.note.as_deref();
+        Self {
+            path: text::clean(&input.path.to_string_lossy(), text::URL_LIMIT),
+            sha1: input.sha1.map(|sha1| sha1.to_string()),
+            torrent: input.torrent.map(TorrentId::number),
+            note: note.map(|note| text::clean(note, text::NAME_LIMIT)),
         }
     }
 }
@@ -282,6 +345,9 @@ fn torrent(id: TorrentId) -> Value {
 /// The statements. Those of the three 2015 tables also go into the log when a
 /// row is lost; no key is written twice, so that replaying one does no harm.
 mod sql {
+    pub(super) const TORRENT: &str = "INSERT OR IGNORE INTO torrent (id, announce_url, info_hash, info_hash_hex, pieces_count, piece_size, complete_threshold, filepath, display_name, gigabyte) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const INPUT: &str =
+        "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)";
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";

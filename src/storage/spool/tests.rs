@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::record::MessageCounts;
-use crate::model::{Source, TorrentId};
+use crate::model::{InfoHash, Source, TorrentId};
 use crate::storage::database::Database;
 use crate::storage::reader;
 use crate::storage::row::{
-    AnnounceRow, CountRow, CrossingRow, ErrorRow, MessageRow, NewPeer, PeerUpdate, PlaceRow,
-    RequestRow, Row, ScrapeRow, StatisticRow, TrackerRow, VisitRow,
+    AnnounceRow, CountRow, CrossingRow, ErrorRow, InputRow, MessageRow, NewPeer, PeerUpdate,
+    PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
 };
 
 const RUN: &str = "2015-08-30T18:41:36.000Z";
@@ -63,12 +63,29 @@ fn any_row() -> impl Strategy<Value = Row> {
         Just(Source::Dht),
         Just(Source::Incoming)
     ];
-    let any = (0..14_u8, number, texts, small, reals, source);
+    let any = (0..16_u8, number, texts, small, reals, source);
     any.prop_map(|(kind, id, texts, (n, option, index), reals, source)| {
         let torrent = TorrentId::from_index(index).unwrap();
         let (text, maybe, word) = texts;
         let (real, maybe_real) = reals;
         match kind {
+            14 => Row::Torrent(Box::new(TorrentRow {
+                id: torrent,
+                announce_url: text.clone(),
+                info_hash: InfoHash::new([u8::try_from(n % 256).unwrap(); 20]),
+                pieces_count: n,
+                piece_size: id,
+                complete_threshold: n,
+                filepath: text,
+                display_name: maybe,
+                gigabyte: real,
+            })),
+            15 => Row::Input(Box::new(InputRow {
+                path: text.clone(),
+                sha1: maybe,
+                torrent: u16::try_from(index).ok(),
+                note: Some(text),
+            })),
             0 => Row::NewPeer(Box::new(NewPeer {
                 id,
                 client: maybe.clone(),
