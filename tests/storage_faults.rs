@@ -319,8 +319,11 @@ fn a_full_disk_delays_rows_but_loses_none() {
     let manifest = manifest(&trial.database());
     assert!(fact(&manifest, "rows_spooled") > 0);
     assert_eq!(fact(&manifest, "rows_lost"), 0);
+    let folder = trial.folder.path().to_owned();
     trial.assert_complete();
+    // A mounted folder cannot be removed with its parent.
     drop(disk);
+    fs::remove_dir_all(folder).expect("nothing is mounted any more");
 }
 
 #[test]
