@@ -57,6 +57,11 @@ struct Trial {
 impl Trial {
     /// Starts both; `before` sees the folder before the program does.
     fn start(before: impl FnOnce(&Path)) -> Self {
+        Self::start_with("", before)
+    }
+
+    /// The same with further lines of configuration.
+    fn start_with(config: &str, before: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         for name in ["input", "output", "spool"] {
             fs::create_dir(folder.path().join(name)).expect("folder can be made");
@@ -67,7 +72,7 @@ impl Trial {
         swarm
             .torrent_files(&input)
             .expect("torrents can be written");
-        let run = start_run(folder.path());
+        let run = start_run(folder.path(), config);
         Self { swarm, run, folder }
     }
 
@@ -136,7 +141,7 @@ impl Trial {
     }
 }
 
-fn start_run(folder: &Path) -> BtdaRun {
+fn start_run(folder: &Path, further: &str) -> BtdaRun {
     let config = format!(
         "peer_evaluation_threads = 16
          network_timeout = 2
@@ -148,7 +153,8 @@ fn start_run(folder: &Path) -> BtdaRun {
          listen.address = '127.0.0.1'
          storage.batch_interval_seconds = 0.1
          storage.memory_rows = 100
-         storage.spool_folder = '{}'",
+         storage.spool_folder = '{}'
+         {further}",
         folder.join("spool").display()
     );
     // Bitfields end a visit only by silence: be quick.
@@ -258,6 +264,36 @@ fn what_a_database_refuses_to_the_end_is_replayed_later() {
     drop(plain);
     let alarms = trial.assert_complete();
     assert!(!alarms.is_empty(), "a person must look");
+}
+
+#[test]
+fn rows_without_any_room_are_lost_one_by_one_in_the_log() {
+    let mut trial = Trial::start_with("storage.spool_max_bytes = 0", |_| ());
+    trial.wait_for_visits(20);
+    let database = trial.database();
+    let log = beside(&database, ".log");
+    let critical = || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        let lines = log.lines().filter(|line| line.contains(":CRITICAL:"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let other = lock(&database);
+    wait_until("rows are lost", SOON, || critical().len() > 50);
+    drop(other);
+    trial.wait_for_contacts(50);
+    assert_eq!(trial.stop(), Some(6), "{}", trial.run.said());
+    let lost = critical();
+    let manifest = manifest(&database);
+    assert_eq!(fact(&manifest, "rows_lost"), lost.len() as u64);
+    assert_eq!(fact(&manifest, "rows_spooled"), 0);
+    for line in lost {
+        // Only rows of 2015 have the form that the log script reads.
+        let table = line.split("table=").nth(1).expect("the table is named");
+        let of_2015 = ["peer ", "request ", "statistic "];
+        let of_2015 = of_2015.iter().any(|name| table.starts_with(name));
+        assert_eq!(line.contains("[SQL: '"), of_2015, "{line}");
+        assert_eq!(line.ends_with(")]"), of_2015, "{line}");
+    }
 }
 
 /// A small disk of its own, unmounted in the end.
@@ -392,7 +428,7 @@ fn after_a_kill_everything_up_to_the_last_commit_is_there() {
             "{seen} visits were there, {stored} are left"
         );
         left.push((database, stored));
-        run = start_run(folder.path());
+        run = start_run(folder.path(), "");
     }
     let known: Vec<_> = left.iter().map(|(path, _)| path.clone()).collect();
     let (database, _) = wait_for_new_database(&mut run, &known, 20);
