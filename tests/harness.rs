@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::contract::{Waiting, beside, violations};
+use common::contract::{Waiting, beside, interrupted_violations, violations};
 use common::process::program;
 use common::samples::{Sample, Timeline};
 use common::transmission::ones_in_base64;
@@ -63,6 +63,56 @@ fn a_good_run_breaks_no_rule() {
     let database = write_run(folder.path(), "");
     let broken = violations(&database, Waiting::Nobody);
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// What a run needs besides to be judged after a kill.
+const KILLED: &str = "
+CREATE TABLE peer_error (event TEXT, reason TEXT, count INTEGER);
+INSERT INTO peer_error VALUES ('First contact', 'timed out', 1);
+CREATE TABLE tracker_result (torrent INTEGER, url TEXT, result TEXT, reason TEXT, count INTEGER);
+INSERT INTO tracker_result VALUES (1, 'http://t/announce', 'announce success', '', 1);
+INSERT INTO tracker_result VALUES (1, 'http://t/announce', 'scrape success', '', 1);
+INSERT INTO tracker_result VALUES (1, 'udp://u/announce', 'announce success', '', 1);
+CREATE TABLE announce (request INTEGER);
+INSERT INTO announce VALUES (2), (3);
+CREATE TABLE crossing (peer INTEGER);
+INSERT INTO visit (peer) VALUES (1), (1), (2), (2);
+";
+
+#[test]
+fn a_killed_run_is_judged_by_its_tables() {
+    for (change, sign) in [
+        ("", ""),
+        ("DELETE FROM visit WHERE id = 1", "counted by rows"),
+        ("INSERT INTO crossing VALUES (9)", "has its peer"),
+        ("DELETE FROM announce", "has its announce"),
+        ("INSERT INTO announce VALUES (1)", "has its request"),
+        ("DELETE FROM tracker_result", "sum 2"),
+        (
+            "UPDATE tracker_result SET count = 3 WHERE result = 'scrape success'",
+            "sum 3",
+        ),
+        ("DELETE FROM peer WHERE id = 2", "sum 4"),
+        ("UPDATE statistic SET success_active = 3", "sum 6"),
+        ("UPDATE peer SET last_seen = NULL", "last_seen is NULL"),
+        (
+            "INSERT INTO peer_error VALUES ('x', 'y', 1)",
+            "unknown event",
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let database = write_run(folder.path(), &format!("{KILLED}{change}"));
+        for (suffix, _) in FILES {
+            fs::remove_file(beside(&database, suffix)).expect("it is there");
+        }
+        let broken = interrupted_violations(&database);
+        if sign.is_empty() {
+            assert!(broken.is_empty(), "{broken:#?}");
+        } else {
+            let found = broken.iter().any(|rule| rule.contains(sign));
+            assert!(found, "{change}: {broken:#?}");
+        }
+    }
 }
 
 #[test]

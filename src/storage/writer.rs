@@ -126,6 +126,8 @@ pub struct Writer {
     due: Option<Instant>,
     patience: Patience,
     home: home::Home,
+    /// The error files could not be written at the last attempt.
+    files_failed: bool,
     /// The tick at shutdown has come.
     ended: bool,
 }
@@ -171,6 +173,7 @@ impl Writer {
         let writer = Self {
             ended: false,
             home: home::Home::default(),
+            files_failed: false,
             ledger: Ledger::new(torrents, geo),
             pending: Pending::new(limit, spool),
             stem,
@@ -273,19 +276,24 @@ impl Writer {
         Record::Manifest { key, value }
     }
 
-    /// Rewrites both error files; a failure is logged, the next tick tries
-    /// again.
-    fn write_error_files(&self) {
+    /// Rewrites both error files; a failure is logged once, and each tick
+    /// tries again.
+    fn write_error_files(&mut self) {
         let peers = files::peer_error_text(self.ledger.peer_errors());
         let path = self.stem.with_suffix("_peer-error.txt");
-        log_failure(files::replace(&path, peers.as_bytes()));
+        let mut written = files::replace(&path, peers.as_bytes());
         match files::tracker_error_text(self.ledger.tracker_results()) {
             Ok(trackers) => {
                 let path = self.stem.with_suffix("_tracker-error.txt");
-                log_failure(files::replace(&path, trackers.as_bytes()));
+                written = written.and(files::replace(&path, trackers.as_bytes()));
             }
             Err(error) => log::error!("tracker error file not written reason={error}"),
         }
+        let failed = written.is_err();
+        if !self.files_failed {
+            log_failure(written);
+        }
+        self.files_failed = failed;
     }
 
     fn write_manifest(&self) -> Result<(), StorageError> {

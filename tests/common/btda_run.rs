@@ -38,6 +38,18 @@ impl BtdaRun {
         }
     }
 
+    /// Ends it at once, as the kernel does when memory is short: it gets no
+    /// chance to do anything.
+    pub(crate) fn kill(self) {
+        // Dropping the process is killing it.
+        drop(self);
+    }
+
+    /// What it said on the terminal.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.process.log()).expect("own file")
+    }
+
     /// Its database, as soon as it exists.
     pub(crate) fn database(&self) -> Option<PathBuf> {
         self.files()
@@ -47,7 +59,7 @@ impl BtdaRun {
 
     /// The files it has written.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let files = fs::read_dir(&self.output).expect("own folder").flatten();
+        let files = fs::read_dir(&self.output).into_iter().flatten().flatten();
         files.map(|file| file.path()).collect()
     }
 
@@ -63,5 +75,20 @@ impl BtdaRun {
         self.process.interrupt();
         let status = self.process.wait(limit)?;
         Some((status, began.elapsed()))
+    }
+}
+
+/// A failing test shows what it left and its log.
+impl Drop for BtdaRun {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for file in self.files() {
+            eprintln!("--- left by btda: {}", file.display());
+            if file.extension().is_some_and(|end| end == "log") {
+                eprintln!("{}", fs::read_to_string(file).unwrap_or_default());
+            }
+        }
     }
 }

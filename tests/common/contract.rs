@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 mod combine;
@@ -43,6 +44,36 @@ pub(crate) fn violations(database: &Path, waiting: Waiting) -> Vec<String> {
     findings.0
 }
 
+/// Fails the test with every rule that a killed run breaks.
+pub(crate) fn assert_interrupted(database: &Path) {
+    let broken = interrupted_violations(database);
+    assert!(
+        broken.is_empty(),
+        "{} rules are broken up to the last commit:\n{}",
+        broken.len(),
+        broken.join("\n")
+    );
+}
+
+/// Every rule that a run breaks whose process was killed; empty for a good
+/// one. The database as of the last commit is judged, with tables `peer_error`
+/// and `tracker_result` for the error files, which are as old as the last
+/// tick. See `sums::check_interrupted` for what is exact.
+pub(crate) fn interrupted_violations(database: &Path) -> Vec<String> {
+    let run = FinishedRun::open_interrupted(database);
+    let mut findings = Findings::default();
+    let integrity: String = run
+        .database
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .expect("integrity can be checked");
+    findings.expect(integrity == "ok", || format!("integrity: {integrity}"));
+    files::check_errors(&run, &mut findings);
+    tables::check(&run, &mut findings);
+    sums::check_interrupted(&run, &mut findings);
+    combine::check(&run, &mut findings);
+    findings.0
+}
+
 /// Broken rules found so far.
 #[derive(Default)]
 struct Findings(Vec<String>);
@@ -72,6 +103,24 @@ impl FinishedRun {
             database,
             peer_errors: read(&beside(path, "_peer-error.txt")),
             tracker_errors: read(&beside(path, "_tracker-error.txt")),
+        }
+    }
+
+    /// Opens for writing, as anybody would: the write-ahead log that the
+    /// killed process left is taken in.
+    fn open_interrupted(path: &Path) -> Self {
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .expect("database can be opened");
+        let peer_errors = lines(&database, "SELECT event, reason, count FROM peer_error");
+        let tracker_errors = lines(
+            &database,
+            "SELECT torrent, url, result, reason, count FROM tracker_result",
+        );
+        Self {
+            path: path.to_owned(),
+            database,
+            peer_errors,
+            tracker_errors,
         }
     }
 
@@ -118,6 +167,23 @@ impl FinishedRun {
         });
         lines.collect()
     }
+}
+
+/// The answer to `sql` as CSV.
+fn lines(database: &Connection, sql: &str) -> String {
+    let mut query = database.prepare(sql).expect("table is there");
+    let columns = query.column_count();
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let mut rows = query.query([]).expect("table can be read");
+    while let Some(row) = rows.next().expect("table can be read") {
+        let fields = (0..columns).map(|column| match row.get_ref_unwrap(column) {
+            ValueRef::Integer(number) => number.to_string(),
+            other => other.as_str().expect("text or number").to_owned(),
+        });
+        csv.write_record(fields).expect("text takes it");
+    }
+    let bytes = csv.into_inner().expect("text takes it");
+    String::from_utf8(bytes).expect("database has UTF-8")
 }
 
 struct PeerError<'a> {

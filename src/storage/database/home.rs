@@ -68,6 +68,11 @@ impl Database {
         home.connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
             .map_err(failed("switching to the write-ahead log"))?;
+        // SQLite opens the log's files at the first transaction and looks for
+        // the database by name then. Once they are open, the name may go.
+        home.connection
+            .execute_batch("BEGIN IMMEDIATE; COMMIT")
+            .map_err(failed("opening the write-ahead log"))?;
         // Closing the old connection would delete the write-ahead log by its
         // name, which is that of the new one.
         self.connection

@@ -18,13 +18,13 @@ impl Writer {
             self.write_calibration();
         }
         self.close_manifest();
-        self.drain(left, end);
+        let left = self.drain(left, end);
         let lost = self.pending.leave(self.clock.now());
         self.progress.add_lost(lost);
         self.note_spool();
         log_failure(self.write_manifest());
         self.show();
-        self.close()
+        self.close(left)
     }
 
     /// Commits all waiting rows; leaves them when the pauses exceed `left` or
@@ -95,9 +95,9 @@ impl Writer {
         self.queue_rows();
     }
 
-    fn close(mut self) -> Summary {
+    fn close(mut self, left: Duration) -> Summary {
         let path = self.last_place();
-        let plain = self.database.is_at_home() && self.make_plain();
+        let plain = self.database.is_at_home() && self.make_plain(left);
         if let Err(error) = self.database.close() {
             log::warn!(
                 "database not closed reason=\"{error}\" path={}",
@@ -121,13 +121,12 @@ impl Writer {
 
     /// A reader's open transaction is in the way: wait for it, but not for
     /// ever. The data are complete either way.
-    fn make_plain(&self) -> bool {
-        let mut waited = Duration::ZERO;
+    fn make_plain(&self, mut left: Duration) -> bool {
         loop {
             match self.database.make_plain() {
                 Ok(true) => return true,
-                Ok(false) if waited < self.patience.at_end => {
-                    waited += PLAIN_PAUSE;
+                Ok(false) if left >= PLAIN_PAUSE => {
+                    left -= PLAIN_PAUSE;
                     std::thread::sleep(PLAIN_PAUSE);
                 }
                 Ok(false) => {

@@ -568,6 +568,131 @@ fn rows_are_lost_only_when_memory_and_spool_are_full() {
     assert_eq!((summary.in_spool, summary.spool_files.len()), (0, 0));
 }
 
+/// Settings with room for three rows and a second folder for the spool.
+fn small_memory(bench: &Bench) -> StorageSettings {
+    let spool_folder = bench.folder.path().join("second");
+    std::fs::create_dir(&spool_folder).unwrap();
+    StorageSettings {
+        batch_rows: 4,
+        memory_rows: 3,
+        spool_folder,
+        ..settings()
+    }
+}
+
+#[test]
+fn spooled_rows_are_stored_in_order_and_the_file_goes() {
+    let bench = Bench::new();
+    let mut writer = bench.writer_with(small_memory(&bench));
+    let other = Connection::open(bench.path(".sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for (host, time) in (1..=20).zip(0..) {
+        writer.take(visited(visit(key(host, 1, 1), f64::from(time), 1)), 0);
+        writer.commit();
+    }
+    assert_eq!(bench.progress.lost(), 0);
+    assert!(bench.path("_spool.jsonl").exists());
+    writer.show();
+    assert!(bench.progress.in_spool() > 30);
+    assert_eq!(bench.progress.waiting(), 40);
+    other.execute_batch("ROLLBACK").unwrap();
+    // What comes now is behind what is spooled: peers before their updates.
+    for host in 1..=20 {
+        writer.take(visited(visit(key(host, 1, 1), 300.0, 99)), 0);
+    }
+    let summary = write(writer, vec![tick(301.0, true)]);
+    assert_eq!((summary.lost, summary.in_spool), (0, 0));
+    assert!(!bench.path("_spool.jsonl").exists());
+    let database = bench.database();
+    assert_eq!(number(&database, "SELECT sum(visits) FROM peer"), 40);
+    assert_eq!(number(&database, "SELECT count(*) FROM visit"), 40);
+    let later =
+        "SELECT count(*) FROM visit AS a JOIN visit AS b ON a.id < b.id AND a.time_ms > b.time_ms";
+    assert_eq!(number(&database, later), 0, "in order");
+    let spooled = "SELECT CAST(value AS INTEGER) FROM run WHERE key = 'rows_spooled'";
+    assert_eq!(
+        number(&database, spooled).unsigned_abs(),
+        bench.progress.spooled()
+    );
+    let mark = "SELECT count(*) FROM run WHERE key = 'spool_1_replayed'";
+    assert_eq!(number(&database, mark), 1);
+}
+
+#[test]
+fn what_stays_in_the_spool_is_named_and_can_be_replayed() {
+    let bench = Bench::new();
+    let mut writer = bench.writer_with(small_memory(&bench));
+    let other = Connection::open(bench.path(".sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    writer.take(visited(visit(key(1, 1, 1), 0.0, 1)), 0);
+    let summary = write(writer, vec![tick(1.0, true)]);
+    assert_eq!(summary.lost, 0);
+    assert_eq!(summary.spool_files, [bench.path("_spool.jsonl")]);
+    let json: serde_json::Value = serde_json::from_str(&bench.text("_run.json")).unwrap();
+    assert_eq!(
+        json["spool_files"][0],
+        *summary.spool_files[0].to_string_lossy()
+    );
+    assert_eq!(json["rows_in_spool"], summary.in_spool.to_string());
+    drop(other);
+    let replayed = crate::storage::spool::replay(&bench.path(".sqlite"), &summary.spool_files);
+    assert_eq!(replayed.unwrap().rows, summary.in_spool);
+    assert_eq!(number(&bench.database(), "SELECT count(*) FROM visit"), 1);
+    let state = "SELECT value = 'finished' FROM run WHERE key = 'state'";
+    assert_eq!(number(&bench.database(), state), 1);
+}
+
+#[test]
+fn a_database_that_vanished_or_was_replaced_comes_back() {
+    let bench = Bench::new();
+    let mut writer = bench.writer();
+    writer.take(visited(visit(key(1, 1, 1), 0.0, 1)), 0);
+    writer.take(tick(1.0, false), 0);
+    let path = bench.path(".sqlite");
+    for file in [".sqlite", ".sqlite-wal", ".sqlite-shm", "_run.json"] {
+        std::fs::remove_file(bench.path(file)).unwrap();
+    }
+    writer.take(visited(visit(key(2, 1, 1), 2.0, 1)), 0);
+    writer.take(tick(3.0, false), 0);
+    assert_eq!(number(&bench.database(), "SELECT count(*) FROM visit"), 2);
+    assert!(bench.path("_run.json").exists());
+    // A file of somebody else in its place is not overwritten.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "not ours").unwrap();
+    writer.take(visited(visit(key(3, 1, 1), 4.0, 1)), 0);
+    let summary = write(writer, vec![tick(5.0, true)]);
+    assert_eq!((summary.lost, summary.plain), (0, true));
+    assert_eq!(summary.database, path);
+    let database = bench.database();
+    assert_eq!(number(&database, "SELECT count(*) FROM visit"), 3);
+    let version: i32 = database
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, SCHEMA_VERSION);
+    assert_eq!(bench.text(".sqlite.other-1"), "not ours");
+}
+
+#[test]
+fn without_any_way_home_the_database_is_saved_elsewhere() {
+    let bench = Bench::new();
+    let output = bench.folder.path().join("output");
+    let bench = Bench {
+        stem: Stem::new(&output, START, "host"),
+        ..bench
+    };
+    let settings = small_memory(&bench);
+    let second = settings.spool_folder.clone();
+    let mut writer = bench.writer_with(settings);
+    writer.take(visited(visit(key(1, 1, 1), 0.0, 1)), 0);
+    std::fs::remove_dir_all(&output).unwrap();
+    std::fs::write(&output, "no folder any more").unwrap();
+    let summary = write(writer, vec![tick(1.0, true)]);
+    assert_eq!((summary.lost, summary.plain), (0, false));
+    assert_eq!(summary.database.parent(), Some(&*second));
+    let saved = reader::open(&summary.database).unwrap();
+    assert_eq!(number(&saved, "SELECT count(*) FROM visit"), 1);
+}
+
 #[test]
 fn an_update_without_its_peer_is_lost_and_a_refused_row_stops_nobody() {
     let bench = Bench::new();

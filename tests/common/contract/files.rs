@@ -10,6 +10,11 @@ pub(super) fn check(run: &FinishedRun, findings: &mut Findings) {
     check_state(run, findings);
     check_log(run, findings);
     check_manifest(run, findings);
+    check_errors(run, findings);
+}
+
+/// The two error files.
+pub(super) fn check_errors(run: &FinishedRun, findings: &mut Findings) {
     check_text("peer error file", &run.peer_errors, findings);
     check_text("tracker error file", &run.tracker_errors, findings);
     check_peer_errors(run, findings);
