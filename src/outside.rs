@@ -1,7 +1,7 @@
 //! Makes text from outside fit for logs and files.
 //!
-//! Pure; called wherever a tracker, a peer or a torrent file has its say in
-//! one of our lines.
+//! Pure; called wherever a tracker, a peer, a torrent file or the name of one
+//! has its say in one of our lines.
 
 /// Characters kept at most; what is longer ends in `…`.
 pub const OUTSIDE_TEXT_MAX: usize = 200;
@@ -21,11 +21,7 @@ pub fn outside_text(bytes: &[u8]) -> String {
     let mut length = 0;
     for character in String::from_utf8_lossy(kept).trim().chars() {
         let start = text.len();
-        if is_harmful(character) {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
-        }
+        push_harmless(character, &mut text);
         length += text[start..].chars().count();
         if length > OUTSIDE_TEXT_MAX {
             text.truncate(start);
@@ -35,6 +31,29 @@ pub fn outside_text(bytes: &[u8]) -> String {
     }
     text.replace("ERROR", "error")
         .replace("CRITICAL", "critical")
+}
+
+/// `text` as one line that a terminal only shows, however long: what
+/// [`outside_text`] escapes is escaped. For messages that hold names of files.
+///
+/// ```
+/// use btda::outside::one_line;
+/// assert_eq!(one_line("a\x1b[2J\nb.torrent"), "a\\u{1b}[2J\\nb.torrent");
+/// ```
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        push_harmless(character, &mut line);
+    }
+    line
+}
+
+fn push_harmless(character: char, text: &mut String) {
+    if is_harmful(character) {
+        text.extend(character.escape_default());
+    } else {
+        text.push(character);
+    }
 }
 
 fn is_harmful(character: char) -> bool {

@@ -88,7 +88,7 @@ pub(super) fn parse(file: &FileText, problems: &mut ConfigError) -> Vec<Found> {
     for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
         let start = error.span().map_or(0, |span| span.start);
         let line = reader.lines.number(start);
-        reader.report(start, format!("not TOML: {}", error.message()));
+        reader.report(start, || format!("not TOML: {}", error.message()));
         reader.broken.push(line);
     }
     reader.top_level(table.get_ref());
@@ -118,8 +118,7 @@ impl Reader<'_> {
                     }
                 }
                 DeValue::Table(_) if keys::find(name.get_ref()).is_none() => {
-                    let what = unknown_table(name.get_ref());
-                    self.report(name.span().start, what);
+                    self.report(name.span().start, || unknown_table(name.get_ref()));
                 }
                 _ => self.entry(name.get_ref(), (name, value)),
             }
@@ -128,12 +127,13 @@ impl Reader<'_> {
 
     fn entry(&mut self, full: &str, (name, value): Entry<'_, '_>) {
         let Some(key) = keys::find(full) else {
-            let what = if keys::is_table(full) {
-                format!("{full} is a table: write [{full}] on a line of its own")
-            } else {
-                unknown_key(full)
-            };
-            return self.report(name.span().start, what);
+            return self.report(name.span().start, || {
+                if keys::is_table(full) {
+                    format!("{full} is a table: write [{full}] on a line of its own")
+                } else {
+                    unknown_key(full)
+                }
+            });
         };
         let start = value.span().start;
         match convert(key, value.get_ref()) {
@@ -142,13 +142,15 @@ impl Reader<'_> {
                 value,
                 place: self.lines.place(start),
             }),
-            Err(error) => self.report(start, format!("{}: {error}", key.name)),
+            Err(error) => self.report(start, || format!("{}: {error}", key.name)),
         }
     }
 
-    fn report(&mut self, position: usize, text: String) {
+    /// `text` is made only where it is kept: looking for what was meant by a
+    /// wrong key takes its time.
+    fn report(&mut self, position: usize, text: impl FnOnce() -> String) {
         if !self.broken.contains(&self.lines.number(position)) {
-            self.problems.add(self.lines.place(position), text);
+            self.problems.add_with(self.lines.place(position), text);
         }
     }
 }

@@ -70,7 +70,13 @@ impl ConfigError {
 
     /// Adds a problem, or only counts it when there are many.
     pub(super) fn add(&mut self, place: Place, text: String) {
+        self.add_with(place, || text);
+    }
+
+    /// The same with a text that is made only where it is kept.
+    pub(super) fn add_with(&mut self, place: Place, text: impl FnOnce() -> String) {
         if self.problems.len() < KEPT {
+            let text = text();
             self.problems.push(Problem { place, text });
         } else {
             self.more += 1;

@@ -16,6 +16,9 @@ const INTRODUCTION: &str = "\
 # prints this text.
 ";
 
+/// Widest column of values in [`Config::table`]; longer ones stick out.
+const COLUMN_MAX: usize = 80;
+
 /// The text of `config.toml`.
 ///
 /// What the method sets is commented out, for a value that is written down
@@ -75,7 +78,7 @@ impl Config {
             })
             .collect();
         let width = lines.iter().map(|(line, _)| line.chars().count()).max();
-        let width = width.unwrap_or(0);
+        let width = width.unwrap_or(0).min(COLUMN_MAX);
         let mut text = format!("# configuration file: {}\n", file.escape_debug());
         for (line, origin) in lines {
             let _ = writeln!(text, "{line:width$}  # {}", origin.escape_debug());

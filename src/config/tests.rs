@@ -261,8 +261,10 @@ fn extremes_reach_the_settings() {
 
 #[test]
 fn the_table_is_a_configuration_file() {
+    // Wider than a column of the standard library can be.
+    let wide = format!("input_path = '{}'", "v".repeat(70_000));
     let sources = Sources {
-        file: Some(file("output_path = 'a\\\"b#c'")),
+        file: Some(file(&format!("output_path = 'a\\\"b#c'\n{wide}"))),
         overrides: vec![flag(&keys::FACTOR, "2.5")],
         ..Sources::default()
     };

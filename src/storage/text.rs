@@ -3,15 +3,16 @@
 
 use std::fmt::Write as _;
 
-/// `text` with control characters, line and paragraph separators escaped as
-/// `\n` or `\u{0}`, cut to `limit` characters.
+/// `text` with control characters, line and paragraph separators and what
+/// overrides the writing direction escaped as `\n` or `\u{0}`, cut to `limit`
+/// characters.
 ///
 /// A NUL cuts a text off in the 2015 combine step, a line break breaks its
 /// scripts (contract sections 3 and 6).
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(limit));
     for c in text.chars().take(limit) {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             // Writing to a String cannot fail.
             let _ = write!(clean, "{}", c.escape_default());
         } else {
@@ -49,8 +50,8 @@ mod tests {
     #[test]
     fn nothing_dangerous_is_left() {
         assert_eq!(
-            clean("a\0b\nc\r\u{7f}\u{85}\u{2028}é", 99),
-            "a\\u{0}b\\nc\\r\\u{7f}\\u{85}\\u{2028}é"
+            clean("a\0b\nc\r\u{7f}\u{85}\u{2028}\u{202e}é\u{200d}", 99),
+            "a\\u{0}b\\nc\\r\\u{7f}\\u{85}\\u{2028}\\u{202e}é\u{200d}"
         );
         assert_eq!(clean("abc", 2), "ab");
         assert_eq!(plain_field("a,\"b\"\n"), "a;'b'\\n");

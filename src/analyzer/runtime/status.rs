@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::analyzer::stats::Snapshot;
+use crate::outside::one_line;
 
 /// Interval of plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -151,9 +152,10 @@ impl Status {
     }
 }
 
-/// A line on standard error; when nobody can read it, nothing is lost.
+/// A line on standard error; when nobody can read it, nothing is lost. Names
+/// of files in it cannot disturb the terminal.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", one_line(text));
 }
 
 #[cfg(test)]
