@@ -59,9 +59,12 @@ impl Statistics {
         let load = sysinfo::System::load_average()
             .ok()
             .map(|load| load.fifteen);
+        // At the end a thread that is stuck still has its peer in hand, which
+        // waits for its contact as those in the queue do.
+        let left_behind = if last { now.contacts_active } else { 0 };
         Record::Tick(Box::new(Tick {
             at: engine.clock.timestamp(),
-            peer_queue: engine.scheduler.waiting() as u64,
+            peer_queue: engine.scheduler.waiting() as u64 + left_behind,
             thread_workload: before
                 .and_then(|before| now.workload_since(&before, engine.settings.workers)),
             load_average: load,

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::select;
+use crossbeam_channel::{Sender, select};
 
 use super::TrackerError;
 use super::announce::{AnnounceAnswer, AnnounceEvent};
@@ -39,15 +39,15 @@ impl Requester {
             let Some(tracker) = self.shared.trackers.get(index).map(Arc::clone) else {
                 continue;
             };
-            let Some(mut announce) = self.announce(index, &tracker)? else {
+            let Some(mut announced) = self.announce(index, &tracker)? else {
                 failed.push(tracker);
                 continue;
             };
             let figures = self.scrape(&tracker, true);
             if index == 0 {
-                announce.main_scrape = figures.as_ref().ok().copied().flatten();
+                announced.announce.main_scrape = figures.as_ref().ok().copied().flatten();
             }
-            self.record(Record::Announce(Box::new(announce)))?;
+            announced.record()?;
             figures?;
         }
         for tracker in failed {
@@ -62,7 +62,7 @@ impl Requester {
         &mut self,
         index: usize,
         tracker: &Arc<Tracker>,
-    ) -> Result<Option<Announce>, Ended> {
+    ) -> Result<Option<Announced>, Ended> {
         let clock = Arc::clone(&self.context.client.clock);
         let event = (!tracker.is_started()).then_some(AnnounceEvent::Started);
         let torrent = &self.shared.torrent;
@@ -91,14 +91,38 @@ impl Requester {
         tracker: &Tracker,
         answer: &AnnounceAnswer,
         duration: Duration,
-    ) -> Announce {
+    ) -> Announced {
         let client = Arc::clone(&self.context.client);
         let id = self.shared.torrent.id;
         let at = client.clock.timestamp();
+        let warning = answer.warning.as_deref().map(outside_text);
+        let mut announced = Announced {
+            records: self.context.records.clone(),
+            owed: true,
+            announce: Announce {
+                at,
+                torrent: id,
+                url: Arc::clone(&tracker.url),
+                received: 0,
+                duplicates: 0,
+                duration,
+                main_scrape: None,
+                interval: answer.interval,
+                min_interval: answer.min_interval,
+                seeders: answer.seeders,
+                leechers: answer.leechers,
+                warning: warning.clone(),
+            },
+        };
         if let Some(ip) = answer.external_ip {
             self.context.intake.own_ip(ip);
         }
-        let (received, duplicates) = self.offer(&answer.peers);
+        self.offer(&answer.peers, &mut announced.announce);
+        let Announce {
+            received,
+            duplicates,
+            ..
+        } = announced.announce;
         let failures = self.context.health.succeeded(id, &tracker.url, at);
         let name = tracker.name();
         if failures > 0 {
@@ -113,7 +137,6 @@ impl Requester {
         log::debug!(
             "announced torrent={id} tracker={name} received={received} duplicates={duplicates}"
         );
-        let warning = answer.warning.as_deref().map(outside_text);
         if let Some(schedule) = self.schedules.get_mut(index) {
             let now = client.clock.now();
             schedule.succeeded(now, answer.interval, answer.min_interval, &client.settings);
@@ -124,38 +147,24 @@ impl Requester {
             }
             schedule.last_warning.clone_from(&warning);
         }
-        Announce {
-            at,
-            torrent: id,
-            url: Arc::clone(&tracker.url),
-            received,
-            duplicates,
-            duration,
-            main_scrape: None,
-            interval: answer.interval,
-            min_interval: answer.min_interval,
-            seeders: answer.seeders,
-            leechers: answer.leechers,
-            warning,
-        }
+        announced
     }
 
-    /// Received and, of these, known peers; ourselves and what cannot be
-    /// called count as neither.
-    fn offer(&self, peers: &[PeerAddress]) -> (u32, u32) {
-        let mut counts = (0_u32, 0_u32);
+    /// Hands `peers` on and counts in `announce` the received ones and, of
+    /// these, the known ones; ourselves and what cannot be called count as
+    /// neither.
+    fn offer(&self, peers: &[PeerAddress], announce: &mut Announce) {
         for &peer in peers {
             let torrent = self.shared.torrent.id;
             match self.context.intake.offer(torrent, Source::Tracker, peer) {
-                Offer::New => counts.0 += 1,
+                Offer::New => announce.received += 1,
                 Offer::Known => {
-                    counts.0 += 1;
-                    counts.1 += 1;
+                    announce.received += 1;
+                    announce.duplicates += 1;
                 }
                 Offer::Own | Offer::Uncallable => {}
             }
         }
-        counts
     }
 
     fn announce_failed(
@@ -309,6 +318,35 @@ impl Requester {
             call,
             reason: error.label().into_owned(),
         })))
+    }
+}
+
+/// An announce whose peers are handed on. It is recorded whatever happens
+/// behind that, even a panic: no peer comes without its request.
+struct Announced {
+    announce: Announce,
+    records: Sender<Record>,
+    owed: bool,
+}
+
+impl Announced {
+    fn record(mut self) -> Result<(), Ended> {
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), Ended> {
+        if !std::mem::take(&mut self.owed) {
+            return Ok(());
+        }
+        let record = Record::Announce(Box::new(self.announce.clone()));
+        self.records.send(record).map_err(|_| Ended)
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        // Without a writer there is nothing to keep complete.
+        let _ = self.send();
     }
 }
 

@@ -78,14 +78,20 @@ impl Addresses {
         addresses
     }
 
-    fn listening(backlog: i32) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
-        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        socket.bind(&any.into()).expect("some port is free");
-        socket.listen(backlog).expect("own socket");
-        let local = socket.local_addr().ok().and_then(|it| it.as_socket());
+    /// Connections are refused.
+    pub(crate) fn refusing() -> Self {
+        let (port, socket) = bound();
         Self {
-            port: local.expect("bound").port(),
+            port,
+            sockets: vec![socket],
+        }
+    }
+
+    fn listening(backlog: i32) -> Self {
+        let (port, socket) = bound();
+        socket.listen(backlog).expect("own socket");
+        Self {
+            port,
             sockets: vec![socket],
         }
     }
@@ -96,6 +102,15 @@ impl Addresses {
             .map(|index| SocketAddrV4::new(nth(31, index), self.port))
             .collect()
     }
+}
+
+/// A socket with a port on every address, and the port.
+fn bound() -> (u16, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    socket.bind(&any.into()).expect("some port is free");
+    let local = socket.local_addr().ok().and_then(|it| it.as_socket());
+    (local.expect("bound").port(), socket)
 }
 
 /// Address number `index` of 127.`block`.0.0/16.

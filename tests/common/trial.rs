@@ -222,6 +222,11 @@ impl Trial {
         fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
     }
 
+    /// Threads.
+    pub(crate) fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.id())).map_or(0, Iterator::count)
+    }
+
     /// Sends the signal called `name`, without its SIG.
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);
