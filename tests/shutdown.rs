@@ -151,7 +151,7 @@ fn under_a_storm_of_callers() {
         let target = trial.address();
         let mut open = seated(target, 500);
         assert!(open.iter_mut().all(is_answered), "500 are served at once");
-        let storm = Storm::start(target, 8);
+        let storm = Storm::start(target, 4);
         trial.wait_until("the storm is on", |_| storm.calls() > 1_000);
         assert_eq!(trial.stop(signal, STOP_LIMIT), Some(0));
         drop(storm);
