@@ -39,6 +39,7 @@ impl Trial<'_> {
 
 /// Where a swarm is.
 struct Place {
+    plan: String,
     torrents: PathBuf,
     /// Each torrent with its announce URLs.
     trackers: Vec<(String, Vec<String>)>,
@@ -59,6 +60,7 @@ impl Place {
             Some((address, peer.torrent + 1, peer.behaviour.as_str()))
         });
         Self {
+            plan: plan.digest().to_string(),
             torrents: torrents.to_owned(),
             trackers: trackers.collect(),
             peers: peers.collect(),
@@ -93,6 +95,7 @@ impl Place {
             json!({"address": address, "torrent": torrent, "behaviour": behaviour})
         });
         let value = json!({
+            "plan": self.plan,
             "folder": self.torrents.to_string_lossy(),
             "truth": truth.to_string_lossy(),
             "torrents": torrents.collect::<Vec<_>>(),
