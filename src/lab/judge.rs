@@ -160,17 +160,18 @@ impl<'a> Judge<'a> {
         for (party, seen) in self.plan.callers.iter().zip(&mut callers) {
             if let Some(taken) = taken.get(&(party.ip.into(), party.torrent)) {
                 for seen in seen.iter_mut() {
-                    turn_away(seen, *taken);
+                    if turn_away(seen, *taken) {
+                        demand.complain(
+                            "a caller was let in though its address was known",
+                            party,
+                            seen,
+                        );
+                    }
                 }
             }
             let unasked = |seen: &&Seen| seen.expected == Expected::TurnedAway;
             for seen in seen.iter().filter(unasked) {
-                demand.findings.push(format!(
-                    "a caller was turned away without reason torrent={} behaviour={} visit={}",
-                    party.torrent + 1,
-                    party.behaviour.as_str(),
-                    seen.visit
-                ));
+                demand.complain("a caller was turned away without reason", party, seen);
             }
             demand.add(party, seen, true);
         }
@@ -198,22 +199,30 @@ impl<'a> Judge<'a> {
     fn check_policy(&self, party: &PlannedParty, seen: &[Seen], demand: &mut Demand) {
         let enough = self.threshold(party.torrent);
         for (before, after) in seen.iter().zip(seen.iter().skip(1)) {
-            let why = match before.expected {
-                Expected::Counts(pieces) if pieces.0 >= enough => "it had reached the threshold",
-                Expected::Fails(_) if !self.terms.retry => "it had failed",
+            let what = match before.expected {
+                Expected::Counts(pieces) if pieces.0 >= enough => {
+                    "a peer was visited again though it had reached the threshold"
+                }
+                Expected::Fails(_) if !self.terms.retry => {
+                    "a peer was visited again though it had failed"
+                }
                 _ => continue,
             };
-            demand.findings.push(format!(
-                "a peer was visited again though {why} torrent={} behaviour={} visit={}",
-                party.torrent + 1,
-                party.behaviour.as_str(),
-                after.visit
-            ));
+            demand.complain(what, party, after);
         }
     }
 }
 
 impl Demand {
+    fn complain(&mut self, what: &str, party: &PlannedParty, seen: &Seen) {
+        self.findings.push(format!(
+            "{what} torrent={} behaviour={} visit={}",
+            party.torrent + 1,
+            party.behaviour.as_str(),
+            seen.visit
+        ));
+    }
+
     fn add(&mut self, party: &PlannedParty, seen: &[Seen], calls: bool) {
         let mut sequence = Sequence::default();
         let mut begin = i64::MAX;
@@ -255,20 +264,25 @@ fn is_over(contact: &Contact) -> bool {
 
 /// What becomes of a call from the address of a peer: whoever was evaluated by
 /// a call of the analyzer's own is not evaluated again as a caller, neither at
-/// the handshake nor when the visit is stored.
-fn turn_away(seen: &mut Seen, taken: Taken) {
+/// the handshake nor when the visit is stored. `true` when it came so late
+/// that it should have been noticed at the handshake and was not.
+fn turn_away(seen: &mut Seen, taken: Taken) -> bool {
     let reason = Expected::Fails(Reason::AlreadyInOutgoing);
     match seen.expected {
         Expected::TurnedAway if taken.from <= seen.ended => seen.expected = reason,
         Expected::Counts(pieces) | Expected::Between(_, pieces) => {
-            if taken.since.is_some_and(|since| since + MARGIN < seen.ended) {
+            let known = |then| taken.since.is_some_and(|since| since + MARGIN < then);
+            if known(seen.ended) {
                 seen.expected = reason;
-            } else if taken.from <= seen.ended {
+                return known(seen.started);
+            }
+            if taken.from <= seen.ended {
                 seen.expected = Expected::Open(pieces);
             }
         }
         _ => {}
     }
+    false
 }
 
 #[cfg(test)]

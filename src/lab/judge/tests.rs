@@ -290,6 +290,13 @@ fn callers_from_the_address_of_a_peer() {
         failed(results, "Incoming peer", away, 1);
     });
     assert!(judgement.is_exact(), "{:?}", judgement.findings);
+    // Admitted though the peer had been known for long.
+    let much_later = calling(1, 2, 60);
+    let judgement = judge(&[called(0, 0, 50), much_later], |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[50])];
+        failed(results, "Incoming peer", away, 1);
+    });
+    assert!(judgement.findings.iter().any(|it| it.contains("let in")));
     // Nobody was called there.
     let judgement = judge(&[turned_away(1, 0)], |_, results| {
         failed(results, "Incoming peer", away, 1);

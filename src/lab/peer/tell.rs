@@ -220,11 +220,11 @@ impl Encounter<'_> {
                 // All that counts is told; the rest only takes time, and the
                 // message is never whole.
                 self.contact.finished = true;
-                self.contact.fault = Some(Reason::TimedOut);
                 let pause = self.story.plan.options.drip;
                 for byte in wire::message(20, &[b'x'; 1000]) {
                     self.line.pause(pause)?;
                     self.line.write(&[byte])?;
+                    self.contact.fault = Some(Reason::TimedOut);
                 }
                 Ok(())
             }

@@ -122,6 +122,10 @@ fn party(
     }
 }
 
+/// Per cent of those who start from nothing that have nothing for a third of
+/// the story, so that it is seen too.
+const FIRST_WAITS: u64 = 40;
+
 /// Starts anywhere (a third from nothing) and loads at a speed of its own.
 fn progress(
     options: &LabOptions,
@@ -141,7 +145,9 @@ fn progress(
     let whole = chance.between(millis(shortest).max(1), millis(longest).max(1));
     let rate = f64::from(pieces) * 1000.0 / whole as f64;
     let mut progress = Progress::new(pieces, start, rate, chance);
-    if chance.percent(options.stalls.into()) {
+    if start == 0 && chance.percent(FIRST_WAITS) {
+        progress.stalls.push((0, millis(options.duration) / 3));
+    } else if chance.percent(options.stalls.into()) {
         let story = millis(options.duration);
         let from = chance.below(story.max(1));
         progress.stalls.push((from, from + story / 4));

@@ -75,6 +75,7 @@ impl TrialOptions {
 
     /// The options of the story.
     pub(super) fn lab(&self) -> LabOptions {
+        let usual = LabOptions::default();
         let download = |factor: f64| self.story().mul_f64(factor / self.speed);
         LabOptions {
             torrents: self.torrents,
@@ -91,10 +92,13 @@ impl TrialOptions {
             pieces: (40, 400),
             download: (download(0.3), download(2.0)),
             message_limit: MESSAGE_LIMIT,
+            // Slow parties are slow by the measure of the analyzer.
+            drip: (self.timeout / 2).min(usual.drip),
+            live_pause: (self.timeout / 6).min(usual.live_pause),
             live_time: LIVE,
             tracker_interval: Duration::from_secs(2),
             answer_peers: 100,
-            ..LabOptions::default()
+            ..usual
         }
     }
 
