@@ -7,6 +7,12 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+mod lab;
+
+use lab::LabArguments;
+
+use crate::lab::trial::TrialOptions;
+
 use crate::config::{Key, Override, Switches, Value, ValueError, keys, unknown_key};
 
 /// What the program is asked to do.
@@ -23,6 +29,8 @@ pub enum Request {
     Config(ConfigChoice),
     /// Print the commented default file.
     DefaultConfig,
+    /// Try the analyzer on a practice swarm.
+    Lab(Box<TrialOptions>),
 }
 
 /// The command line's part of the configuration.
@@ -45,6 +53,7 @@ where
     match command {
         Some(Command::Config { default: true, .. }) => Ok(Request::DefaultConfig),
         Some(Command::Config { options, .. }) => Ok(Request::Config(options.choice()?)),
+        Some(Command::Lab(lab)) => Ok(Request::Lab(Box::new(lab.options()?))),
         None => run.request(),
     }
 }
@@ -60,7 +69,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap>\n       btda config [OPTIONS]"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -94,6 +103,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Try the program on a practice swarm on this machine, whose truth is known
+    Lab(LabArguments),
 }
 
 /// What to measure, and how.

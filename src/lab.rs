@@ -15,6 +15,7 @@
 mod behaviour;
 mod bencode;
 mod caller;
+mod judge;
 mod peer;
 mod plan;
 mod pool;
@@ -26,13 +27,15 @@ mod sockets;
 mod story;
 mod swarm;
 mod tracker;
+pub mod trial;
 mod truth;
 pub mod wire;
 
 pub use behaviour::Behaviour;
-pub use plan::{LabOptions, Plan, PlannedCall, PlannedParty, PlannedTorrent, Progress};
+pub use judge::{Failures, Judge, Judgement, Terms, TorrentJudgement};
+pub use plan::{LabOptions, Plan, PlanDigest, PlannedCall, PlannedParty, PlannedTorrent, Progress};
 pub use script::{ScriptedCaller, ScriptedPeer, Step};
 pub use scripted_tracker::{HttpRequest, Reply, ScriptedTracker};
 pub use swarm::Swarm;
 pub use tracker::{TrackerCounts, TrackerMode};
-pub use truth::{Contact, End, Expected, Rules, TorrentTruth, Truth};
+pub use truth::{Contact, End, Expected, Rules, Truth, read_contacts};

@@ -7,6 +7,7 @@ use btda::analyzer::runtime;
 use btda::cli::{self, ConfigChoice, Request};
 use btda::config::{Config, default_file};
 use btda::exit::Exit;
+use btda::lab::trial;
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
             print(&config.table())
         }),
         Ok(Request::DefaultConfig) => print(&default_file()),
+        Ok(Request::Lab(options)) => trial::run(&options),
         Err(error) => match (error.print(), error.exit_code()) {
             (Ok(()), 0) => Exit::Success,
             (Err(_), 0) => Exit::Failed,

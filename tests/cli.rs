@@ -52,7 +52,11 @@ fn golden(name: &str) -> String {
 #[test]
 fn help_is_as_written_down() {
     let folder = tempfile::tempdir().unwrap();
-    for (line, file) in [("--help", "help.txt"), ("config --help", "help_config.txt")] {
+    for (line, file) in [
+        ("--help", "help.txt"),
+        ("config --help", "help_config.txt"),
+        ("lab --help", "help_lab.txt"),
+    ] {
         let output = run(folder.path(), &[], line);
         assert_eq!(output.status.code(), Some(0));
         assert!(

@@ -32,12 +32,17 @@ pub(super) fn make_calls(story: &Arc<Story>, pool: &Pool, target: SocketAddr) {
             continue;
         }
         let (story, caller) = (Arc::clone(story), planned.caller);
-        pool.run(move || {
-            call(&story, caller, target);
-            if let Some(busy) = story.busy.get(caller) {
+        let run = Arc::clone(&story);
+        let accepted = pool.run(move || {
+            call(&run, caller, target);
+            if let Some(busy) = run.busy.get(caller) {
                 busy.store(false, Ordering::Release);
             }
         });
+        // A call that was never made is no contact.
+        if !accepted && let Some(busy) = story.busy.get(caller) {
+            busy.store(false, Ordering::Release);
+        }
     }
 }
 

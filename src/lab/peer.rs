@@ -23,6 +23,7 @@ mod tell;
 const CONNECTION_LIMIT: Duration = Duration::from_secs(150);
 
 /// What the lab knows about a contact before its first byte.
+#[derive(Clone, Copy)]
 pub(super) struct Meeting {
     pub(super) direction: Direction,
     pub(super) party: usize,
@@ -45,6 +46,8 @@ impl Meeting {
             visit: self.visit,
             handshake: false,
             told: None,
+            settled: None,
+            slowest: 0,
             messages: 0,
             fault: None,
             finished: false,
@@ -100,8 +103,6 @@ pub(super) fn meet(
         said,
         ..
     } = encounter;
-    contact.told = said.told();
-    contact.messages = said.messages();
     contact.end = match left {
         Ok(leave) => {
             contact.finished = true;
@@ -126,6 +127,10 @@ pub(super) fn meet(
     if contact.end != End::WeClosed {
         contact.ended = clock.timestamp();
     }
+    contact.told = said.told();
+    contact.settled = said.settled(contact.ended);
+    contact.slowest = said.slowest();
+    contact.messages = said.messages();
     contact
 }
 
@@ -140,6 +145,10 @@ const fn ended(quit: Quit) -> End {
 
 impl Encounter<'_> {
     fn act(&mut self) -> Result<Leave, Quit> {
+        if self.story.is_over() {
+            self.contact.fault = Some(Reason::Closed);
+            return Ok(Leave::Close);
+        }
         let behaviour = match self.party.behaviour {
             Behaviour::ClosesFirst if self.contact.visit == 0 => Behaviour::ClosesAtOnce,
             other => other,
@@ -206,10 +215,13 @@ impl Encounter<'_> {
             return Ok(false);
         };
         if self.contact.direction == Direction::Outgoing {
+            // Who has left for lack of an answer must not get one.
+            self.line.check_open()?;
             self.line.write(&handshake)?;
         }
         self.fast = greeting.fast();
         self.contact.handshake = true;
+        self.said.begin(self.story.clock.timestamp());
         Ok(true)
     }
 

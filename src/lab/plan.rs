@@ -3,11 +3,14 @@
 //! Pure: the same options give the same plan on every machine. Ports are the
 //! only thing that it leaves open, because the system chooses them.
 
+mod digest;
 mod options;
+mod parties;
 mod progress;
 
 use std::net::Ipv4Addr;
 
+pub use digest::PlanDigest;
 pub use options::LabOptions;
 pub use progress::Progress;
 
@@ -16,6 +19,7 @@ use super::bencode::{Item, append_bytes};
 use super::random::Chance;
 use super::tracker::TrackerMode;
 use crate::model::InfoHash;
+use parties::{overlap, plan_callers, plan_peers};
 
 /// A whole story.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +56,9 @@ pub struct PlannedTorrent {
 /// A peer or caller of the story.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedParty {
-    /// Where it listens or calls from, in 127.0.0.0/8. A peer has it alone,
-    /// callers may share one.
+    /// Where it listens or calls from, in 127.0.0.0/8. Among peers one has it
+    /// alone; callers may share one, also with a peer. No two parties that
+    /// are ever evaluated share address, torrent and direction.
     pub ip: Ipv4Addr,
     /// Index of its torrent.
     pub torrent: usize,
@@ -74,28 +79,14 @@ pub struct PlannedCall {
     pub caller: usize,
 }
 
-/// Client prefixes that the parties carry in turn.
-const CLIENTS: [&[u8; 8]; 4] = [b"-TR4000-", b"-UT3550-", b"-qB4520-", b"-lt20A0-"];
-
-/// Peer `i` is on 127.16.0.0/12, its own address each.
-const PEERS_FROM: u32 = 0x7f10_0000;
-
-/// Caller `i` is on 127.64.0.0/12, its own address each, ...
-const CALLERS_FROM: u32 = 0x7f40_0000;
-
-/// ... or behind one of these, one caller a torrent, ...
-const SHARED_FROM: u32 = 0x7f60_0000;
-
-/// ... or, when it never gets to messages, behind this one.
-const CROWDED: Ipv4Addr = Ipv4Addr::new(127, 112, 0, 1);
-
 impl Plan {
     /// The story of `options`.
     pub fn new(options: LabOptions) -> Self {
         let chance = Chance::new(options.seed);
         let torrents = plan_torrents(&options, &mut chance.fork(1));
         let peers = plan_peers(&options, &torrents, &mut chance.fork(2));
-        let callers = plan_callers(&options, &torrents, &mut chance.fork(3));
+        let mut callers = plan_callers(&options, &torrents, &mut chance.fork(3));
+        overlap(&options, &peers, &mut callers, &mut chance.fork(5));
         let calls = plan_calls(&options, callers.len(), &mut chance.fork(4));
         Self {
             options,
@@ -110,6 +101,18 @@ impl Plan {
     /// listen.
     pub fn late_opening(&self) -> u64 {
         millis(self.options.duration) / 5
+    }
+
+    /// When (milliseconds of the story) the parties stop taking part: from
+    /// then on peers close every connection at once and callers do not call,
+    /// so that whoever is measuring can end with nothing left open.
+    pub fn curfew(&self) -> u64 {
+        millis(self.options.duration).saturating_sub(millis(self.options.ending))
+    }
+
+    /// Pieces of the torrent at `index`; 0 without it.
+    pub fn pieces_of(&self, index: usize) -> u32 {
+        self.torrents.get(index).map_or(0, |it| it.pieces)
     }
 
     /// Peers and callers of the torrent at `index`.
@@ -200,141 +203,10 @@ impl PlannedTorrent {
     }
 }
 
-fn plan_peers(
-    options: &LabOptions,
-    torrents: &[PlannedTorrent],
-    chance: &mut Chance,
-) -> Vec<PlannedParty> {
-    deal(&options.shares, options.peers, chance)
-        .into_iter()
-        .enumerate()
-        .map(|(index, behaviour)| PlannedParty {
-            ip: address(PEERS_FROM, index),
-            ..party(options, torrents, index, behaviour, chance)
-        })
-        .collect()
-}
-
-/// A quarter of the callers share addresses, one of each torrent behind one,
-/// so that (address, torrent) still tells them apart. Callers that are
-/// never evaluated need not be told apart: half of them call from a single
-/// address.
-fn plan_callers(
-    options: &LabOptions,
-    torrents: &[PlannedTorrent],
-    chance: &mut Chance,
-) -> Vec<PlannedParty> {
-    let shares: Vec<_> = options
-        .shares
-        .iter()
-        .filter(|(behaviour, _)| !behaviour.is_for_peers_only())
-        .copied()
-        .collect();
-    deal(&shares, options.callers, chance)
-        .into_iter()
-        .enumerate()
-        .map(|(index, behaviour)| {
-            let number = index + options.peers;
-            let mut caller = party(options, torrents, number, behaviour, chance);
-            caller.ip = if index < options.callers / 4 {
-                caller.torrent = index % torrents.len();
-                let pieces = torrents.get(caller.torrent).map_or(1, |it| it.pieces);
-                caller.progress = progress(options, pieces, behaviour, chance);
-                address(SHARED_FROM, index / torrents.len())
-            } else if behaviour.fails_before_messages().is_some() && chance.percent(50) {
-                CROWDED
-            } else {
-                address(CALLERS_FROM, index)
-            };
-            caller
-        })
-        .collect()
-}
-
-fn party(
-    options: &LabOptions,
-    torrents: &[PlannedTorrent],
-    index: usize,
-    behaviour: Behaviour,
-    chance: &mut Chance,
-) -> PlannedParty {
-    let torrent = chance.index(torrents.len());
-    let pieces = torrents.get(torrent).map_or(1, |it| it.pieces);
-    let mut peer_id = [b'-'; 20];
-    let prefix = CLIENTS
-        .get(index % CLIENTS.len())
-        .map_or(b"-LB0100-", |it| it);
-    let name = prefix
-        .iter()
-        .copied()
-        .chain(format!("{index:012}").into_bytes());
-    peer_id
-        .iter_mut()
-        .zip(name)
-        .for_each(|(to, from)| *to = from);
-    PlannedParty {
-        ip: Ipv4Addr::LOCALHOST,
-        torrent,
-        behaviour,
-        progress: progress(options, pieces, behaviour, chance),
-        peer_id,
-    }
-}
-
-/// Starts anywhere (a third from nothing) and loads at a speed of its own.
-fn progress(
-    options: &LabOptions,
-    pieces: u32,
-    behaviour: Behaviour,
-    chance: &mut Chance,
-) -> Progress {
-    if behaviour == Behaviour::Seed {
-        return Progress::new(pieces, pieces, 0.0, chance);
-    }
-    let start = if chance.percent(33) {
-        0
-    } else {
-        u32::try_from(chance.below(u64::from(pieces))).unwrap_or(0)
-    };
-    let (shortest, longest) = options.download;
-    let whole = chance.between(millis(shortest).max(1), millis(longest).max(1));
-    let rate = f64::from(pieces) * 1000.0 / whole as f64;
-    let mut progress = Progress::new(pieces, start, rate, chance);
-    if chance.percent(options.stalls.into()) {
-        let story = millis(options.duration);
-        let from = chance.below(story.max(1));
-        progress.stalls.push((from, from + story / 4));
-    }
-    progress
-}
-
-/// As many behaviours as parties: each with a weight once, the rest by
-/// weight, in random order.
-fn deal(shares: &[(Behaviour, u32)], count: usize, chance: &mut Chance) -> Vec<Behaviour> {
-    let mut dealt: Vec<Behaviour> = shares
-        .iter()
-        .filter(|(_, weight)| *weight > 0)
-        .map(|(behaviour, _)| *behaviour)
-        .collect();
-    let total: u64 = shares.iter().map(|(_, weight)| u64::from(*weight)).sum();
-    while dealt.len() < count {
-        let mut drawn = chance.below(total);
-        let found = shares.iter().find(|(_, weight)| {
-            let hit = drawn < u64::from(*weight);
-            drawn = drawn.saturating_sub(u64::from(*weight));
-            hit
-        });
-        dealt.push(found.map_or(Behaviour::Bitfield, |(behaviour, _)| *behaviour));
-    }
-    chance.shuffle(&mut dealt);
-    dealt.truncate(count);
-    dealt
-}
-
 /// Every caller calls a few times: singly at its own times, and a third of
 /// them together in each of two storms.
 fn plan_calls(options: &LabOptions, callers: usize, chance: &mut Chance) -> Vec<PlannedCall> {
-    let story = millis(options.duration).max(4);
+    let story = millis(options.duration.saturating_sub(options.ending)).max(4);
     let storms = [story / 3, story / 3 * 2];
     let mut calls = Vec::new();
     for caller in 0..callers {
@@ -351,12 +223,6 @@ fn plan_calls(options: &LabOptions, callers: usize, chance: &mut Chance) -> Vec<
     }
     calls.sort_unstable();
     calls
-}
-
-/// Address number `index` of a block, without the ones that end in 0 or 255.
-fn address(block: u32, index: usize) -> Ipv4Addr {
-    let index = u32::try_from(index).unwrap_or(0);
-    Ipv4Addr::from_bits(block + (index / 250) * 256 + index % 250 + 1)
 }
 
 pub(super) fn millis(time: std::time::Duration) -> u64 {

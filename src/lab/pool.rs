@@ -16,8 +16,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 const STACK: usize = 128 * 1024;
 
-/// Jobs that wait for a thread; above that they are dropped, which closes
-/// their connections.
+/// Jobs that wait for a thread; above that they are refused.
 const LINE: usize = 8192;
 
 pub(super) struct Pool {
@@ -41,11 +40,12 @@ impl Pool {
         }
     }
 
-    /// Runs `job` on a thread; dropped when the pool is stopped or the line
-    /// is full.
-    pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
+    /// Runs `job` on a thread; `false` when the pool is stopped or the line is
+    /// full: the job was dropped, which closes its connection.
+    #[must_use]
+    pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) -> bool {
         let Some(jobs) = self.jobs.lock().clone() else {
-            return;
+            return false;
         };
         let promised = self
             .idle
@@ -59,6 +59,7 @@ impl Pool {
         } else if promised && !accepted {
             self.idle.fetch_add(1, Ordering::AcqRel);
         }
+        accepted
     }
 
     /// One thread more, if there may be one. When the system has none left,
@@ -110,10 +111,10 @@ mod tests {
         let (gate, opened) = bounded::<()>(0);
         for number in 0..20 {
             let (done, opened) = (done.clone(), opened.clone());
-            pool.run(move || {
+            assert!(pool.run(move || {
                 let _ = opened.recv();
                 done.send(number).unwrap();
-            });
+            }));
         }
         assert_eq!(pool.size(), 3);
         drop(gate);
@@ -123,8 +124,25 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..20).collect::<Vec<_>>());
         pool.stop();
-        pool.run(move || done.send(99).unwrap());
+        assert!(!pool.run(move || done.send(99).unwrap()));
         assert!(results.is_empty());
+    }
+
+    #[test]
+    fn a_full_line_refuses() {
+        let pool = Pool::new(1);
+        let (gate, opened) = bounded::<()>(0);
+        let wait = || {
+            let opened = opened.clone();
+            move || {
+                let _ = opened.recv();
+            }
+        };
+        let accepted = (0..LINE + 10).filter(|_| pool.run(wait())).count();
+        // One job may be on the thread already.
+        assert!((LINE..=LINE + 1).contains(&accepted), "{accepted}");
+        drop(gate);
+        pool.stop();
     }
 
     #[test]
@@ -133,7 +151,7 @@ mod tests {
         let (done, results) = bounded(1);
         for _ in 0..10 {
             let done = done.clone();
-            pool.run(move || done.send(()).unwrap());
+            assert!(pool.run(move || done.send(()).unwrap()));
             results.recv_timeout(SOON).unwrap();
             while pool.idle.load(Ordering::Acquire) == 0 {
                 std::thread::yield_now();

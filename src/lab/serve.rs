@@ -13,6 +13,7 @@ use super::peer::{Meeting, meet};
 use super::pool::Pool;
 use super::sockets;
 use super::story::Story;
+use super::truth::End;
 use crate::model::Direction;
 
 /// Index of each peer by its address.
@@ -29,8 +30,17 @@ pub(super) fn serve(
         let Some((index, address)) = called(story, directory, &stream) else {
             continue;
         };
-        let story = Arc::clone(story);
-        pool.run(move || answer(&story, index, address, stream));
+        let Some(meeting) = meeting(story, index, address) else {
+            continue;
+        };
+        let served = Arc::clone(story);
+        let job = move || answer(&served, &meeting, stream);
+        if !pool.run(job)
+            && let Some(peer) = story.plan.peers.get(index)
+        {
+            let contact = meeting.contact(peer, End::NotServed, story.clock.timestamp());
+            story.record(contact);
+        }
     }
 }
 
@@ -42,17 +52,19 @@ fn called(story: &Story, directory: &Directory, stream: &TcpStream) -> Option<(u
     (story.address_of(peer) == address).then_some((index, address))
 }
 
-fn answer(story: &Story, index: usize, address: SocketAddr, stream: TcpStream) {
-    let (Some(peer), Some(visits)) = (story.plan.peers.get(index), story.peer_visits.get(index))
-    else {
-        return;
-    };
-    let meeting = Meeting {
+fn meeting(story: &Story, index: usize, address: SocketAddr) -> Option<Meeting> {
+    let visits = story.peer_visits.get(index)?;
+    Some(Meeting {
         direction: Direction::Outgoing,
         party: index,
         address,
         visit: visits.fetch_add(1, Ordering::AcqRel),
         started: story.clock.timestamp(),
-    };
-    story.record(meet(story, peer, &meeting, stream));
+    })
+}
+
+fn answer(story: &Story, meeting: &Meeting, stream: TcpStream) {
+    if let Some(peer) = story.plan.peers.get(meeting.party) {
+        story.record(meet(story, peer, meeting, stream));
+    }
 }

@@ -144,6 +144,21 @@ impl Line<'_> {
         }
     }
 
+    /// Fails when the other side has closed already.
+    pub(super) fn check_open(&self) -> Result<(), Quit> {
+        let looked = self
+            .stream
+            .set_nonblocking(true)
+            .and_then(|()| self.stream.peek(&mut [0]));
+        let restored = self.stream.set_nonblocking(false);
+        match (looked, restored) {
+            (Ok(0), Ok(())) => Err(Quit::Closed),
+            (Ok(_), Ok(())) => Ok(()),
+            (Err(error), Ok(())) if is_timeout(&error) => Ok(()),
+            _ => Err(Quit::Reset),
+        }
+    }
+
     /// Reads exactly as many bytes as `buffer` holds.
     pub(super) fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), Quit> {
         let mut rest = buffer;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::behaviour::Behaviour;
 use super::plan::{Plan, PlannedParty, millis};
-use super::truth::Contact;
+use super::truth::{Contact, TruthRecord};
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::stop::StopToken;
@@ -25,7 +25,7 @@ pub(super) struct Story {
     pub(super) caller_visits: Vec<AtomicU32>,
     /// Callers that have a call in progress.
     pub(super) busy: Vec<AtomicBool>,
-    contacts: Mutex<Vec<Contact>>,
+    contacts: Mutex<TruthRecord>,
 }
 
 /// The ports of the swarm, chosen by the system.
@@ -40,9 +40,15 @@ pub(super) struct Ports {
 }
 
 impl Story {
-    pub(super) fn new(plan: Plan, clock: Arc<dyn Clock>, stop: StopToken, ports: Ports) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        (clock, started): (Arc<dyn Clock>, Timestamp),
+        stop: StopToken,
+        ports: Ports,
+        record: TruthRecord,
+    ) -> Self {
         Self {
-            started: clock.timestamp(),
+            started,
             peer_visits: plan.peers.iter().map(|_| AtomicU32::new(0)).collect(),
             caller_visits: plan.callers.iter().map(|_| AtomicU32::new(0)).collect(),
             busy: plan
@@ -50,7 +56,7 @@ impl Story {
                 .iter()
                 .map(|_| AtomicBool::new(false))
                 .collect(),
-            contacts: Mutex::default(),
+            contacts: Mutex::new(record),
             plan,
             clock,
             stop,
@@ -92,14 +98,17 @@ impl Story {
         SocketAddr::new(std::net::IpAddr::V4(peer.ip), port)
     }
 
-    pub(super) fn record(&self, contact: Contact) {
-        self.contacts.lock().push(contact);
+    /// Whether parties take part no more: see [`Plan::curfew`].
+    pub(super) fn is_over(&self) -> bool {
+        self.elapsed() >= self.plan.curfew()
     }
 
-    /// Every contact so far, in order of its end.
-    pub(super) fn contacts(&self) -> Vec<Contact> {
-        let mut contacts = self.contacts.lock().clone();
-        contacts.sort_by_key(|contact| (contact.ended, contact.party, contact.visit));
-        contacts
+    pub(super) fn record(&self, contact: Contact) {
+        self.contacts.lock().add(contact);
+    }
+
+    /// Where the contacts went.
+    pub(super) fn recorded(&self) -> MutexGuard<'_, TruthRecord> {
+        self.contacts.lock()
     }
 }

@@ -18,8 +18,9 @@ use super::serve::{Directory, serve};
 use super::sockets::{self, TICK};
 use super::story::{Ports, Story};
 use super::tracker::{self, TrackerMode, Trackers};
-use super::truth::{Contact, Truth};
+use super::truth::{Contact, Truth, TruthRecord};
 use crate::clock::Clock;
+use crate::model::Timestamp;
 use crate::stop::{StopTrigger, stop_pair};
 use crate::threads;
 
@@ -46,6 +47,23 @@ impl Swarm {
     /// callers wait for [`Swarm::call`]. `clock` drives progress and the
     /// times in the truth.
     pub fn start(plan: Plan, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let started = clock.timestamp();
+        Self::start_with(plan, (clock, started), TruthRecord::Memory(Vec::new()))
+    }
+
+    /// The same, with every contact written to a truth file at `path` when it
+    /// is over instead of being kept; [`Swarm::finish`] completes the file.
+    pub fn start_into(path: &Path, plan: Plan, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let started = clock.timestamp();
+        let record = TruthRecord::file(path, &plan, started)?;
+        Self::start_with(plan, (clock, started), record)
+    }
+
+    fn start_with(
+        plan: Plan,
+        time: (Arc<dyn Clock>, Timestamp),
+        record: TruthRecord,
+    ) -> io::Result<Self> {
         let everywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let open = sockets::listen(everywhere)?;
         let late = sockets::bound(everywhere)?;
@@ -57,7 +75,7 @@ impl Swarm {
             late: port_of(&late)?,
         };
         let (trigger, stop) = stop_pair();
-        let story = Arc::new(Story::new(plan, clock, stop, ports));
+        let story = Arc::new(Story::new(plan, time, stop, ports, record));
         let mut swarm = Self {
             trackers: Arc::new(Trackers::new(Arc::clone(&story))),
             pool: Arc::new(Pool::new(CONNECTIONS)),
@@ -188,9 +206,20 @@ impl Swarm {
         })
     }
 
-    /// The contacts that have ended so far, in order of their end.
+    /// The contacts that have ended so far, in order of their end; none when
+    /// they go into a file.
     pub fn contacts(&self) -> Vec<Contact> {
-        self.story.contacts()
+        self.story.recorded().contacts()
+    }
+
+    /// How many contacts have ended so far.
+    pub fn contacts_ended(&self) -> u64 {
+        self.story.recorded().len()
+    }
+
+    /// Where peers listen: their own address each, and these ports.
+    pub fn ports(&self) -> (u16, u16) {
+        (self.story.ports.open, self.story.ports.late)
     }
 
     /// The truth so far.
@@ -198,7 +227,8 @@ impl Swarm {
         Truth {
             plan: self.story.plan.clone(),
             started: self.story.started,
-            contacts: self.story.contacts(),
+            ended: self.story.clock.timestamp(),
+            contacts: self.contacts(),
             trackers: self.trackers.counts(),
         }
     }
@@ -208,6 +238,17 @@ impl Swarm {
     pub fn stop(mut self) -> Truth {
         self.end();
         self.truth()
+    }
+
+    /// The same, with the truth file completed.
+    ///
+    /// # Errors
+    /// When anything of the truth file could not be written.
+    pub fn finish(self) -> io::Result<Truth> {
+        let story = Arc::clone(&self.story);
+        let truth = self.stop();
+        story.recorded().finish(&truth)?;
+        Ok(truth)
     }
 
     fn end(&mut self) {

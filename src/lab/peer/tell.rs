@@ -3,9 +3,10 @@
 use super::super::behaviour::Behaviour;
 use super::super::plan::millis;
 use super::super::sockets::Quit;
+use super::super::truth::contact::CROSSING;
 use super::super::wire;
 use super::{Encounter, Leave};
-use crate::model::Reason;
+use crate::model::{Reason, Timestamp};
 
 /// Pieces that a lazy bitfield leaves out, at most.
 const HOLES: usize = 8;
@@ -16,32 +17,79 @@ const FLOOD: usize = 4 * 1024 * 1024;
 /// Keeps count of the pieces that the analyzer can know.
 pub(super) struct Said {
     has: Vec<bool>,
+    count: u32,
     told: bool,
     messages: u32,
     limit: u32,
+    /// What was told after each of the last milliseconds with a message, and
+    /// the newest that is older than [`CROSSING`].
+    states: Vec<(Timestamp, Option<u32>)>,
+    last: Option<Timestamp>,
+    slowest: u32,
 }
 
 impl Said {
     pub(super) fn new(total: u32, limit: u32) -> Self {
         Self {
             has: vec![false; total as usize],
+            count: 0,
             told: false,
             messages: 0,
             limit,
+            states: Vec::new(),
+            last: None,
+            slowest: 0,
         }
     }
 
     /// Distinct pieces told; `None` when nothing was told about pieces.
     pub(super) fn told(&self) -> Option<u32> {
-        let count = self.has.iter().filter(|has| **has).count();
-        self.told.then(|| u32::try_from(count).unwrap_or(u32::MAX))
+        self.told.then_some(self.count)
+    }
+
+    /// What was told [`CROSSING`] before `end`.
+    pub(super) fn settled(&self, end: Timestamp) -> Option<u32> {
+        let mut states = self.states.iter().rev();
+        states
+            .find(|(at, _)| at.millis() <= end.millis() - CROSSING)
+            .and_then(|(_, told)| *told)
+    }
+
+    /// Longest time before a message, in milliseconds.
+    pub(super) const fn slowest(&self) -> u32 {
+        self.slowest
+    }
+
+    /// The handshakes are done.
+    pub(super) const fn begin(&mut self, now: Timestamp) {
+        self.last = Some(now);
+    }
+
+    /// Something was sent.
+    fn spoke(&mut self, now: Timestamp) {
+        let last = self.last.replace(now).unwrap_or(now);
+        let wait = u32::try_from(now.millis() - last.millis()).unwrap_or(0);
+        self.slowest = self.slowest.max(wait);
     }
 
     pub(super) const fn messages(&self) -> u32 {
         self.messages
     }
 
-    fn note(&mut self, what: &Told<'_>) {
+    fn note(&mut self, what: &Told<'_>, now: Timestamp) {
+        self.spoke(now);
+        self.take(what);
+        let told = self.told();
+        match self.states.last_mut() {
+            Some((at, state)) if *at == now => *state = told,
+            _ => self.states.push((now, told)),
+        }
+        let old = |(at, _): &(Timestamp, _)| at.millis() <= now.millis() - CROSSING;
+        let settled = self.states.iter().rposition(old).unwrap_or(0);
+        self.states.drain(..settled);
+    }
+
+    fn take(&mut self, what: &Told<'_>) {
         self.messages = self.messages.saturating_add(1);
         if self.messages > self.limit {
             return;
@@ -51,6 +99,7 @@ impl Said {
             Told::Exactly(pieces) => {
                 self.told = true;
                 self.has.fill(false);
+                self.count = 0;
                 pieces.iter().for_each(|piece| self.add(*piece));
             }
             Told::More(piece) => {
@@ -62,6 +111,7 @@ impl Said {
 
     fn add(&mut self, piece: u32) {
         if let Some(has) = self.has.get_mut(piece as usize) {
+            self.count += u32::from(!*has);
             *has = true;
         }
     }
@@ -167,12 +217,14 @@ impl Encounter<'_> {
                 Ok(())
             }
             Behaviour::DripsMessage => {
-                // All that counts is told; the rest only takes time.
+                // All that counts is told; the rest only takes time, and the
+                // message is never whole.
                 self.contact.finished = true;
                 let pause = self.story.plan.options.drip;
                 for byte in wire::message(20, &[b'x'; 1000]) {
                     self.line.pause(pause)?;
                     self.line.write(&[byte])?;
+                    self.contact.fault = Some(Reason::TimedOut);
                 }
                 Ok(())
             }
@@ -188,6 +240,7 @@ impl Encounter<'_> {
         while self.story.elapsed() < until {
             self.line.pause(pause)?;
             let now = self.pieces_now();
+            self.line.check_open()?;
             self.say_haves(now.get(pieces.len()..).unwrap_or_default())?;
             pieces = now;
         }
@@ -233,14 +286,16 @@ impl Encounter<'_> {
 
     fn say(&mut self, bytes: &[u8], told: &Told<'_>) -> Result<(), Quit> {
         self.line.write(bytes)?;
-        self.said.note(told);
+        self.said.note(told, self.story.clock.timestamp());
         Ok(())
     }
 
     /// Sends a fault; it is one from its first byte on.
     fn say_wrong(&mut self, bytes: &[u8], reason: Reason) -> Result<(), Quit> {
         self.contact.fault = Some(reason);
-        self.line.write(bytes)
+        self.line.write(bytes)?;
+        self.said.spoke(self.story.clock.timestamp());
+        Ok(())
     }
 
     fn pieces_now(&self) -> Vec<u32> {

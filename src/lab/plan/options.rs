@@ -17,6 +17,12 @@ pub struct LabOptions {
     pub seed: u64,
     /// Length of the story; calls are spread over it.
     pub duration: Duration,
+    /// The last part of the duration, in which the parties take part no more:
+    /// see [`super::Plan::curfew`]. Zero: they do to the end.
+    pub ending: Duration,
+    /// Per cent of the callers that have a peer's address: once that peer was
+    /// evaluated by a call of the analyzer's own, they are turned away.
+    pub overlap: u8,
     /// How often each behaviour is dealt, as weights; every one with a
     /// weight occurs at least once where there are as many parties.
     pub shares: Vec<(Behaviour, u32)>,
@@ -80,6 +86,8 @@ impl Default for LabOptions {
             callers: 50,
             seed: 1,
             duration: Duration::from_secs(60),
+            ending: Duration::ZERO,
+            overlap: 5,
             shares: Self::usual_shares(),
             pieces: (40, 200),
             download: (Duration::from_secs(20), Duration::from_secs(120)),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::parties::CROWDED;
 use super::*;
 use crate::protocol::bencode::Value;
 
@@ -22,6 +23,9 @@ fn same_seed_same_story() {
     assert_ne!(one.peers, other.peers);
     assert_ne!(one.calls, other.calls);
     assert_ne!(one.torrents, other.torrents);
+    assert_eq!(Plan::new(options(7)).digest(), one.digest());
+    assert_ne!(one.digest(), other.digest());
+    assert_eq!(one.digest().to_string().len(), 40);
 }
 
 #[test]
@@ -37,8 +41,18 @@ fn everything_occurs_and_identities_are_distinct() {
         .filter(|it| it.behaviour.fails_before_messages().is_none());
     let mut identities = HashSet::new();
     for caller in evaluated {
-        assert!(caller.ip.is_loopback() && !ips.contains(&caller.ip));
+        assert!(caller.ip.is_loopback());
         assert!(identities.insert((caller.ip, caller.torrent)));
+    }
+    let of_peers: Vec<_> = plan
+        .callers
+        .iter()
+        .filter(|it| ips.contains(&it.ip))
+        .collect();
+    assert!((2..20).contains(&of_peers.len()), "{}", of_peers.len());
+    for caller in of_peers {
+        let peer = plan.peers.iter().find(|peer| peer.ip == caller.ip);
+        assert_eq!(peer.map(|peer| peer.torrent), Some(caller.torrent));
     }
     assert!(plan.callers.iter().filter(|it| it.ip == CROWDED).count() > 5);
     assert!(
@@ -46,6 +60,16 @@ fn everything_occurs_and_identities_are_distinct() {
             .iter()
             .all(|it| !it.behaviour.is_for_peers_only())
     );
+}
+
+#[test]
+fn the_last_part_is_without_calls() {
+    let plan = Plan::new(LabOptions {
+        ending: Duration::from_secs(20),
+        ..options(3)
+    });
+    assert_eq!(plan.curfew(), 40_000);
+    assert!(plan.calls.iter().all(|call| call.at < 40_000));
 }
 
 #[test]

@@ -69,8 +69,15 @@ fn greet(swarm: &Swarm, stream: &mut TcpStream) {
 fn visit(swarm: &Swarm, behaviour: Behaviour) -> Seen {
     let mut stream = connect(swarm, behaviour).unwrap();
     greet(swarm, &mut stream);
-    stream.shutdown(Shutdown::Write).ok();
     let mut bytes = Vec::new();
+    if behaviour.fails_before_messages().is_none() {
+        // To whoever has left already no party answers.
+        let mut greeting = [0; 68];
+        if stream.read_exact(&mut greeting).is_ok() {
+            bytes.extend(greeting);
+        }
+    }
+    stream.shutdown(Shutdown::Write).ok();
     let error = stream.read_to_end(&mut bytes).err().map(|it| it.kind());
     let greeting = bytes.first_chunk().and_then(Greeting::parse);
     let messages = bytes.get(68..).map_or_else(Vec::new, messages);
@@ -167,10 +174,13 @@ fn honest_peers_tell_what_the_truth_says() {
         assert_eq!(contact.messages as usize, seen.messages.len());
         assert!(contact.handshake && contact.finished, "{behaviour:?}");
         assert_eq!(contact.end, End::TheyClosed);
-        assert_eq!(
-            truth.expected(&contact, Rules::CORRECTED),
-            Expected::Counts(PieceCount(told))
+        // This client closes at once, so the lab cannot know what it read.
+        let expected = truth.expected(&contact, Rules::corrected(1_000));
+        let read = matches!(
+            expected,
+            Expected::Counts(count) | Expected::Between(_, count) if count == PieceCount(told)
         );
+        assert!(read, "{contact:?}");
         if behaviour == Seed {
             assert_eq!(told, PIECES);
         }
@@ -227,7 +237,7 @@ fn contacts_that_never_get_to_messages() {
         (WrongInfoHash, Reason::InfoHashMismatch),
     ] {
         let contact = contact(&truth, behaviour);
-        let expected = truth.expected(&contact, Rules::CORRECTED);
+        let expected = truth.expected(&contact, Rules::corrected(1_000));
         assert_eq!(expected, Expected::Fails(reason), "{behaviour:?}");
         assert!(!behaviour.counts() && !contact.handshake);
     }
@@ -271,7 +281,7 @@ fn wrong_messages() {
     ] {
         let contact = contact(&truth, behaviour);
         assert_eq!(contact.fault, Some(reason));
-        let expected = truth.expected(&contact, Rules::CORRECTED);
+        let expected = truth.expected(&contact, Rules::corrected(1_000));
         let wanted = match contact.told {
             Some(told) if behaviour.counts() => Expected::Counts(PieceCount(told)),
             _ => Expected::Fails(reason),
@@ -313,7 +323,7 @@ fn slow_and_live_peers() {
     let dripping = contact(&truth, DripsMessage);
     let told = PieceCount(dripping.told.unwrap());
     assert_eq!(
-        truth.expected(&dripping, Rules::CORRECTED),
+        truth.expected(&dripping, Rules::corrected(1_000)),
         Expected::Counts(told)
     );
     let quiet = contact(&truth, KeepAlives);
@@ -384,8 +394,14 @@ fn many_peers_and_a_storm_of_callers() {
     assert!(truth.contacts.is_sorted_by_key(|it| it.ended));
     assert!(truth.contacts.iter().all(|it| it.end != End::NotConnected));
     assert!(truth.contacts.len() > 300);
-    let found = truth.of_torrents(Rules::CORRECTED, 0.98);
-    assert!(found.iter().map(|it| it.callers).sum::<u64>() > 10);
+    let evaluated = truth.contacts.iter().filter(|it| {
+        it.direction == Direction::Incoming
+            && matches!(
+                truth.expected(it, Rules::corrected(1_000)),
+                Expected::Counts(_)
+            )
+    });
+    assert!(evaluated.count() > 10);
     drop(streams);
 }
 

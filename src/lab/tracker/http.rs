@@ -13,7 +13,9 @@ use super::{AnnounceCall, Event, TrackerMode, Trackers, bomb, compact};
 pub(in super::super) fn serve(trackers: &Arc<Trackers>, pool: &Arc<Pool>, listener: &TcpListener) {
     while let Some((stream, from)) = sockets::accept(listener, &trackers.story.stop) {
         let trackers = Arc::clone(trackers);
-        pool.run(move || trackers.talk(stream, from.ip()));
+        // A request without an answer is a failure of the tracker, and counts
+        // as one for the analyzer; nothing else depends on it.
+        let _ = pool.run(move || trackers.talk(stream, from.ip()));
     }
 }
 

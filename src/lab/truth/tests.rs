@@ -1,7 +1,10 @@
 //! Tests of `lab::truth`.
 
+use super::super::behaviour::Behaviour;
 use super::super::plan::LabOptions;
 use super::*;
+use crate::model::{Direction, PieceCount, Reason};
+use serde_json::Value;
 
 const TOTAL: u32 = 100;
 
@@ -17,6 +20,8 @@ fn contact(address: &str, direction: Direction, told: u32, ended: i64) -> Contac
         visit: 0,
         handshake: true,
         told: Some(told),
+        settled: Some(told),
+        slowest: 3,
         messages: 1,
         fault: None,
         finished: true,
@@ -35,55 +40,10 @@ fn truth(contacts: Vec<Contact>) -> Truth {
     Truth {
         plan,
         started: Timestamp(0),
+        ended: Timestamp(1_000),
         contacts,
         trackers: BTreeMap::new(),
     }
-}
-
-fn of(contacts: Vec<Contact>) -> TorrentTruth {
-    truth(contacts)
-        .of_torrents(Rules::CORRECTED, 0.98)
-        .remove(0)
-}
-
-#[test]
-fn confirmed_needs_below_and_then_at_the_threshold() {
-    use Direction::Outgoing;
-    let visits = |counts: &[u32]| -> Vec<Contact> {
-        counts
-            .iter()
-            .zip(1..)
-            .map(|(told, at)| contact("127.16.0.1:5", Outgoing, *told, at * 100))
-            .collect()
-    };
-    for (counts, confirmed) in [
-        (&[97, 98][..], 1),
-        (&[0, 50, 100], 1),
-        (&[98, 100], 0),
-        (&[97], 0),
-        (&[98], 0),
-        (&[10, 97], 0),
-        (&[10, 100, 50], 0),
-    ] {
-        let found = of(visits(counts));
-        assert_eq!(found.confirmed, confirmed, "{counts:?}");
-        assert_eq!((found.peers, found.callers), (1, 0));
-        assert_eq!(found.peer_visits, counts.len() as u64);
-    }
-}
-
-#[test]
-fn called_by_port_callers_by_address() {
-    use Direction::{Incoming, Outgoing};
-    let found = of(vec![
-        contact("127.16.0.1:5", Outgoing, 1, 100),
-        contact("127.16.0.1:6", Outgoing, 100, 200),
-        contact("127.64.0.1:5", Incoming, 1, 300),
-        contact("127.64.0.1:6", Incoming, 100, 400),
-        contact("127.16.0.1:7", Incoming, 100, 500),
-    ]);
-    assert_eq!((found.peers, found.callers, found.confirmed), (2, 1, 1));
-    assert_eq!(found.failures[&Reason::AlreadyInOutgoing], 1);
 }
 
 #[test]
@@ -95,37 +55,71 @@ fn faults_and_rules() {
         contact.expected(rules, TOTAL, 256)
     };
     let seven = Expected::Counts(PieceCount(7));
-    let lenient = Rules {
-        keep_partial: false,
-        ignore_malformed: true,
-        finish_when_complete: false,
-    };
+    let lenient = Rules::thesis(1_000);
     let malformed = |it: &mut Contact| it.fault = Some(Reason::HaveOutOfRange);
-    assert_eq!(expected(malformed, Rules::CORRECTED), seven);
+    assert_eq!(expected(malformed, Rules::corrected(1_000)), seven);
     assert_eq!(expected(malformed, lenient), seven);
     let flood = |it: &mut Contact| it.fault = Some(Reason::MessageTooLong);
-    assert_eq!(expected(flood, Rules::CORRECTED), seven);
+    assert_eq!(expected(flood, Rules::corrected(1_000)), seven);
     let failed = Expected::Fails(Reason::MessageTooLong);
     assert_eq!(expected(flood, lenient), failed);
     let untold = |it: &mut Contact| {
         it.told = None;
         it.fault = Some(Reason::MessageTooLong);
     };
-    assert_eq!(expected(untold, Rules::CORRECTED), failed);
-    let nothing = |it: &mut Contact| it.told = None;
+    assert_eq!(expected(untold, Rules::corrected(1_000)), failed);
+    let corrected = Rules::corrected(1_000);
+    let nothing = |it: &mut Contact| (it.told, it.settled) = (None, None);
     assert_eq!(
-        expected(nothing, Rules::CORRECTED),
+        expected(nothing, corrected),
         Expected::Counts(PieceCount(0))
     );
-    let cut = |it: &mut Contact| it.finished = false;
-    assert_eq!(expected(cut, Rules::CORRECTED), Expected::Open);
     let limit = |it: &mut Contact| {
-        it.finished = false;
+        it.settled = None;
         it.messages = 256;
     };
-    assert_eq!(expected(limit, Rules::CORRECTED), seven);
-    let stopped = |it: &mut Contact| it.end = End::Stopped;
-    assert_eq!(expected(stopped, Rules::CORRECTED), Expected::Open);
+    assert_eq!(expected(limit, corrected), seven);
+    let dripping = |it: &mut Contact| it.fault = Some(Reason::TimedOut);
+    assert_eq!(expected(dripping, corrected), seven);
+    let timed_out = Expected::Fails(Reason::TimedOut);
+    assert_eq!(expected(dripping, lenient), timed_out);
+}
+
+#[test]
+fn what_the_lab_cannot_know_is_open_or_bounded() {
+    let base = contact("127.16.0.1:5", Direction::Outgoing, 7, 1);
+    let expected = |change: fn(&mut Contact)| {
+        let mut contact = base.clone();
+        change(&mut contact);
+        contact.expected(Rules::corrected(1_000), TOTAL, 256)
+    };
+    let open = Expected::Open(PieceCount(7));
+    for end in [End::Stopped, End::NotConnected, End::NotServed] {
+        let mut contact = base.clone();
+        contact.end = end;
+        assert_eq!(contact.expected(Rules::corrected(1_000), TOTAL, 256), open);
+    }
+    assert_eq!(expected(|it| it.slowest = 800), open);
+    assert_eq!(
+        expected(|it| it.slowest = 700),
+        Expected::Counts(PieceCount(7))
+    );
+    let crossing = expected(|it| it.settled = Some(5));
+    assert_eq!(crossing, Expected::Between(PieceCount(5), PieceCount(7)));
+    assert_eq!(expected(|it| it.handshake = false), open);
+    let turned_away = expected(|it| {
+        it.handshake = false;
+        it.direction = Direction::Incoming;
+    });
+    assert_eq!(turned_away, Expected::TurnedAway);
+}
+
+#[test]
+fn ends_have_names_that_come_back() {
+    for end in [End::TheyClosed, End::NotServed, End::WeReset, End::Deadline] {
+        assert_eq!(End::named(end.as_str()), Some(end));
+    }
+    assert_eq!(End::named("never"), None);
 }
 
 #[test]
@@ -138,9 +132,62 @@ fn written_as_json_lines() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["kind"], "story");
+    assert_eq!(lines[0]["plan"], truth.plan.digest().to_string());
     assert_eq!(lines[0]["torrents"][0]["pieces"], TOTAL);
     assert_eq!(lines[1]["told"], 7);
     assert_eq!(lines[1]["ended"], 99);
+    assert_eq!(lines[2]["kind"], "end");
+    assert_eq!(lines[2]["contacts"], 1);
+}
+
+#[test]
+fn the_file_is_read_back() {
+    let mut second = contact("127.64.0.9:6", Direction::Incoming, 0, 77);
+    second.fault = Some(Reason::RESET);
+    second.told = None;
+    second.end = End::WeReset;
+    let truth = truth(vec![
+        contact("127.16.0.1:5", Direction::Outgoing, 7, 99),
+        second,
+    ]);
+    let mut bytes = Vec::new();
+    truth.write(&mut bytes).unwrap();
+    let mut found = Vec::new();
+    read_contacts(&bytes[..], |contact| found.push(contact.clone())).unwrap();
+    assert_eq!(found, truth.contacts);
+    let broken = b"{\"kind\": \"contact\", \"party\": 3}\n";
+    let error = read_contacts(&broken[..], |_| ()).unwrap_err();
+    assert!(error.to_string().contains("line 1"), "{error}");
+    assert!(read_contacts(&b"no object\n"[..], |_| ()).is_err());
+}
+
+#[test]
+fn contacts_go_into_a_file_as_they_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth.jsonl");
+    let truth = truth(Vec::new());
+    let mut record = TruthRecord::file(&path, &truth.plan, Timestamp(0)).unwrap();
+    for at in 0..5 {
+        record.add(contact("127.16.0.1:5", Direction::Outgoing, 7, at));
+    }
+    assert_eq!((record.len(), record.contacts().len()), (5, 0));
+    record.finish(&truth).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 7);
+    assert!(text.lines().last().unwrap().contains("\"contacts\":5"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_at_the_end() {
+    let truth = truth(Vec::new());
+    let started = Timestamp(0);
+    let path = std::path::Path::new("/dev/full");
+    let finished = TruthRecord::file(path, &truth.plan, started).and_then(|mut record| {
+        record.add(contact("127.16.0.1:5", Direction::Outgoing, 7, 1));
+        record.finish(&truth)
+    });
+    assert!(finished.is_err());
 }

@@ -1,0 +1,354 @@
+//! Tests of `lab::judge`: by hand-made contacts and rows, and what happens
+//! when either is changed.
+
+use super::super::plan::{LabOptions, Progress};
+use super::super::truth::{End, Truth};
+use super::*;
+use crate::storage::{Results, StoredPeer};
+
+const TOTAL: u32 = 100;
+
+const TERMS: Terms = Terms {
+    rules: Rules::corrected(1_000),
+    threshold: 0.98,
+    retry: true,
+    stopped: Some(Timestamp(100_000)),
+};
+
+/// Two peers and two callers of one torrent; the second caller has the
+/// address of the first peer.
+fn plan() -> Plan {
+    let mut plan = Plan::new(LabOptions {
+        torrents: 1,
+        peers: 2,
+        callers: 2,
+        overlap: 0,
+        pieces: (TOTAL, TOTAL),
+        ..LabOptions::default()
+    });
+    let progress = Progress {
+        total: TOTAL,
+        start: 0,
+        rate: 10.0,
+        stalls: Vec::new(),
+        offset: 0,
+        step: 1,
+    };
+    let address = plan.peers[0].ip;
+    plan.callers[1].ip = address;
+    for party in plan.peers.iter_mut().chain(&mut plan.callers) {
+        party.progress = progress.clone();
+        party.behaviour = Behaviour::Bitfield;
+    }
+    plan
+}
+
+fn contact(direction: Direction, party: usize, visit: u32, told: u32) -> Contact {
+    let started = 1_000 + i64::from(visit) * 10_000;
+    Contact {
+        started: Timestamp(started),
+        ended: Timestamp(started + 1_000),
+        direction,
+        party,
+        address: "127.0.0.1:1".parse().unwrap(),
+        torrent: 0,
+        behaviour: Behaviour::Bitfield,
+        visit,
+        handshake: true,
+        told: Some(told),
+        settled: Some(told),
+        slowest: 0,
+        messages: 1,
+        fault: None,
+        finished: true,
+        end: End::TheyClosed,
+    }
+}
+
+fn called(party: usize, visit: u32, told: u32) -> Contact {
+    contact(Direction::Outgoing, party, visit, told)
+}
+
+fn calling(party: usize, visit: u32, told: u32) -> Contact {
+    contact(Direction::Incoming, party, visit, told)
+}
+
+fn turned_away(party: usize, visit: u32) -> Contact {
+    Contact {
+        handshake: false,
+        told: None,
+        settled: None,
+        ..calling(party, visit, 0)
+    }
+}
+
+fn row(_: &Plan, party: &PlannedParty, source: &str, pieces: &[u32]) -> StoredPeer {
+    StoredPeer {
+        torrent: 1,
+        source: source.to_owned(),
+        client: Some(String::from_utf8(party.peer_id[..8].to_vec()).unwrap()),
+        first: pieces[0],
+        last: pieces.last().copied().filter(|_| pieces.len() > 1),
+        visits: u32::try_from(pieces.len()).unwrap(),
+        pieces: pieces.to_vec(),
+    }
+}
+
+fn judge(contacts: &[Contact], change: impl FnOnce(&Plan, &mut Results)) -> Judgement {
+    judge_by(TERMS, contacts, change)
+}
+
+fn judge_by(
+    terms: Terms,
+    contacts: &[Contact],
+    change: impl FnOnce(&Plan, &mut Results),
+) -> Judgement {
+    let plan = plan();
+    let truth = Truth {
+        plan: plan.clone(),
+        started: Timestamp(0),
+        ended: Timestamp(200_000),
+        contacts: Vec::new(),
+        trackers: BTreeMap::new(),
+    };
+    let hash = plan.torrents[0].info_hash.to_string();
+    let mut results = Results {
+        torrents: vec![(hash, 98)],
+        ..Results::default()
+    };
+    change(&plan, &mut results);
+    let mut judge = Judge::new(&plan, truth.started, terms);
+    for contact in contacts {
+        judge.take(contact);
+    }
+    judge.conclude(&results, &truth)
+}
+
+fn failed(results: &mut Results, event: &str, reason: Reason, count: u64) {
+    let place = (event.to_owned(), reason.label().into_owned());
+    results.outcomes.insert(place, count);
+}
+
+#[test]
+fn exact() {
+    // Contacts come in any order.
+    let contacts = [called(0, 1, 99), called(0, 0, 97), calling(0, 0, 5)];
+    let judgement = judge(&contacts, |plan, results| {
+        results.peers = vec![
+            row(plan, &plan.peers[0], "tracker", &[97, 99]),
+            row(plan, &plan.callers[0], "incoming", &[5]),
+        ];
+    });
+    assert_eq!(judgement.findings, Vec::<String>::new());
+    let torrent = &judgement.torrents[0];
+    assert_eq!((torrent.peers, torrent.callers), ((1, 1), (1, 1)));
+    assert_eq!((torrent.exact, torrent.wrong, torrent.missing), (3, 0, 0));
+    assert_eq!(torrent.confirmed, (1, 1));
+    // All four load everything within ten seconds.
+    assert_eq!(torrent.happened, 4);
+    assert_eq!(judgement.downloads(), (1, 1, 4));
+    assert_eq!((judgement.contacts, judgement.open), (3, 0));
+    let json = judgement.to_json();
+    assert_eq!(json["recall_of_contacts"], 1.0);
+    assert_eq!(json["recall_of_story"], 0.25);
+    let table = judgement.table();
+    assert!(table.contains("verdict: exact"), "{table}");
+    assert!(
+        table.contains("100.0 %") && table.contains("25.0 %"),
+        "{table}"
+    );
+}
+
+#[test]
+fn whatever_is_not_so_is_found() {
+    let contacts = [called(0, 0, 97), called(0, 1, 99)];
+    let stored = |pieces: &'static [u32]| {
+        judge(&contacts, move |plan, results| {
+            results.peers = vec![row(plan, &plan.peers[0], "tracker", pieces)];
+        })
+    };
+    assert!(stored(&[97, 99]).is_exact());
+    for wrong in [&[97][..], &[97, 98], &[99, 97], &[97, 99, 99], &[0, 97, 99]] {
+        let judgement = stored(wrong);
+        assert!(!judgement.is_exact(), "{wrong:?}");
+        assert!(judgement.torrents[0].wrong > 0 && judgement.torrents[0].missing > 0);
+        assert!(judgement.table().contains("NOT EXACT"));
+    }
+    let missing = judge(&contacts, |_, _| ());
+    assert_eq!(missing.torrents[0].confirmed, (0, 1));
+    assert!(
+        missing
+            .findings
+            .iter()
+            .any(|it| it.contains("without their row"))
+    );
+    let contradicting = judge(&contacts, |plan, results| {
+        let mut row = row(plan, &plan.peers[0], "tracker", &[97, 99]);
+        row.first = 96;
+        results.peers = vec![row];
+    });
+    assert!(contradicting.findings[0].contains("contradict"));
+    for change in [
+        |row: &mut StoredPeer| row.source = "incoming".to_owned(),
+        |row: &mut StoredPeer| row.client = Some("-XX0000-".to_owned()),
+        |row: &mut StoredPeer| row.torrent = 2,
+    ] {
+        let judgement = judge(&contacts, |plan, results| {
+            let mut row = row(plan, &plan.peers[0], "tracker", &[97, 99]);
+            change(&mut row);
+            results.peers = vec![row];
+        });
+        assert!(!judgement.is_exact());
+    }
+}
+
+#[test]
+fn failures_are_counted_by_reason() {
+    let silent = Contact {
+        handshake: false,
+        told: None,
+        fault: Some(Reason::TimedOut),
+        ..called(1, 0, 0)
+    };
+    let counted = |count| {
+        judge(std::slice::from_ref(&silent), |_, results| {
+            failed(results, "First contact", Reason::TimedOut, count);
+            failed(results, "Later contact", Reason::REFUSED, 7);
+        })
+    };
+    let judgement = counted(1);
+    assert!(judgement.is_exact(), "{:?}", judgement.findings);
+    let timed_out = (false, "timed out".to_owned());
+    assert_eq!(judgement.failures[&timed_out].causes["bitfield"], 1);
+    assert!(!counted(0).is_exact());
+    assert!(!counted(2).is_exact());
+    let elsewhere = judge(&[silent], |_, results| {
+        failed(results, "Incoming peer", Reason::TimedOut, 1);
+    });
+    assert!(!elsewhere.is_exact());
+}
+
+#[test]
+fn the_end_of_the_run_leaves_bounds() {
+    let last = Contact {
+        started: Timestamp(99_000),
+        ended: Timestamp(100_001),
+        ..called(0, 1, 99)
+    };
+    let contacts = [called(0, 0, 97), last];
+    for (pieces, right) in [
+        (&[97][..], true),
+        (&[97, 99], true),
+        (&[97, 50], true),
+        (&[97, 100], false),
+        (&[96], false),
+        (&[97, 99, 99], false),
+    ] {
+        let judgement = judge(&contacts, |plan, results| {
+            results.peers = vec![row(plan, &plan.peers[0], "tracker", pieces)];
+        });
+        assert_eq!(
+            judgement.is_exact(),
+            right,
+            "{pieces:?} {:?}",
+            judgement.findings
+        );
+        assert_eq!(judgement.open, 1);
+    }
+}
+
+#[test]
+fn callers_from_the_address_of_a_peer() {
+    let away = Reason::AlreadyInOutgoing;
+    // Evaluated before the peer was called, turned away behind it.
+    let before = Contact {
+        started: Timestamp(0),
+        ended: Timestamp(900),
+        ..calling(1, 0, 3)
+    };
+    let contacts = [before.clone(), called(0, 0, 50), turned_away(1, 1)];
+    let rows = |plan: &Plan, results: &mut Results| {
+        results.peers = vec![
+            row(plan, &plan.peers[0], "tracker", &[50]),
+            row(plan, &plan.callers[1], "incoming", &[3]),
+        ];
+    };
+    let judgement = judge(&contacts, |plan, results| {
+        rows(plan, results);
+        failed(results, "Incoming peer", away, 1);
+    });
+    assert!(judgement.is_exact(), "{:?}", judgement.findings);
+    assert!(!judge(&contacts, rows).is_exact(), "not counted");
+    // Admitted, but stored only behind the peer: refused by the writer.
+    let late = Contact {
+        started: Timestamp(1_500),
+        ended: Timestamp(4_000),
+        ..calling(1, 1, 60)
+    };
+    let judgement = judge(&[before, called(0, 0, 50), late], |plan, results| {
+        rows(plan, results);
+        failed(results, "Incoming peer", away, 1);
+    });
+    assert!(judgement.is_exact(), "{:?}", judgement.findings);
+    // Admitted though the peer had been known for long.
+    let much_later = calling(1, 2, 60);
+    let judgement = judge(&[called(0, 0, 50), much_later], |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[50])];
+        failed(results, "Incoming peer", away, 1);
+    });
+    assert!(judgement.findings.iter().any(|it| it.contains("let in")));
+    // Nobody was called there.
+    let judgement = judge(&[turned_away(1, 0)], |_, results| {
+        failed(results, "Incoming peer", away, 1);
+    });
+    assert!(
+        judgement
+            .findings
+            .iter()
+            .any(|it| it.contains("without reason"))
+    );
+}
+
+#[test]
+fn visits_that_should_not_have_been() {
+    let contacts = [called(0, 0, 99), called(0, 1, 99)];
+    let judgement = judge(&contacts, |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[99, 99])];
+    });
+    assert!(judgement.findings.iter().any(|it| it.contains("threshold")));
+    let failing = Contact {
+        fault: Some(Reason::Closed),
+        told: None,
+        ..called(0, 0, 0)
+    };
+    let contacts = [failing, called(0, 1, 5)];
+    let rows = |plan: &Plan, results: &mut Results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[5])];
+        failed(results, "First contact", Reason::Closed, 1);
+    };
+    assert!(judge(&contacts, rows).is_exact());
+    let thesis = Terms {
+        rules: Rules::thesis(1_000),
+        retry: false,
+        ..TERMS
+    };
+    let judgement = judge_by(thesis, &contacts, rows);
+    assert!(
+        judgement
+            .findings
+            .iter()
+            .any(|it| it.contains("it had failed"))
+    );
+}
+
+#[test]
+fn a_seed_that_hides_is_no_download() {
+    // Had everything after ten seconds, was first seen later and lied.
+    let contacts = [called(0, 2, 50), called(0, 3, 99)];
+    let judgement = judge(&contacts, |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[50, 99])];
+    });
+    assert!(judgement.is_exact());
+    assert_eq!(judgement.false_confirmed, 1);
+    assert_eq!(judgement.to_json()["precision"], 0.0);
+}

@@ -1,0 +1,394 @@
+//! The comparison itself, and what comes of it.
+
+use std::collections::BTreeMap;
+
+use super::super::plan::PlannedParty;
+use super::super::truth::Truth;
+use super::matching::{Kind, Unmatched, assign};
+use super::sequence::Sequence;
+use super::{Demand, Judge};
+use crate::model::Event;
+use crate::storage::{Results, StoredPeer};
+
+/// What was counted beside what was true.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judgement {
+    /// One entry for each torrent of the plan.
+    pub torrents: Vec<TorrentJudgement>,
+    /// Failed contacts by direction (`true`: callers) and reason.
+    pub failures: BTreeMap<(bool, String), Failures>,
+    /// Contacts of the lab in all.
+    pub contacts: u64,
+    /// Of these, those that the end of the run broke off or the lab was too
+    /// slow for: they are judged within bounds.
+    pub open: u64,
+    /// Confirmed downloads that are none by the story.
+    pub false_confirmed: u64,
+    /// Peak memory of the analyzer in MB.
+    pub memory_mb: Option<f64>,
+    /// Threads of the analyzer that ended before their time.
+    pub threads_ended_early: u64,
+    /// Everything that is not as it must be; empty when the analyzer was
+    /// exact.
+    pub findings: Vec<String>,
+}
+
+/// What was counted beside what was true, of one torrent. The truth is what
+/// the contacts that took place could show; where contacts are open it is the
+/// value within its bounds that is nearest to what was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TorrentJudgement {
+    /// Its pieces.
+    pub pieces: u32,
+    /// Distinct addresses that the analyzer learnt.
+    pub addresses: u64,
+    /// Distinct addresses that trackers named.
+    pub addresses_named: u64,
+    /// Rows of called peers: counted and true.
+    pub peers: (u64, u64),
+    /// Rows of callers: counted and true.
+    pub callers: (u64, u64),
+    /// Stored piece counts that are what the peer told.
+    pub exact: u64,
+    /// Stored piece counts that are not.
+    pub wrong: u64,
+    /// Piece counts that were told and are not stored.
+    pub missing: u64,
+    /// Confirmed downloads: counted and true.
+    pub confirmed: (u64, u64),
+    /// Downloads that happened in the story, seen or not.
+    pub happened: u64,
+}
+
+/// Failed contacts for one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// As counted.
+    pub counted: u64,
+    /// As they were, by the behaviour of the parties; refused calls leave no trace in the lab.
+    pub causes: BTreeMap<&'static str, u64>,
+}
+
+impl Failures {
+    /// Failures that certainly happened.
+    pub fn happened(&self) -> u64 {
+        self.causes.values().sum()
+    }
+}
+
+/// Findings of one kind that are written out.
+const EXAMPLES: usize = 10;
+
+/// The label of a call that the system refused.
+const REFUSED: crate::model::Reason = crate::model::Reason::REFUSED;
+
+impl Judgement {
+    /// Whether everything is as it must be.
+    pub fn is_exact(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Confirmed downloads: counted, true by the contacts, happened.
+    pub fn downloads(&self) -> (u64, u64, u64) {
+        let all = self.torrents.iter();
+        all.fold((0, 0, 0), |(counted, seen, happened), it| {
+            (
+                counted + it.confirmed.0,
+                seen + it.confirmed.1,
+                happened + it.happened,
+            )
+        })
+    }
+
+    fn find(&mut self, what: &str, examples: &[String]) {
+        if examples.is_empty() {
+            return;
+        }
+        self.findings.push(format!("{what}: {}", examples.len()));
+        self.findings
+            .extend(examples.iter().take(EXAMPLES).cloned());
+    }
+}
+
+impl Judge<'_> {
+    /// Holds `results` against all contacts. `truth` says what the trackers
+    /// named.
+    pub fn conclude(mut self, results: &Results, truth: &Truth) -> Judgement {
+        let demand = self.demand();
+        let mut judgement = Judgement {
+            contacts: self.contacts,
+            open: demand.open.iter().sum(),
+            memory_mb: results.memory_mb,
+            threads_ended_early: number(results, "threads_ended_early"),
+            ..Judgement::default()
+        };
+        judgement.torrents = (0..self.plan.torrents.len())
+            .map(|index| self.torrent(index, results, truth))
+            .collect();
+        self.judge_rows(&demand, results, &mut judgement);
+        self.judge_confirmed(&demand, &mut judgement);
+        judge_failures(&demand, results, &mut judgement);
+        for (index, torrent) in judgement.torrents.clone().iter().enumerate() {
+            // The answer to a last announce may come too late for the run.
+            let late = self.plan.options.answer_peers as u64;
+            let (learnt, named) = (torrent.addresses, torrent.addresses_named);
+            if learnt > named || learnt + late < named {
+                let number = index + 1;
+                let text = format!("torrent={number} addresses learnt={learnt} named={named}");
+                judgement.findings.push(text);
+            }
+        }
+        if judgement.threads_ended_early > 0 {
+            let text = format!("threads ended early: {}", judgement.threads_ended_early);
+            judgement.findings.push(text);
+        }
+        judgement.find("the analyzer did what it should not", &demand.findings);
+        judgement
+    }
+
+    fn torrent(&self, index: usize, results: &Results, truth: &Truth) -> TorrentJudgement {
+        let of_torrent = |results: &Results| {
+            let hash = self.plan.torrents.get(index)?.info_hash.to_string();
+            let place = results.torrents.iter().position(|(it, _)| *it == hash)?;
+            u32::try_from(place + 1).ok()
+        };
+        let id = of_torrent(results);
+        let addresses = id.and_then(|id| results.addresses.get(&id));
+        TorrentJudgement {
+            pieces: self.plan.pieces_of(index),
+            addresses: addresses.copied().unwrap_or(0),
+            addresses_named: truth.addresses_named(index) as u64,
+            happened: self.happened(index),
+            ..TorrentJudgement::default()
+        }
+    }
+
+    /// Downloads of the story: below the threshold at its start, at or above
+    /// it when the parties take part no more.
+    fn happened(&self, torrent: usize) -> u64 {
+        let enough = self.threshold(torrent);
+        let end = self.plan.curfew();
+        let crossed = self.plan.parties_of(torrent).filter(|party| {
+            party.progress.pieces_at(0) < enough && party.progress.pieces_at(end) >= enough
+        });
+        crossed.count() as u64
+    }
+
+    /// Finds for each row its party; counts exact, wrong and missing.
+    fn judge_rows(&self, demand: &Demand, results: &Results, judgement: &mut Judgement) {
+        let parties = self.parties(demand);
+        let rows: Vec<(Kind, Vec<u32>)> = results
+            .peers
+            .iter()
+            .map(|peer| (self.kind_of_row(peer, results), peer.pieces.clone()))
+            .collect();
+        let odd: Vec<String> = results.peers.iter().filter_map(contradiction).collect();
+        judgement.find("rows that contradict their visits", &odd);
+        for ((torrent, ..), visits) in &rows {
+            if let Some(judged) = judgement.torrents.get_mut(*torrent) {
+                judged.confirmed.0 += u64::from(is_confirmed(visits, self.threshold(*torrent)));
+            }
+        }
+        let unmatched = assign(&parties, &rows);
+        count_peers(&parties, &rows, judgement);
+        count_pieces(&parties, &rows, &unmatched, judgement);
+        let rows = unmatched.rows.iter().map(|row| {
+            let (kind, visits) = &rows[*row];
+            format!("{} {visits:?}", describe(kind))
+        });
+        judgement.find("rows that no party explains", &rows.collect::<Vec<_>>());
+        let missing = unmatched.parties.iter().map(|party| {
+            let (kind, sequence) = &parties[*party];
+            let behaviour = self.party(*party).map_or("", |it| it.behaviour.as_str());
+            format!("{} {behaviour} {:?}", describe(kind), sequence.0)
+        });
+        judgement.find("parties without their row", &missing.collect::<Vec<_>>());
+    }
+
+    fn party(&self, index: usize) -> Option<&PlannedParty> {
+        self.plan.peers.iter().chain(&self.plan.callers).nth(index)
+    }
+
+    fn parties(&self, demand: &Demand) -> Vec<(Kind, Sequence)> {
+        let peers = self.plan.peers.iter().map(|party| (party, false));
+        let callers = self.plan.callers.iter().map(|party| (party, true));
+        peers
+            .chain(callers)
+            .zip(&demand.sequences)
+            .map(|((party, calls), sequence)| {
+                let client = party.peer_id.get(..8).unwrap_or_default();
+                let client = String::from_utf8_lossy(client).into_owned();
+                let kind = (party.torrent, calls, Some(client));
+                (kind, sequence.clone())
+            })
+            .collect()
+    }
+
+    fn kind_of_row(&self, peer: &StoredPeer, results: &Results) -> Kind {
+        let hash = (peer.torrent as usize)
+            .checked_sub(1)
+            .and_then(|place| results.torrents.get(place))
+            .map(|(hash, _)| hash.as_str());
+        let mut torrents = self.plan.torrents.iter();
+        let torrent = torrents.position(|it| Some(it.info_hash.to_string().as_str()) == hash);
+        let calls = peer.source == "incoming";
+        (torrent.unwrap_or(usize::MAX), calls, peer.client.clone())
+    }
+
+    /// Confirmed downloads by the contacts, within their bounds.
+    fn judge_confirmed(&self, demand: &Demand, judgement: &mut Judgement) {
+        let mut bounds = vec![(0_u64, 0_u64); self.plan.torrents.len()];
+        let parties = self.plan.peers.iter().chain(&self.plan.callers);
+        let begins = demand.begins.iter();
+        for ((party, sequence), begin) in parties.zip(&demand.sequences).zip(begins) {
+            let enough = self.threshold(party.torrent);
+            let (certain, possible) = sequence.confirmed(enough);
+            if let Some(bounds) = bounds.get_mut(party.torrent) {
+                bounds.0 += u64::from(certain);
+                bounds.1 += u64::from(possible);
+            }
+            let elapsed = u64::try_from(begin - self.started.millis()).unwrap_or(0);
+            let had_it = party.progress.pieces_at(elapsed) >= enough;
+            judgement.false_confirmed += u64::from(certain && had_it);
+        }
+        let mut wrong = Vec::new();
+        for (index, (torrent, (least, most))) in
+            judgement.torrents.iter_mut().zip(bounds).enumerate()
+        {
+            let counted = torrent.confirmed.0;
+            torrent.confirmed.1 = counted.clamp(least, most);
+            if torrent.confirmed.1 != counted {
+                let number = index + 1;
+                let text = format!("torrent={number} counted={counted} true={least}..={most}");
+                wrong.push(text);
+            }
+            judgement.false_confirmed += counted.saturating_sub(most);
+        }
+        judgement.find("confirmed downloads that are not the true number", &wrong);
+    }
+}
+
+/// The definition of the 2015 scripts.
+fn is_confirmed(visits: &[u32], threshold: u32) -> bool {
+    match visits {
+        [first, .., last] => *first < threshold && *last >= threshold,
+        _ => false,
+    }
+}
+
+/// Peers and callers that have a row or need one.
+fn count_peers(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<u32>)], judgement: &mut Judgement) {
+    for ((torrent, calls, _), _) in rows {
+        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
+            let pair = if *calls {
+                &mut torrent.callers
+            } else {
+                &mut torrent.peers
+            };
+            pair.0 += 1;
+        }
+    }
+    let mut possible: BTreeMap<(usize, bool), u64> = BTreeMap::new();
+    for ((torrent, calls, _), sequence) in parties {
+        let place = (*torrent, *calls);
+        *possible.entry(place).or_default() += u64::from(!sequence.0.is_empty());
+        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
+            let pair = if *calls {
+                &mut torrent.callers
+            } else {
+                &mut torrent.peers
+            };
+            pair.1 += u64::from(sequence.is_needed());
+        }
+    }
+    for (index, torrent) in judgement.torrents.iter_mut().enumerate() {
+        for (calls, pair) in [(false, &mut torrent.peers), (true, &mut torrent.callers)] {
+            let most = possible.get(&(index, calls)).copied().unwrap_or(0);
+            pair.1 = pair.0.clamp(pair.1, most.max(pair.1));
+        }
+    }
+}
+
+fn count_pieces(
+    parties: &[(Kind, Sequence)],
+    rows: &[(Kind, Vec<u32>)],
+    unmatched: &Unmatched,
+    judgement: &mut Judgement,
+) {
+    for (row, ((torrent, ..), visits)) in rows.iter().enumerate() {
+        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
+            let count = visits.len() as u64;
+            if unmatched.rows.contains(&row) {
+                torrent.wrong += count;
+            } else {
+                torrent.exact += count;
+            }
+        }
+    }
+    for party in &unmatched.parties {
+        let ((torrent, ..), sequence) = &parties[*party];
+        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
+            torrent.missing += sequence.0.len() as u64;
+        }
+    }
+}
+
+fn judge_failures(demand: &Demand, results: &Results, judgement: &mut Judgement) {
+    for ((event, reason), count) in &results.outcomes {
+        if reason != "success" {
+            let calls = event == Event::IncomingPeer.as_str();
+            let place = (calls, reason.clone());
+            judgement.failures.entry(place).or_default().counted += count;
+        }
+    }
+    for (place, causes) in &demand.failures {
+        let failures = judgement.failures.entry(place.clone()).or_default();
+        failures.causes.clone_from(causes);
+    }
+    let mut wrong = Vec::new();
+    let mut surplus = [0; 2];
+    for ((calls, reason), failures) in &judgement.failures {
+        let (counted, happened) = (failures.counted, failures.happened());
+        let unseen = !calls && *reason == REFUSED.label();
+        if counted < happened {
+            wrong.push(format!(
+                "callers={calls} {reason}: counted={counted} true={happened}"
+            ));
+        } else if !unseen {
+            surplus[usize::from(*calls)] += counted - happened;
+        }
+    }
+    for (calls, surplus) in surplus.into_iter().enumerate() {
+        if surplus > demand.open[calls] {
+            let open = demand.open[calls];
+            wrong.push(format!(
+                "callers={} too many: {surplus}, open={open}",
+                calls == 1
+            ));
+        }
+    }
+    judgement.find("failed contacts that are not the true number", &wrong);
+}
+
+/// A row whose columns are not what its visits say.
+fn contradiction(peer: &StoredPeer) -> Option<String> {
+    let first = peer.pieces.first().copied();
+    let last = peer.pieces.last().copied().filter(|_| peer.visits > 1);
+    let right =
+        first == Some(peer.first) && last == peer.last && peer.pieces.len() == peer.visits as usize;
+    (!right).then(|| format!("{peer:?}"))
+}
+
+fn describe((torrent, calls, client): &Kind) -> String {
+    let who = if *calls { "caller" } else { "peer" };
+    let client = client.as_deref().unwrap_or("-");
+    format!(
+        "torrent={} {who} client={client}",
+        torrent.saturating_add(1)
+    )
+}
+
+fn number(results: &Results, key: &str) -> u64 {
+    let text = results.facts.get(key);
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,60 @@
+//! A plan in twenty bytes, to tell whether two stories are the same.
+
+use std::fmt;
+
+use sha1_smol::Sha1;
+
+use super::{Plan, PlannedParty};
+
+/// SHA-1 over everything in a plan that can be seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanDigest([u8; 20]);
+
+impl fmt::Display for PlanDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Plan {
+    /// Plans with the same digest are the same story.
+    pub fn digest(&self) -> PlanDigest {
+        let mut sha1 = Sha1::new();
+        for torrent in &self.torrents {
+            sha1.update(torrent.info_hash.as_bytes());
+            for tracker in &torrent.trackers {
+                sha1.update(tracker.as_str().as_bytes());
+            }
+        }
+        for party in self.peers.iter().chain(&self.callers) {
+            add_party(&mut sha1, party);
+        }
+        for call in &self.calls {
+            sha1.update(&call.at.to_be_bytes());
+            sha1.update(&(call.caller as u64).to_be_bytes());
+        }
+        sha1.update(&self.curfew().to_be_bytes());
+        PlanDigest(sha1.digest().bytes())
+    }
+}
+
+fn add_party(sha1: &mut Sha1, party: &PlannedParty) {
+    let progress = &party.progress;
+    sha1.update(&party.ip.octets());
+    sha1.update(&(party.torrent as u64).to_be_bytes());
+    sha1.update(party.behaviour.as_str().as_bytes());
+    sha1.update(&party.peer_id);
+    for number in [
+        progress.total,
+        progress.start,
+        progress.offset,
+        progress.step,
+    ] {
+        sha1.update(&number.to_be_bytes());
+    }
+    sha1.update(&progress.rate.to_bits().to_be_bytes());
+    for (from, to) in &progress.stalls {
+        sha1.update(&from.to_be_bytes());
+        sha1.update(&to.to_be_bytes());
+    }
+}

@@ -1,0 +1,297 @@
+//! What a trial is made from, and what follows from it for swarm, analyzer
+//! and judge. Pure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::behaviour::Behaviour;
+use super::super::judge::Terms;
+use super::super::plan::{LabOptions, Plan};
+use super::super::truth::Rules;
+use crate::config::Method;
+use crate::model::Timestamp;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialOptions {
+    /// Torrents.
+    pub torrents: usize,
+    /// Peers that can be called.
+    pub peers: usize,
+    /// Peers that call.
+    pub callers: usize,
+    /// Length of the story; its last part is for ending in order. `None`: a
+    /// minute, but with [`Self::only_swarm`] the swarm stays behind its end,
+    /// with everything loaded that was to be.
+    pub time: Option<Duration>,
+    /// Everything that looks random follows from it.
+    pub seed: u64,
+    /// Weight of each behaviour.
+    pub shares: Vec<(Behaviour, u32)>,
+    /// Downloads are so many times as fast as usual.
+    pub speed: f64,
+    /// No analyzer: print where everything is and wait.
+    pub only_swarm: bool,
+    /// With [`Self::only_swarm`]: whom the callers call.
+    pub call: Option<SocketAddr>,
+    /// The judgement as JSON.
+    pub json: bool,
+    /// How the analyzer measures.
+    pub method: Method,
+    /// `network_timeout` of the analyzer.
+    pub timeout: Duration,
+    /// Folder in which the trial makes a folder of its own.
+    pub output: PathBuf,
+}
+
+/// `receive_message_max` of a trial: below the pieces of some torrents, so
+/// that the limit is part of every story.
+const MESSAGE_LIMIT: u32 = 256;
+
+/// Length of a story whose length nobody chose.
+const STORY: Duration = Duration::from_secs(60);
+
+/// How long pieces are told while connected.
+const LIVE: Duration = Duration::from_millis(800);
+
+/// Threshold of the default configuration.
+const THRESHOLD: f64 = 0.98;
+
+impl TrialOptions {
+    /// The usual weights, changed by `changes` in their order; `None` is
+    /// every behaviour.
+    pub fn shares(changes: &[(Option<Behaviour>, u32)]) -> Vec<(Behaviour, u32)> {
+        let mut shares = LabOptions::usual_shares();
+        for (which, weight) in changes {
+            for (behaviour, share) in &mut shares {
+                if which.is_none_or(|which| which == *behaviour) {
+                    *share = *weight;
+                }
+            }
+        }
+        shares
+    }
+
+    /// The options of the story.
+    pub(super) fn lab(&self) -> LabOptions {
+        let usual = LabOptions::default();
+        let download = |factor: f64| self.story().mul_f64(factor / self.speed);
+        LabOptions {
+            torrents: self.torrents,
+            peers: self.peers,
+            callers: self.callers,
+            seed: self.seed,
+            duration: self.story(),
+            ending: if self.only_swarm {
+                Duration::ZERO
+            } else {
+                self.ending()
+            },
+            shares: self.shares.clone(),
+            pieces: (40, 400),
+            download: (download(0.3), download(2.0)),
+            message_limit: MESSAGE_LIMIT,
+            // Slow parties are slow by the measure of the analyzer.
+            drip: (self.timeout / 2).min(usual.drip),
+            live_pause: (self.timeout / 6).min(usual.live_pause),
+            live_time: LIVE,
+            tracker_interval: Duration::from_secs(2),
+            answer_peers: 100,
+            ..usual
+        }
+    }
+
+    /// The longest contact: connection, handshake, messages, quiet; and a
+    /// second for slow machines.
+    fn ending(&self) -> Duration {
+        self.timeout * 3 + LIVE + Duration::from_secs(1)
+    }
+
+    /// What is wrong with them together, for a person.
+    pub fn check(&self) -> Result<(), String> {
+        let least = self.ending() + self.revisit();
+        if !self.only_swarm && self.story() < least {
+            return Err(format!(
+                "--time is too short to measure anything: give at least {} s",
+                least.as_secs_f64().ceil()
+            ));
+        }
+        if self.shares.iter().all(|(_, weight)| *weight == 0) {
+            return Err("--share: every behaviour has weight 0".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Length of the story.
+    pub(super) fn story(&self) -> Duration {
+        self.time.unwrap_or(STORY)
+    }
+
+    /// `peer_revisit_delay`.
+    pub(super) fn revisit(&self) -> Duration {
+        self.timeout * 2
+    }
+
+    /// The configuration file of the analyzer.
+    pub(super) fn configuration(&self) -> String {
+        format!(
+            "# Written by btda lab.\n\
+             network_timeout = {timeout}\n\
+             peer_revisit_delay = {revisit}\n\
+             peer_evaluation_threads = {threads}\n\
+             receive_message_max = {MESSAGE_LIMIT}\n\
+             tracker_request_interval = 2\n\
+             statistic_interval = 2\n\
+             evaluator_reaction = 1\n\
+             bittorrent_listen_port = 0\n\
+             torrent_complete_threshold = {THRESHOLD}\n\
+             \n\
+             [run]\n\
+             method = \"{method}\"\n\
+             # A net, should nobody be left to stop it.\n\
+             duration_seconds = {net}\n\
+             \n\
+             [retry]\n\
+             first_delay_seconds = {revisit}\n\
+             tracked_delay_seconds = {timeout}\n\
+             factor = 1.5\n\
+             max_delay_seconds = {longest}\n\
+             attempts = 255\n\
+             tracked_attempts = 255\n\
+             \n\
+             [listen]\n\
+             address = \"127.0.0.1\"\n\
+             callers_per_address_max = 4096\n\
+             \n\
+             [storage]\n\
+             geolocation_database = \"\"\n",
+            timeout = self.timeout.as_secs_f64(),
+            revisit = self.revisit().as_secs_f64(),
+            longest = (self.revisit() * 2).as_secs_f64(),
+            threads = self.peers.clamp(16, 1024),
+            method = self.method.as_str(),
+            net = self.story().as_secs() + 120,
+        )
+    }
+
+    /// What the judge has to know.
+    pub(super) fn terms(&self, stopped: Timestamp) -> Terms {
+        let quiet = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
+        let corrected = self.method == Method::Corrected;
+        Terms {
+            rules: if corrected {
+                Rules::corrected(quiet)
+            } else {
+                Rules::thesis(quiet)
+            },
+            threshold: THRESHOLD,
+            retry: corrected,
+            stopped: Some(stopped),
+        }
+    }
+
+    /// One line that says what this is.
+    pub(super) fn headline(&self, plan: &Plan) -> String {
+        let digest = plan.digest().to_string();
+        let digest = digest.get(..16).unwrap_or_default();
+        let method = if self.only_swarm {
+            String::new()
+        } else {
+            format!(", method {}", self.method.as_str())
+        };
+        format!(
+            "practice swarm of seed {} (plan {digest}): {} torrents, {} peers, {} callers, {} s{method}",
+            self.seed,
+            plan.torrents.len(),
+            plan.peers.len(),
+            plan.callers.len(),
+            self.story().as_secs_f64(),
+        )
+    }
+}
+
+impl Default for TrialOptions {
+    /// What `btda lab` does without options: about a minute on two slow cores.
+    fn default() -> Self {
+        Self {
+            torrents: 5,
+            peers: 300,
+            callers: 60,
+            time: None,
+            seed: 1,
+            shares: LabOptions::usual_shares(),
+            speed: 1.0,
+            only_swarm: false,
+            call: None,
+            json: false,
+            method: Method::Corrected,
+            timeout: Duration::from_secs(1),
+            output: PathBuf::from("output"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, FileText, Settings, Sources, Switches};
+
+    fn settings(options: &TrialOptions) -> Settings {
+        let sources = Sources {
+            file: Some(FileText {
+                path: "lab.toml".into(),
+                bytes: options.configuration().into_bytes(),
+            }),
+            ..Sources::default()
+        };
+        let config = Config::resolve(&sources).unwrap();
+        assert_eq!(config.warnings(), Vec::<String>::new());
+        config.settings(&Switches::default())
+    }
+
+    #[test]
+    fn the_configuration_is_what_the_judge_takes_for_granted() {
+        for method in [Method::Corrected, Method::Thesis2015] {
+            let options = TrialOptions {
+                method,
+                timeout: Duration::from_millis(1_500),
+                ..TrialOptions::default()
+            };
+            let settings = settings(&options);
+            let terms = options.terms(Timestamp(0));
+            let visit = &settings.visit;
+            let rules = Rules {
+                keep_partial: visit.keep_partial,
+                ignore_malformed: visit.ignore_malformed,
+                finish_when_complete: visit.finish_when_complete,
+                quiet: u32::try_from(visit.quiet_timeout.as_millis()).unwrap(),
+            };
+            assert_eq!(terms.rules, rules);
+            assert_eq!(terms.retry, settings.policy.retry);
+            assert!((terms.threshold - settings.complete_threshold).abs() < 1e-12);
+            let lab = options.lab();
+            assert_eq!(lab.message_limit, visit.message_limit);
+            assert!(lab.live_pause * 3 < visit.quiet_timeout);
+            assert_eq!(settings.method, method);
+        }
+    }
+
+    #[test]
+    fn shares_are_changed_in_their_order() {
+        let some = TrialOptions::shares(&[(None, 0), (Some(Behaviour::Seed), 3)]);
+        let weights: u32 = some.iter().map(|(_, weight)| weight).sum();
+        assert_eq!(weights, 3);
+        assert_eq!(TrialOptions::shares(&[]), LabOptions::usual_shares());
+    }
+
+    #[test]
+    fn speed_shortens_downloads() {
+        let options = TrialOptions {
+            speed: 2.0,
+            ..TrialOptions::default()
+        };
+        let download = options.lab().download;
+        assert_eq!(download, (Duration::from_secs(9), Duration::from_secs(60)));
+    }
+}

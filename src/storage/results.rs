@@ -1,0 +1,172 @@
+//! What a finished run has stored, as a judge wants it: whole peers with all
+//! their visits. Read once, behind the run, on any thread.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+
+use super::error::StorageError;
+use super::reader;
+
+/// The rows of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Results {
+    /// Info hash (40 hexadecimal digits) and `complete_threshold` of every
+    /// torrent, in order of the ids.
+    pub torrents: Vec<(String, u32)>,
+    /// Every peer.
+    pub peers: Vec<StoredPeer>,
+    /// Attempts by event and reason (`success` for those that counted).
+    pub outcomes: BTreeMap<(String, String), u64>,
+    /// Distinct addresses learnt, by torrent id: sum of `received_peers -
+    /// duplicate_peers` without callers.
+    pub addresses: BTreeMap<u32, u64>,
+    /// Greatest `memory_mb`.
+    pub memory_mb: Option<f64>,
+    /// Table `run`.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// A row of `peer` with its rows of `visit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredPeer {
+    /// Torrent id.
+    pub torrent: u32,
+    /// `tracker`, `incoming` or `dht`.
+    pub source: String,
+    /// First eight bytes of its peer id.
+    pub client: Option<String>,
+    /// `first_pieces`.
+    pub first: u32,
+    /// `last_pieces`.
+    pub last: Option<u32>,
+    /// `visits`.
+    pub visits: u32,
+    /// Pieces of each visit, in their order.
+    pub pieces: Vec<u32>,
+}
+
+impl Results {
+    /// Reads the database at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn read(path: &Path) -> Result<Self, StorageError> {
+        let database = reader::open(path)?;
+        Self::of(&database).map_err(|source| StorageError::Database {
+            path: path.to_owned(),
+            step: "reading the results",
+            source,
+        })
+    }
+
+    fn of(database: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT info_hash_hex, complete_threshold FROM torrent ORDER BY id";
+        let torrents = rows(database, sql, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = "SELECT event, reason, sum(count) FROM outcome GROUP BY event, reason";
+        let outcomes = rows(database, sql, |row| {
+            Ok(((row.get(0)?, row.get(1)?), whole(row, 2)?))
+        })?;
+        let sql = "SELECT torrent, sum(received_peers - duplicate_peers) FROM request
+                   WHERE source <> 'incoming' GROUP BY torrent";
+        let addresses = rows(database, sql, |row| Ok((row.get(0)?, whole(row, 1)?)))?;
+        let sql = "SELECT max(memory_mb) FROM statistic";
+        let memory_mb = database.query_row(sql, [], |row| row.get(0))?;
+        let facts = rows(database, "SELECT key, value FROM run", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        Ok(Self {
+            torrents,
+            peers: peers(database)?,
+            outcomes: outcomes.into_iter().collect(),
+            addresses: addresses.into_iter().collect(),
+            memory_mb,
+            facts: facts.into_iter().collect(),
+        })
+    }
+}
+
+fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
+    let sql = "SELECT id, torrent, source, client, first_pieces, last_pieces, visits FROM peer
+               ORDER BY id";
+    let mut peers: BTreeMap<i64, StoredPeer> = rows(database, sql, |row| {
+        let peer = StoredPeer {
+            torrent: row.get(1)?,
+            source: row.get(2)?,
+            client: row.get(3)?,
+            first: row.get(4)?,
+            last: row.get(5)?,
+            visits: row.get(6)?,
+            pieces: Vec::new(),
+        };
+        Ok((row.get(0)?, peer))
+    })?
+    .into_iter()
+    .collect();
+    let sql = "SELECT peer, pieces FROM visit ORDER BY id";
+    let mut statement = database.prepare(sql)?;
+    let mut visits = statement.query([])?;
+    while let Some(row) = visits.next()? {
+        let id: i64 = row.get(0)?;
+        peers.entry(id).or_default().pieces.push(row.get(1)?);
+    }
+    Ok(peers.into_values().collect())
+}
+
+/// A number that is never negative in a database of ours.
+fn whole(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(column)?;
+    Ok(u64::try_from(number).unwrap_or(0))
+}
+
+fn rows<T>(
+    database: &Connection,
+    sql: &str,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    database.prepare(sql)?.query_map([], read)?.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::database::SCHEMA;
+
+    #[test]
+    fn peers_have_their_visits_in_order() {
+        let database = Connection::open_in_memory().unwrap();
+        database.execute_batch(SCHEMA).unwrap();
+        database
+            .execute_batch(
+                "INSERT INTO torrent VALUES (1, '', x'00', 'ab', 10, 16384, 9, 'a', 'a', 0.1);
+                 INSERT INTO peer (id, first_pieces, last_pieces, first_seen, visits, source, torrent)
+                 VALUES (1, 3, 9, 0, 2, 'tracker', 1), (2, 0, NULL, 0, 1, 'incoming', 1);
+                 INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all,
+                   have_none, keep_alive, state, extended, port, transfer, unknown, duration_ms,
+                   direction, transport, encryption, ended)
+                 VALUES (1, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
+                        (2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
+                        (1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '');
+                 INSERT INTO outcome VALUES (1, 0, 'First contact', 'timed out', 2),
+                                            (2, 1, 'First contact', 'timed out', 3);
+                 INSERT INTO request VALUES (1, 0, 'tracker', 9, 4, NULL, NULL, NULL, 0.1, 1),
+                                            (2, 0, 'incoming', 7, 0, NULL, NULL, NULL, NULL, 1);
+                 INSERT INTO run VALUES ('method', '2015');",
+            )
+            .unwrap();
+        let results = Results::of(&database).unwrap();
+        assert_eq!(results.torrents, [("ab".to_owned(), 9)]);
+        let pieces: Vec<_> = results.peers.iter().map(|peer| &peer.pieces[..]).collect();
+        assert_eq!(pieces, [&[3, 9][..], &[0]]);
+        assert_eq!(
+            (results.peers[0].last, results.peers[1].last),
+            (Some(9), None)
+        );
+        let timed_out = ("First contact".to_owned(), "timed out".to_owned());
+        assert_eq!(results.outcomes[&timed_out], 5);
+        assert_eq!(results.addresses[&1], 5);
+        assert_eq!(results.memory_mb, None);
+        assert_eq!(results.facts["method"], "2015");
+    }
+}
