@@ -18,6 +18,7 @@ mod caller;
 mod peer;
 mod plan;
 mod pool;
+pub mod pymdht;
 mod random;
 pub mod script;
 pub mod scripted_tracker;
@@ -31,6 +32,7 @@ pub mod wire;
 
 pub use behaviour::Behaviour;
 pub use plan::{LabOptions, Plan, PlannedCall, PlannedParty, PlannedTorrent, Progress};
+pub use pymdht::{PymdhtLookup, PymdhtStep, ScriptedPymdht};
 pub use script::{ScriptedCaller, ScriptedPeer, Step};
 pub use scripted_tracker::{HttpRequest, Reply, ScriptedTracker};
 pub use swarm::Swarm;
