@@ -6,6 +6,7 @@
 
 mod build;
 pub mod import;
+pub mod magnet;
 pub mod metainfo;
 mod trackers;
 
