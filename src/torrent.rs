@@ -7,6 +7,7 @@
 mod build;
 pub mod import;
 pub mod magnet;
+pub mod metadata;
 pub mod metainfo;
 mod trackers;
 
