@@ -129,8 +129,9 @@ impl PymdhtClient {
     /// it comes. With `announce_port` the node then announces that we listen
     /// there, without it nothing.
     ///
-    /// Returns by `deadline` at the latest. After an error the peers handed
-    /// over so far are good all the same.
+    /// Returns by `deadline`, or a fifth of a second later when it has to take
+    /// leave of a node that hangs. After an error the peers handed over so far
+    /// are good all the same.
     pub fn lookup(
         &mut self,
         info_hash: InfoHash,

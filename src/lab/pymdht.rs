@@ -299,6 +299,9 @@ impl Node {
                 PymdhtStep::Hang => loop {
                     let text = session.next_line()?;
                     self.tell(&text);
+                    if text == "EXIT" {
+                        return Ok(ControlFlow::Break(Outcome::Left));
+                    }
                 },
                 PymdhtStep::Restart => return Ok(ControlFlow::Break(Outcome::Reset)),
                 PymdhtStep::Close => return Ok(ControlFlow::Break(Outcome::Left)),

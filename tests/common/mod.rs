@@ -18,6 +18,7 @@ pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod http;
 pub(crate) mod libtorrent;
+pub(crate) mod metadata_peer;
 pub(crate) mod opentracker;
 pub(crate) mod process;
 pub(crate) mod results;

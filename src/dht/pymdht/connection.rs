@@ -159,10 +159,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the lookup that is under way, if any, and says good-bye.
+    /// Ends the lookup that is under way, if any, says good-bye, and waits a
+    /// moment for the node to close first: a node that still writes to a
+    /// closed connection may die of it.
     pub(super) fn leave(mut self, context: &PymdhtContext) {
         let wait = LEAVE_WAIT.min(context.answer_wait);
-        // A node that is gone needs no good-bye.
-        let _ = self.stream.write_all(&line::farewell(self.theirs), wait);
+        let deadline = Deadline::after(context.clock.now(), wait);
+        let farewell = line::farewell(self.theirs);
+        if self.stream.write_all(&farewell, wait).is_err() {
+            return;
+        }
+        let mut buffer = [0; 2048];
+        while let Some(left) = deadline.left(context.clock.now())
+            && matches!(self.stream.read(&mut buffer, left), Ok(1..))
+        {}
     }
 }
