@@ -4,6 +4,8 @@
 //! three: more bytes are needed, here is a value, or the bytes are malformed.
 
 pub mod bencode;
+pub mod extension;
 pub mod frame;
 pub mod handshake;
 pub mod message;
+pub mod metadata;

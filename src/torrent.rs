@@ -6,6 +6,8 @@
 
 mod build;
 pub mod import;
+pub mod magnet;
+pub mod metadata;
 pub mod metainfo;
 mod trackers;
 

@@ -123,12 +123,30 @@ impl Metainfo {
             .get(b"info")
             .filter(|info| info.dict().is_some())
             .ok_or(MetainfoError::NoInfo)?;
-        let pieces = piece_count(info)?;
-        let piece_length = piece_length(info)?;
         let (trackers, mut notes) = TrackerList::of(file).finish();
         if !rest.is_empty() {
             notes.push(format!("{} bytes follow the torrent", rest.len()));
         }
+        Self::of_info(info, trackers, notes)
+    }
+
+    /// Reads the bytes of an info dictionary, as the metadata exchange (BEP 9)
+    /// gives them, with the `trackers` of its magnet link.
+    pub fn from_info(bytes: &[u8], trackers: Vec<String>) -> Result<Self, MetainfoError> {
+        let info = Value::parse(bytes).map_err(MetainfoError::Malformed)?;
+        if info.dict().is_none() {
+            return Err(MetainfoError::NoInfo);
+        }
+        Self::of_info(info, trackers, Vec::new())
+    }
+
+    fn of_info(
+        info: Value<'_>,
+        trackers: Vec<String>,
+        mut notes: Vec<String>,
+    ) -> Result<Self, MetainfoError> {
+        let pieces = piece_count(info)?;
+        let piece_length = piece_length(info)?;
         if is_v2(info) {
             notes.push("hybrid torrent: only its v1 swarm is measured".to_owned());
         }
@@ -266,6 +284,23 @@ mod tests {
         let trackerless = Metainfo::parse(&reordered).unwrap();
         assert_eq!(trackerless.info_hash, metainfo.info_hash);
         assert!(trackerless.trackers.is_empty());
+    }
+
+    #[test]
+    fn a_bare_info_dictionary_is_the_same_torrent() {
+        let info = info(b"6:lengthi1e4:name1:x7:privatei1e");
+        let trackers = vec!["http://t.example/a".to_owned()];
+        let bare = Metainfo::from_info(&info, trackers.clone());
+        assert_eq!(bare, Metainfo::parse(&file(&info)));
+        for wrong in [
+            &b"le"[..],
+            b"d",
+            b"",
+            b"dex",
+            b"d6:pieces20:....................e",
+        ] {
+            assert!(Metainfo::from_info(wrong, trackers.clone()).is_err());
+        }
     }
 
     #[test]

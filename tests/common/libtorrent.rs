@@ -23,6 +23,7 @@ const PYTHON: &str = "/usr/bin/python3";
 pub(crate) struct Libtorrent {
     name: &'static str,
     process: Process,
+    port: u16,
     code: String,
     lines_read: usize,
 }
@@ -50,14 +51,20 @@ impl Libtorrent {
         start_with_retries("libtorrent", || Self::attempt(role, assignment))
     }
 
+    /// The port on which it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn attempt(role: Role, assignment: &Assignment) -> Result<Self, String> {
         let (name, fingerprint) = match role {
             Role::Seeder => ("libtorrent-seeder", "-SE2080-"),
             Role::Leecher => ("libtorrent", ""),
         };
+        let port = free_port(assignment.address);
         let settings = json!({
             "address": assignment.address.to_string(),
-            "port": free_port(assignment.address),
+            "port": port,
             "folder": assignment.folder,
             "torrents": assignment.torrents,
             "seed": role == Role::Seeder,
@@ -72,6 +79,7 @@ impl Libtorrent {
         let mut session = Self {
             name,
             process: Process::spawn(name, command, assignment.folder),
+            port,
             code: String::new(),
             lines_read: 0,
         };

@@ -1,0 +1,103 @@
+//! Whose turn it is; conversations over sockets are in `tests/metadata.rs`.
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::model::{PeerId, Reason};
+use crate::net::{NetError, Operation, Stream};
+use crate::stop::stop_pair;
+use crate::torrent::metadata::FetchSettings;
+
+/// Refuses every connection and counts.
+struct Nobody(Mutex<Vec<u16>>);
+
+impl Connect for Nobody {
+    fn connect(&self, address: SocketAddr, _: Duration) -> Result<Box<dyn Stream>, NetError> {
+        self.0.lock().push(address.port());
+        Err(NetError {
+            operation: Operation::Connect,
+            reason: Reason::REFUSED,
+        })
+    }
+}
+
+fn fetcher(nobody: &Arc<Nobody>) -> (Fetcher, crate::stop::StopTrigger) {
+    let (trigger, stop) = stop_pair();
+    let settings = FetchSettings {
+        retry_delay: Duration::ZERO,
+        attempts: 3,
+        parallel: 2,
+        ..FetchSettings::default()
+    };
+    let context = FetchContext {
+        clock: Arc::new(SystemClock::new()),
+        stop,
+        own_id: PeerId::new([b'o'; 20]),
+        settings,
+    };
+    let connect = Arc::clone(nobody) as Arc<dyn Connect>;
+    (Fetcher { connect, context }, trigger)
+}
+
+fn peer(port: u16) -> PeerAddress {
+    PeerAddress::from_compact([127, 0, 0, 1, 0, 0]).with_port(port)
+}
+
+const HASH: InfoHash = InfoHash::new([3; 20]);
+
+fn deadline(fetcher: &Fetcher, wait: Duration) -> Deadline {
+    Deadline::after(fetcher.context.clock.now(), wait)
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[test]
+fn every_peer_has_its_attempts_and_then_it_is_over() {
+    let nobody = Arc::new(Nobody(Mutex::default()));
+    let (fetcher, _trigger) = fetcher(&nobody);
+    let (send, peers) = unbounded();
+    for port in [1, 2, 3, 2, 0] {
+        send.send(peer(port)).unwrap();
+    }
+    drop(send);
+    let result = fetcher.run(HASH, &peers, deadline(&fetcher, LONG));
+    assert_eq!(result, Err(FetchFailure::NoMorePeers { asked: 3 }));
+    let mut called = nobody.0.lock().clone();
+    called.sort_unstable();
+    assert_eq!(called, [1, 1, 1, 2, 2, 2, 3, 3, 3]);
+}
+
+#[test]
+fn deadline_and_stop_end_it() {
+    let nobody = Arc::new(Nobody(Mutex::default()));
+    let (fetcher, trigger) = fetcher(&nobody);
+    let (_send, peers) = unbounded();
+    let soon = deadline(&fetcher, Duration::from_millis(1));
+    let result = fetcher.run(HASH, &peers, soon);
+    assert_eq!(result, Err(FetchFailure::TimedOut { asked: 0 }));
+    trigger.stop();
+    let result = fetcher.run(HASH, &peers, deadline(&fetcher, LONG));
+    assert_eq!(result, Err(FetchFailure::Stopped));
+}
+
+#[test]
+fn new_peers_come_before_failed_ones() {
+    let now = SystemClock::new();
+    let now = crate::clock::Clock::now(&now);
+    let mut candidates = Candidates {
+        known: HashMap::new(),
+        waiting: VecDeque::new(),
+        failed: [(now, peer(9)), (now + LONG, peer(8))].into(),
+        talking: 0,
+    };
+    candidates.add(peer(5));
+    let order: Vec<u16> = std::iter::from_fn(|| candidates.next(now))
+        .map(|address| address.port())
+        .collect();
+    assert_eq!(order, [5, 9]);
+    assert!(!candidates.is_exhausted());
+    assert_eq!(candidates.next(now + LONG).map(|peer| peer.port()), Some(8));
+    for port in 1..=u16::MAX {
+        candidates.add(peer(port));
+    }
+    assert_eq!(candidates.known.len(), PEERS_MAX);
+}
