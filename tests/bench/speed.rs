@@ -4,7 +4,8 @@
 //! `cargo bench` measures in full, `cargo bench -- --short` only that every
 //! measure still works. `--only NAME` measures one item. Every item runs in a
 //! process of its own, so that none inherits the memory of another; the table
-//! is printed at the end. The exit code says nothing about the goals.
+//! is printed at the end. The exit code tells whether every measure came to its
+//! end, and nothing about the goals.
 
 #![expect(
     clippy::expect_used,
@@ -34,6 +35,7 @@ mod throughput;
 mod visit;
 mod world;
 
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// How much is measured.
@@ -71,25 +73,29 @@ const ITEMS: [Item; 15] = [
     ("throughput", throughput::measure),
 ];
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let scale = Scale {
         short: has("--short"),
     };
     match arguments.first().map(String::as_str) {
-        Some("--peers") => return peers::child(&arguments[1..]),
-        Some("--callers") => return load::child(&arguments[1..]),
-        Some("--measure") => return measure(&arguments[1], scale),
-        _ => {}
+        Some("--peers") => peers::child(&arguments[1..]),
+        Some("--callers") => load::child(&arguments[1..]),
+        Some("--measure") => measure(&arguments[1], scale),
+        _ => return measure_all(&arguments, scale),
     }
+    ExitCode::SUCCESS
+}
+
+fn measure_all(arguments: &[String], scale: Scale) -> ExitCode {
     let only = arguments.iter().position(|argument| argument == "--only");
     let only = only.and_then(|place| arguments.get(place + 1));
     let begun = Instant::now();
-    let mut lines = Vec::new();
+    let (mut lines, mut broken) = (Vec::new(), false);
     for (name, _) in ITEMS {
         if only.is_none_or(|only| name.starts_with(only.as_str())) {
-            lines.extend(measure_apart(name, scale));
+            broken |= !measure_apart(name, scale, &mut lines);
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -99,6 +105,7 @@ fn main() {
         scale.pick("full", "short form, figures mean nothing:"),
         begun.elapsed().as_secs_f64()
     );
+    ExitCode::from(u8::from(broken))
 }
 
 fn measure(name: &str, scale: Scale) {
@@ -110,15 +117,15 @@ fn measure(name: &str, scale: Scale) {
     measure(scale);
 }
 
-/// Measures an item in a process of its own; gives its lines of the table.
-fn measure_apart(name: &str, scale: Scale) -> Vec<String> {
+/// Measures an item in a process of its own, which gives lines of the table;
+/// tells whether it came to its end.
+fn measure_apart(name: &str, scale: Scale, lines: &mut Vec<String>) -> bool {
     let begun = Instant::now();
     let mut arguments = vec!["--measure", name];
     if scale.short {
         arguments.push("--short");
     }
     let mut other = child::Other::start(&arguments);
-    let mut lines = Vec::new();
     loop {
         let line = other.line();
         if line.is_empty() {
@@ -131,10 +138,9 @@ fn measure_apart(name: &str, scale: Scale) -> Vec<String> {
     }
     let seconds = begun.elapsed().as_secs_f64();
     eprintln!("{name}: {seconds:.0} s");
-    if !other.ended_well() {
-        lines.push(format!(
-            "{name}\t\tno result: the measure broke off\t\t\t\t"
-        ));
+    let well = other.ended_well();
+    if !well {
+        lines.push(format!("{name}\t\tthe measure broke off\t\t\t\t"));
     }
-    lines
+    well
 }
