@@ -7,7 +7,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
 use std::path::{Path, PathBuf};
@@ -20,6 +19,7 @@ use log::{Level, LevelFilter, error};
 use crate::clock::Clock;
 use crate::config::settings::LogSettings;
 
+mod file;
 mod filter;
 mod line;
 
@@ -105,7 +105,7 @@ pub fn start(
     let output: Box<dyn Write + Send> = if settings.to_console {
         Box::new(io::stdout())
     } else {
-        let opened = OpenOptions::new().create(true).append(true).open(file);
+        let opened = file::LogFile::open(file);
         let path = file.to_owned();
         Box::new(opened.map_err(|error| LoggingError::File { path, error })?)
     };

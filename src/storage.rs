@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! Record ──▶ ledger (once) ──▶ Row … kept until committed ──▶ SQLite (WAL)
+//!                 │               └── memory full ──▶ spool file ──▲
 //!                 └── counts ──▶ error files, at each tick and at the end
 //! ```
 //!
@@ -24,8 +25,10 @@ pub mod ledger;
 mod lost;
 mod manifest;
 mod progress;
+mod queue;
 pub mod reader;
 pub mod row;
+pub mod spool;
 mod stem;
 mod text;
 mod writer;

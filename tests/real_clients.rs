@@ -36,7 +36,8 @@ const SAMPLE_MS: i64 = 500;
 /// How long an interrupted run may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Short visits (a loading client never falls silent) and quick retries.
+/// Short visits, because a loading client never falls silent, and quick
+/// retries.
 const CONFIG: &str = r#"
 peer_evaluation_threads = 32
 receive_message_max = 24
@@ -44,6 +45,9 @@ tracker_request_interval = 5
 ignore_interval = true
 bittorrent_listen_port = 0
 statistic_interval = 10
+
+[visit]
+budget_seconds = 5
 
 [retry]
 first_delay_seconds = 4
@@ -105,6 +109,7 @@ fn every_download_is_confirmed() {
     }
     check_seeder(&results, &swarm);
     check_trackers(&results, &swarm);
+    check_callers(&results);
     check_privacy(&run);
 }
 
@@ -220,9 +225,7 @@ impl<'a> Leecher<'a> {
         assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
     }
 
-    /// The client's own time of reaching the threshold lies in the bracket. A
-    /// visit below the threshold speaks for the time at which it began: the
-    /// client tells its pieces first and may be silent for the rest.
+    /// The client's own time of reaching the threshold lies in the bracket.
     fn check_crossing(&self, peer: &Peer) {
         let (label, threshold) = (&self.label, self.threshold);
         let crossings = self.results.crossings(peer.id);
@@ -239,17 +242,15 @@ impl<'a> Leecher<'a> {
         let bracket = last_below_pieces < threshold && threshold <= first_at_pieces;
         assert!(bracket, "{label}: threshold {threshold}, {crossing:?}");
         let visits = self.results.visits(peer.id).expect("visits can be read");
-        let below = visits.iter().find(|visit| visit.ended_ms == last_below_ms);
-        let below = below.unwrap_or_else(|| panic!("{label}: no visit of {crossing:?}"));
         let (after, until) = self
             .timeline
             .reached(threshold)
             .expect("the client finished");
         assert!(
-            until >= below.began_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
+            until >= last_below_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
             "{label}: {crossing:?}, but the client between {after} and {until}"
         );
-        let again = visits.iter().filter(|v| v.ended_ms > first_at_ms);
+        let again = visits.iter().filter(|v| v.began_ms > first_at_ms);
         let again = again.filter(|visit| visit.direction == "outgoing").count();
         assert_eq!(again, 0, "{label}: visited again behind the threshold");
     }
@@ -299,6 +300,13 @@ fn check_trackers(results: &Results, swarm: &Swarm) {
         assert_eq!(number(columns, id, &urls[1]), 0, "figures of the second");
         urls.reverse();
     }
+}
+
+/// The clients called btda too: they had its address from the trackers.
+fn check_callers(results: &Results) {
+    let sql = "SELECT sum(count) FROM outcome WHERE event = 'Incoming peer'";
+    let callers = results.number(sql, []).expect("outcomes can be read");
+    assert!(callers > 0, "nobody called btda");
 }
 
 /// No address of a client stands in any file.

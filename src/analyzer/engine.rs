@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{SendTimeoutError, Sender};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
-use crate::model::record::{Failure, Record, Visit};
+use crate::deadline::Deadline;
+use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
     Direction, Encryption, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport,
 };
@@ -19,7 +20,7 @@ use crate::net::tcp::SocketRegister;
 use crate::stop::StopToken;
 
 use super::directory::Directory;
-use super::evaluate::Verdict;
+use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
@@ -92,31 +93,30 @@ impl Engine {
         let _ = self.records.send(record);
     }
 
-    /// Contacts the peer of `ticket` and settles what comes of it.
-    pub fn contact(&self, ticket: Ticket) {
-        let Some(torrent) = self.directory.by_id(ticket.key.torrent) else {
-            return;
-        };
-        let started = self.clock.now();
-        let in_hand = InHand {
+    /// Hands over a record of the shutdown, which must not wait for ever:
+    /// `false` when the writer takes none until `deadline`.
+    pub fn record_by(&self, record: Record, deadline: Deadline) -> bool {
+        let left = deadline.left(self.clock.now()).unwrap_or_default();
+        !matches!(
+            self.records.send_timeout(record, left),
+            Err(SendTimeoutError::Timeout(_))
+        )
+    }
+
+    /// When `ticket` is due again, with `history`.
+    fn again(&self, ticket: Ticket, history: History, next: Next) -> Option<(Ticket, Instant)> {
+        match next {
+            Next::Again(delay) => Some((Ticket { history, ..ticket }, self.clock.now() + delay)),
+            Next::Done => None,
+        }
+    }
+
+    /// Takes the peer of `ticket` in hand, to be contacted.
+    pub fn in_hand(&self, ticket: Ticket) -> InHand<'_> {
+        InHand {
             engine: self,
             ticket: Some(ticket),
-            started,
-        };
-        let address = ticket.key.address.socket_addr();
-        let report = match self
-            .connect
-            .connect(address, self.settings.visit.quiet_timeout)
-        {
-            Ok(mut stream) => self.visitor().outgoing(&mut *stream, &torrent),
-            Err(_) if self.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
-            Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
-        };
-        let reached = report
-            .heard
-            .as_ref()
-            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
-        in_hand.settle(&report, reached);
+        }
     }
 
     /// A caller was evaluated or turned away.
@@ -141,13 +141,13 @@ impl Engine {
                     self.record(Record::Visit(Box::new(visit)));
                 }
             }
-            (Verdict::Failed(reason), _) => self.caller_failed(reason),
+            (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
         }
     }
 
-    /// A caller gave nothing, for `reason`.
-    pub fn caller_failed(&self, reason: Reason) {
+    /// A caller gave nothing, for `reason`, but for `messages`.
+    pub fn caller_failed(&self, reason: Reason, messages: Option<Box<MessageCounts>>) {
         self.stats.caller_failed();
         let at = self.clock.timestamp();
         self.record(Record::Failure(Failure {
@@ -155,6 +155,7 @@ impl Engine {
             event: Event::IncomingPeer,
             reason,
             takes_back: None,
+            messages,
         }));
     }
 
@@ -177,11 +178,22 @@ impl Engine {
             duration: self.clock.now().saturating_duration_since(started),
             pieces: heard.pieces.count(),
             messages: heard.counts,
+            below: heard.below.map(|moment| self.told(moment)),
+            reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
             client: report.peer_id.and_then(|id| id.client()),
             ended,
             takes_back: whom.history.unreached,
         })
+    }
+
+    fn told(&self, moment: Moment) -> Told {
+        let ago = self.clock.now().saturating_duration_since(moment.at);
+        let at = self.clock.timestamp().minus(ago);
+        Told {
+            at,
+            pieces: moment.pieces,
+        }
     }
 
     fn log(&self, direction: Direction, address: SocketAddr, report: &Report) {
@@ -207,15 +219,45 @@ impl Engine {
 
 /// A peer that is being contacted. Dropped unsettled, which only a panic
 /// does, it counts as a failure, so that no contact disappears.
-struct InHand<'a> {
+pub struct InHand<'a> {
     engine: &'a Engine,
     ticket: Option<Ticket>,
-    started: Instant,
 }
 
 impl InHand<'_> {
-    fn settle(mut self, report: &Report, reached_threshold: bool) {
-        let Some(ticket) = self.ticket.take() else {
+    /// Contacts the peer and settles what comes of it.
+    pub fn contact(self) {
+        let engine = self.engine;
+        let Some(ticket) = self.ticket else {
+            return;
+        };
+        let Some(torrent) = engine.directory.by_id(ticket.key.torrent) else {
+            return;
+        };
+        let started = engine.clock.now();
+        if engine.scheduler.is_own(&ticket.key.address) {
+            let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
+            return self.settle(started, &report, false);
+        }
+        let address = ticket.key.address.socket_addr();
+        let report = match engine
+            .connect
+            .connect(address, engine.settings.visit.quiet_timeout)
+        {
+            Ok(mut stream) => engine.visitor().outgoing(&mut *stream, &torrent, started),
+            Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
+            Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
+        };
+        let reached = report
+            .heard
+            .as_ref()
+            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
+        self.settle(started, &report, reached);
+    }
+
+    /// The contact stays in hand until everything that could panic is done.
+    fn settle(mut self, started: Instant, report: &Report, reached_threshold: bool) {
+        let Some(ticket) = self.ticket else {
             return;
         };
         let engine = self.engine;
@@ -224,71 +266,96 @@ impl InHand<'_> {
             ticket.key.address.socket_addr(),
             report,
         );
-        match report.verdict {
-            Verdict::Counts(_) => self.counted(ticket, report, reached_threshold),
-            Verdict::Failed(reason) => failed(engine, ticket, reason),
-            Verdict::Interrupted => engine.scheduler.put_back(ticket, self.started),
-        }
-    }
-
-    fn counted(&self, ticket: Ticket, report: &Report, reached_threshold: bool) {
-        let engine = self.engine;
-        engine.contacted.insert(&ticket.key);
-        engine.stats.contact_counted();
-        if let Some(visit) = engine.visit_record(&ticket, self.started, report) {
-            engine.record(Record::Visit(Box::new(visit)));
-        }
-        engine.scheduler.first_contact_done(&ticket);
-        let history = ticket.history.with_success();
-        again(
-            engine,
-            Ticket { history, ..ticket },
-            policy::after_success(&engine.settings.policy, reached_threshold),
-        );
+        let outcome = match report.verdict {
+            Verdict::Counts(_) => {
+                let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                Outcome {
+                    record: engine
+                        .visit_record(&ticket, started, report)
+                        .map(|visit| Record::Visit(Box::new(visit))),
+                    failure: None,
+                    again: engine.again(ticket, ticket.history.with_success(), next),
+                }
+            }
+            Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),
+            Verdict::Interrupted => {
+                self.ticket = None;
+                engine.scheduler.put_back(ticket, started);
+                return;
+            }
+        };
+        self.ticket = None;
+        outcome.settle(engine, &ticket);
     }
 }
 
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            failed(self.engine, ticket, Reason::Aborted);
+            let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, None);
+            outcome.settle(self.engine, &ticket);
         }
     }
 }
 
-fn failed(engine: &Engine, ticket: Ticket, reason: Reason) {
-    engine.stats.contact_failed();
-    let event = if ticket.history.successes == 0 {
-        Event::FirstContact
-    } else {
-        Event::LaterContact
-    };
-    let at = engine.clock.timestamp();
-    let takes_back = ticket.history.unreached;
-    engine.record(Record::Failure(Failure {
-        at,
-        event,
-        reason,
-        takes_back,
-    }));
-    engine.scheduler.first_contact_done(&ticket);
-    if reason == Reason::OwnAddress {
-        engine.scheduler.add_own(ticket.key.address);
-        return;
-    }
-    let history = ticket.history.with_failure(reason);
-    again(
-        engine,
-        Ticket { history, ..ticket },
-        policy::after_failure(&engine.settings.policy, &history),
-    );
+/// What follows from a contact, worked out but not yet done.
+struct Outcome {
+    record: Option<Record>,
+    failure: Option<Reason>,
+    /// The next visit.
+    again: Option<(Ticket, Instant)>,
 }
 
-fn again(engine: &Engine, ticket: Ticket, next: Next) {
-    if let Next::Again(delay) = next {
-        engine
-            .scheduler
-            .put_back(ticket, engine.clock.now() + delay);
+impl Outcome {
+    fn failed(
+        engine: &Engine,
+        ticket: Ticket,
+        reason: Reason,
+        messages: Option<Box<MessageCounts>>,
+    ) -> Self {
+        let event = if ticket.history.successes == 0 {
+            Event::FirstContact
+        } else {
+            Event::LaterContact
+        };
+        let record = Record::Failure(Failure {
+            at: engine.clock.timestamp(),
+            event,
+            reason,
+            takes_back: ticket.history.unreached,
+            messages,
+        });
+        let history = ticket.history.with_failure(reason);
+        let again = if reason == Reason::OwnAddress {
+            None
+        } else {
+            let next = policy::after_failure(&engine.settings.policy, &history);
+            engine.again(ticket, history, next)
+        };
+        Self {
+            record: Some(record),
+            failure: Some(reason),
+            again,
+        }
+    }
+
+    fn settle(self, engine: &Engine, ticket: &Ticket) {
+        if self.failure.is_some() {
+            engine.stats.contact_failed();
+        } else {
+            engine.contacted.insert(&ticket.key);
+            engine.stats.contact_counted();
+        }
+        if let Some(record) = self.record {
+            engine.record(record);
+        }
+        engine.scheduler.first_contact_done(ticket);
+        if self.failure == Some(Reason::OwnAddress) {
+            engine.scheduler.add_own(ticket.key.address);
+        }
+        if let Some((ticket, due)) = self.again {
+            engine.scheduler.put_back(ticket, due);
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! From messages to progress: what a peer told in one visit. Pure; the same
 //! messages always give the same pieces.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::settings::VisitSettings;
 use crate::model::record::MessageCounts;
-use crate::model::{PieceCount, PieceSet, Reason, VisitEnd, WrongBitfield};
+use crate::model::{PieceCount, PieceSet, Reason, Torrent, VisitEnd, WrongBitfield};
 use crate::protocol::message::{Message, WrongLength, id};
 
 /// What was heard in one visit.
@@ -18,17 +18,35 @@ pub struct Heard {
     /// Whether any message told progress (bitfield, have, have all, have
     /// none).
     pub told: bool,
+    /// The last time that it told less than the threshold.
+    pub below: Option<Moment>,
+    /// The first time that it told as much as the threshold, since when it
+    /// never told less.
+    pub reached: Option<Moment>,
     /// Longest wait for one whole message.
     pub longest_wait: Option<Duration>,
+    threshold: PieceCount,
     fast: bool,
 }
 
+/// What a peer had told at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: Instant,
+    /// Distinct pieces by then.
+    pub pieces: PieceCount,
+}
+
 impl Heard {
-    /// Nothing yet, for a torrent of `pieces`; `fast` when both sides
-    /// announced BEP 6, without which have all and have none mean nothing.
-    pub fn new(pieces: PieceCount, fast: bool) -> Self {
+    /// Nothing yet, for `torrent`; `fast` when both sides announced BEP 6,
+    /// without which have all and have none mean nothing.
+    pub fn new(torrent: &Torrent, fast: bool) -> Self {
         Self {
-            pieces: PieceSet::new(pieces),
+            pieces: PieceSet::new(torrent.pieces),
+            threshold: torrent.threshold,
+            below: None,
+            reached: None,
             counts: MessageCounts::default(),
             told: false,
             longest_wait: None,
@@ -36,12 +54,16 @@ impl Heard {
         }
     }
 
-    /// Takes one message.
+    /// Takes one message, read at `now`.
     ///
     /// # Errors
     /// The reason why the message breaks the protocol; the pieces stay as
     /// they were. A `piece` breaks it too: payload is never asked for.
-    pub fn take(&mut self, message: &Result<Message<'_>, WrongLength>) -> Result<(), Reason> {
+    pub fn take(
+        &mut self,
+        message: &Result<Message<'_>, WrongLength>,
+        now: Instant,
+    ) -> Result<(), Reason> {
         self.counts.total += 1;
         let message = match message {
             Ok(message) => message,
@@ -69,7 +91,26 @@ impl Heard {
             _ => return Ok(()),
         }
         self.told = true;
+        self.note_progress(now);
         Ok(())
+    }
+
+    fn note_progress(&mut self, at: Instant) {
+        let pieces = self.pieces.count();
+        let moment = Some(Moment { at, pieces });
+        if pieces < self.threshold {
+            self.below = moment;
+            self.reached = None;
+        } else if self.reached.is_none() {
+            self.reached = moment;
+        }
+    }
+
+    /// The visit ends at `now`: a peer that told nothing has nothing.
+    pub fn finish(&mut self, now: Instant) {
+        if !self.told {
+            self.note_progress(now);
+        }
     }
 
     /// Notes that a whole message took `wait` to come.
@@ -83,7 +124,8 @@ impl Heard {
             id::CHOKE..=id::NOT_INTERESTED => &mut counts.state,
             id::HAVE => &mut counts.have,
             id::BITFIELD => &mut counts.bitfield,
-            id::REQUEST..=id::CANCEL | id::SUGGEST | id::REJECT | id::ALLOWED_FAST => {
+            id::PIECE => &mut counts.piece,
+            id::REQUEST | id::CANCEL | id::SUGGEST | id::REJECT | id::ALLOWED_FAST => {
                 &mut counts.transfer
             }
             id::PORT => &mut counts.port,
@@ -184,7 +226,7 @@ mod tests {
     use crate::model::PieceIndex;
 
     fn heard() -> Heard {
-        Heard::new(PieceCount(20), true)
+        Heard::new(&Torrent::sample(20), true)
     }
 
     #[test]
@@ -197,7 +239,7 @@ mod tests {
             Message::Have(PieceIndex(8)),
             Message::Have(PieceIndex(0)),
         ] {
-            assert_eq!(heard.take(&Ok(message)), Ok(()));
+            assert_eq!(heard.take(&Ok(message), Instant::now()), Ok(()));
         }
         assert_eq!(heard.pieces.count(), PieceCount(9));
         assert_eq!(
@@ -209,12 +251,12 @@ mod tests {
     #[test]
     fn have_all_and_none_count_only_with_the_fast_extension() {
         let mut fast = heard();
-        assert_eq!(fast.take(&Ok(Message::HaveAll)), Ok(()));
+        assert_eq!(fast.take(&Ok(Message::HaveAll), Instant::now()), Ok(()));
         assert!(fast.pieces.is_complete());
-        assert_eq!(fast.take(&Ok(Message::HaveNone)), Ok(()));
+        assert_eq!(fast.take(&Ok(Message::HaveNone), Instant::now()), Ok(()));
         assert_eq!(fast.pieces.count(), PieceCount(0));
-        let mut slow = Heard::new(PieceCount(20), false);
-        assert_eq!(slow.take(&Ok(Message::HaveAll)), Ok(()));
+        let mut slow = Heard::new(&Torrent::sample(20), false);
+        assert_eq!(slow.take(&Ok(Message::HaveAll), Instant::now()), Ok(()));
         assert!(!slow.told);
         assert_eq!(slow.pieces.count(), PieceCount(0));
     }
@@ -222,7 +264,9 @@ mod tests {
     #[test]
     fn every_violation_has_its_reason_and_changes_nothing() {
         let mut heard = heard();
-        heard.take(&Ok(Message::Bitfield(&[0xf0, 0, 0]))).unwrap();
+        heard
+            .take(&Ok(Message::Bitfield(&[0xf0, 0, 0])), Instant::now())
+            .unwrap();
         let wrong = WrongLength {
             id: id::HAVE,
             expected: 4,
@@ -245,7 +289,7 @@ mod tests {
             (Ok(Message::Piece), Reason::PieceReceived),
             (Err(wrong), Reason::PayloadLength),
         ] {
-            assert_eq!(heard.take(&message), Err(reason));
+            assert_eq!(heard.take(&message, Instant::now()), Err(reason));
         }
         assert_eq!(heard.pieces.count(), PieceCount(4));
         assert_eq!(heard.counts.total, 7);
@@ -265,7 +309,7 @@ mod tests {
             Message::Unknown(99),
             Message::Unknown(255),
         ] {
-            assert_eq!(heard.take(&Ok(message)), Ok(()));
+            assert_eq!(heard.take(&Ok(message), Instant::now()), Ok(()));
         }
         let wanted = MessageCounts {
             total: 9,
@@ -315,5 +359,44 @@ mod tests {
             judge(End::Stopped, true, &settings),
             Verdict::Counts(VisitEnd::Stopped)
         );
+    }
+
+    #[test]
+    fn the_crossing_is_known_to_the_message() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let moment = |seconds, pieces| {
+            let pieces = PieceCount(pieces);
+            Some(Moment {
+                at: at(seconds),
+                pieces,
+            })
+        };
+        let torrent = Torrent {
+            threshold: PieceCount(10),
+            ..Torrent::sample(20)
+        };
+        let mut heard = Heard::new(&torrent, true);
+        heard
+            .take(&Ok(Message::Bitfield(&[0xff, 0, 0])), at(1))
+            .unwrap();
+        heard
+            .take(&Ok(Message::Have(PieceIndex(8))), at(2))
+            .unwrap();
+        heard.take(&Ok(Message::KeepAlive), at(3)).unwrap();
+        assert_eq!((heard.below, heard.reached), (moment(2, 9), None));
+        heard
+            .take(&Ok(Message::Have(PieceIndex(9))), at(4))
+            .unwrap();
+        heard
+            .take(&Ok(Message::Have(PieceIndex(10))), at(5))
+            .unwrap();
+        heard.finish(at(9));
+        assert_eq!((heard.below, heard.reached), (moment(2, 9), moment(4, 10)));
+        heard.take(&Ok(Message::HaveNone), at(10)).unwrap();
+        assert_eq!((heard.below, heard.reached), (moment(10, 0), None));
+        let mut silent = Heard::new(&torrent, true);
+        silent.finish(at(6));
+        assert_eq!((silent.below, silent.reached), (moment(6, 0), None));
     }
 }

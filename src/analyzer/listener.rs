@@ -94,7 +94,7 @@ impl Listener {
     fn admit(&self, stream: PeerStream, from: SocketAddr) {
         let seat = match Seats::take(&self.seats, from.ip()) {
             Ok(seat) => seat,
-            Err(reason) => return self.engine.caller_failed(reason),
+            Err(reason) => return self.engine.caller_failed(reason, None),
         };
         let caller = Caller {
             stream,
@@ -112,7 +112,7 @@ impl Listener {
         let body = move || evaluate_callers(&engine, caller, &next);
         if let Err(error) = spawn(&format!("caller-{number}"), VISIT_STACK, body) {
             log::debug!("no thread for a caller: {error}");
-            self.engine.caller_failed(Reason::NoThread);
+            self.engine.caller_failed(Reason::NoThread, None);
         }
     }
 }
@@ -172,7 +172,7 @@ impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.engine.stats.caller_ends(self.engine.clock.now());
         if std::thread::panicking() {
-            self.engine.caller_failed(Reason::Aborted);
+            self.engine.caller_failed(Reason::Aborted, None);
         }
     }
 }

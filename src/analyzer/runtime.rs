@@ -1,17 +1,20 @@
 //! Builds, starts, supervises and stops everything.
 //!
 //! Order of start: log, import, limits, listener's socket, database, first
-//! statistics row, writer, listener, trackers, contact workers, statistics.
+//! statistics row, writer, listener, trackers, statistics, contact workers.
 //! Order of stop (see `runtime/shutdown.rs`): sources and listener, contacts,
 //! statistics, writer.
 
 mod crew;
+#[cfg(feature = "faults")]
+mod fault;
 mod limits;
 mod prepare;
 mod shutdown;
 mod status;
 mod units;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, select};
@@ -82,14 +85,18 @@ pub fn run(request: Request) -> Exit {
             return Exit::Failed;
         }
     };
-    let run = match prepare::prepare(request) {
-        Ok(run) => run,
+    let run = || match prepare::prepare(request) {
+        Ok(run) => run.carry_out(&signals),
         Err(refusal) => {
+            log::error!("the run does not start: {}", refusal.text);
             say(&format!("btda: {}", refusal.text));
-            return refusal.exit;
+            refusal.exit
         }
     };
-    run.carry_out(&signals)
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        say("btda: ended by a defect; the log has a line with CRITICAL that tells where");
+        Exit::Failed
+    })
 }
 
 impl Run {
@@ -99,7 +106,10 @@ impl Run {
         status.say(&self.headline());
         let started = units::start_all(&mut self, &mut crew);
         let cause = match started {
-            Ok(()) => self.supervise(&mut crew, &mut status, signals),
+            Ok(()) => {
+                let supervise = || self.supervise(&mut crew, &mut status, signals);
+                catch_unwind(AssertUnwindSafe(supervise)).unwrap_or(Cause::ThreadEnded)
+            }
             Err(error) => {
                 log::error!(target: "critical", "a thread cannot be started: {error}");
                 status.say(&format!("btda: a thread cannot be started: {error}"));
@@ -160,6 +170,7 @@ impl Run {
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,
+            trackers: self.trackers.context.health.counts(),
             confirmed: self.progress.confirmed(),
             rows: self.progress.rows(),
             unwritten: engine.records.len(),

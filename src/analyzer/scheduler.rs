@@ -123,6 +123,11 @@ impl Scheduler {
         self.state.lock().own.insert(address);
     }
 
+    /// Whether `address` is known to be our own.
+    pub fn is_own(&self, address: &PeerAddress) -> bool {
+        self.state.lock().own.contains(address)
+    }
+
     /// Notes the port on which we listen; with it, every address that a
     /// tracker says we come from is our own.
     pub fn listens_on(&self, port: u16) {

@@ -40,21 +40,26 @@ impl Statistics {
             .stop
             .wait(self.engine.settings.statistic_interval)
         {
-            self.tick(false);
+            self.tick();
             self.watch_wall_clock();
         }
     }
 
-    /// Sends a tick for the time since the one before; `last` for the one at
+    /// Sends a tick for the time since the one before.
+    pub fn tick(&self) {
+        self.engine.record(self.next(false));
+    }
+
+    /// A tick for the time since the one before; `last` for the one at
     /// shutdown, behind which the writer ends.
-    pub fn tick(&self, last: bool) {
+    pub fn next(&self, last: bool) -> Record {
         let engine = &self.engine;
         let now = engine.stats.snapshot(engine.clock.now());
         let before = self.last.lock().replace(now);
         let load = sysinfo::System::load_average()
             .ok()
             .map(|load| load.fifteen);
-        engine.record(Record::Tick(Box::new(Tick {
+        Record::Tick(Box::new(Tick {
             at: engine.clock.timestamp(),
             peer_queue: engine.scheduler.waiting() as u64,
             thread_workload: before
@@ -64,24 +69,25 @@ impl Statistics {
             server_threads: now.callers_active,
             evaluator_threads: now.contacts_active,
             last,
-        })));
+        }))
     }
 
     /// Says so when the wall clock was set; stored times do not follow it.
     fn watch_wall_clock(&self) {
         let drift = self.engine.clock.wall_drift_ms();
-        let mut known = self.drift_ms.lock();
-        let step = drift - *known;
-        if step.abs() > WALL_STEP_MS {
-            *known = drift;
-            log::warn!(
-                "wall clock was set by {step} ms; stored times go on from the start of the run, total={drift} ms"
-            );
-            self.engine.record(Record::Manifest {
-                key: "wall_clock_drift_ms",
-                value: drift.to_string(),
-            });
+        let step = drift - *self.drift_ms.lock();
+        if step.abs() <= WALL_STEP_MS {
+            return;
         }
+        *self.drift_ms.lock() = drift;
+        log::warn!(
+            "wall clock was set by {step} ms; stored times go on from the start of the run, total={drift} ms"
+        );
+        let value = drift.to_string();
+        self.engine.record(Record::Manifest {
+            key: "wall_clock_drift_ms",
+            value,
+        });
     }
 }
 

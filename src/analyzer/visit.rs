@@ -13,21 +13,23 @@
 //!
 //! Runs on contact and caller threads; all its waiting is in the [`Stream`].
 
+mod session;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::clock::Clock;
 use crate::config::settings::VisitSettings;
-use crate::deadline::Deadline;
-use crate::model::{PeerId, PieceSet, Reason, Torrent};
-use crate::net::{NetError, Stream};
-use crate::protocol::frame::{FrameDecoder, FrameLimits};
-use crate::protocol::handshake::{Handshake, HandshakeDecoder, Reserved};
-use crate::protocol::message::{self, Message};
+use crate::model::record::MessageCounts;
+use crate::model::{PeerId, Reason, Torrent};
+use crate::net::Stream;
+use crate::protocol::handshake::{Handshake, Reserved};
 use crate::stop::StopToken;
 
 use super::directory::Directory;
-use super::evaluate::{End, Heard, Verdict, judge};
+use super::evaluate::{Heard, Verdict, judge};
+
+use session::{Cut, Session};
 
 /// What every visit needs.
 #[derive(Clone, Copy)]
@@ -62,19 +64,19 @@ impl Report {
             heard: None,
         }
     }
+
+    /// The messages read, if any were.
+    pub fn messages(&self) -> Option<Box<MessageCounts>> {
+        let counts = self.heard.as_ref()?.counts;
+        (counts.total > 0).then(|| Box::new(counts))
+    }
 }
 
-/// Largest message that is read at all; what is larger than a bitfield or a
-/// have is skipped without memory.
-const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
-
-/// Bytes read from a socket at one time.
-const READ_SIZE: usize = 2048;
-
 impl Visitor<'_> {
-    /// Visits the peer at the other end of `stream`, which we opened.
-    pub fn outgoing(&self, stream: &mut dyn Stream, torrent: &Torrent) -> Report {
-        let mut session = self.session(stream);
+    /// Visits the peer at the other end of `stream`, which we opened; the
+    /// visit's budget began at `started`, before the connection.
+    pub fn outgoing(&self, stream: &mut dyn Stream, torrent: &Torrent, started: Instant) -> Report {
+        let mut session = Session::new(*self, stream, started);
         let theirs = session.greet(torrent);
         self.finish(session, torrent, theirs)
     }
@@ -87,7 +89,7 @@ impl Visitor<'_> {
         directory: &Directory,
         admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
     ) -> (Option<Arc<Torrent>>, Report) {
-        let mut session = self.session(stream);
+        let mut session = Session::new(*self, stream, self.clock.now());
         let (torrent, theirs) = session.answer(directory, admit);
         let report = match &torrent {
             Some(torrent) => self.finish(session, torrent, theirs),
@@ -96,18 +98,6 @@ impl Visitor<'_> {
             ),
         };
         (torrent, report)
-    }
-
-    fn session<'s>(&'s self, stream: &'s mut dyn Stream) -> Session<'s> {
-        let now = self.clock.now();
-        Session {
-            visitor: *self,
-            stream,
-            budget: Deadline::after(now, self.settings.budget),
-            quiet: Deadline::after(now, self.settings.quiet_timeout),
-            decoder: HandshakeDecoder::default(),
-            unread: Vec::new(),
-        }
     }
 
     fn finish(
@@ -121,11 +111,12 @@ impl Visitor<'_> {
             Err(cut) => return Report::without_handshake(self.verdict_of(cut)),
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
-        let mut heard = Heard::new(torrent.pieces, fast);
+        let mut heard = Heard::new(torrent, fast);
         let end = match session.introduce(theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
         };
+        heard.finish(self.clock.now());
         let verdict = judge(end, heard.told, self.settings);
         Report {
             verdict,
@@ -159,238 +150,6 @@ impl Visitor<'_> {
             info_hash: torrent.info_hash,
             peer_id: self.own_id,
         }
-    }
-}
-
-/// Why reading or writing went no further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    Quiet,
-    Budget,
-    Stopped,
-    Broken(Reason),
-}
-
-impl Cut {
-    /// The end of the reading of messages; quiet in the middle of a message
-    /// is a break.
-    const fn into_end(self, mid_frame: bool) -> End {
-        match self {
-            Self::Quiet if mid_frame => End::Broken(Reason::TimedOut),
-            Self::Quiet => End::Quiet,
-            Self::Budget => End::Budget,
-            Self::Stopped => End::Stopped,
-            Self::Broken(reason) => End::Broken(reason),
-        }
-    }
-}
-
-struct Session<'a> {
-    visitor: Visitor<'a>,
-    stream: &'a mut dyn Stream,
-    budget: Deadline,
-    quiet: Deadline,
-    decoder: HandshakeDecoder,
-    /// Bytes that came behind the handshake in the same read.
-    unread: Vec<u8>,
-}
-
-impl Session<'_> {
-    /// Our handshake first, then theirs.
-    fn greet(&mut self, torrent: &Torrent) -> Result<Handshake, Cut> {
-        self.write(&self.visitor.own_handshake(torrent).encode())?;
-        self.read_until(|decoder| decoder.header().is_some())?;
-        match self.decoder.header() {
-            Some((_, info_hash)) if info_hash == torrent.info_hash => self.rest_of_handshake(),
-            _ => Err(Cut::Broken(Reason::InfoHashMismatch)),
-        }
-    }
-
-    /// Theirs up to the info hash, then ours, then their peer id.
-    fn answer(
-        &mut self,
-        directory: &Directory,
-        admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
-    ) -> (Option<Arc<Torrent>>, Result<Handshake, Cut>) {
-        if let Err(cut) = self.read_until(|decoder| decoder.header().is_some()) {
-            return (None, Err(cut));
-        }
-        let torrent = self
-            .decoder
-            .header()
-            .and_then(|(_, info_hash)| directory.find(&info_hash));
-        let Some(torrent) = torrent else {
-            return (None, Err(Cut::Broken(Reason::UnknownInfoHash)));
-        };
-        let theirs = admit(&torrent)
-            .map_err(Cut::Broken)
-            .and_then(|()| self.write(&self.visitor.own_handshake(&torrent).encode()))
-            .and_then(|()| self.rest_of_handshake());
-        (Some(torrent), theirs)
-    }
-
-    fn rest_of_handshake(&mut self) -> Result<Handshake, Cut> {
-        self.read_until(|decoder| decoder.handshake().is_some())?;
-        let theirs = self
-            .decoder
-            .handshake()
-            .ok_or(Cut::Broken(Reason::UnknownProtocol))?;
-        if theirs.peer_id == self.visitor.own_id {
-            return Err(Cut::Broken(Reason::OwnAddress));
-        }
-        Ok(theirs)
-    }
-
-    /// Feeds the handshake decoder until `enough`, all within one quiet
-    /// timeout from the start of the session.
-    fn read_until(&mut self, enough: impl Fn(&HandshakeDecoder) -> bool) -> Result<(), Cut> {
-        let mut buffer = [0; READ_SIZE];
-        while !enough(&self.decoder) {
-            let read = self.read(&mut buffer)?;
-            let input = buffer.get(..read).unwrap_or_default();
-            let used = self
-                .decoder
-                .feed(input)
-                .map_err(|_| Cut::Broken(Reason::UnknownProtocol))?;
-            self.unread
-                .extend_from_slice(input.get(used..).unwrap_or_default());
-        }
-        Ok(())
-    }
-
-    /// What follows our handshake: that we have nothing (BEP 6, right after
-    /// it), and where our DHT node is (BEP 5).
-    fn introduce(&mut self, theirs: Reserved, fast: bool) -> Result<(), Cut> {
-        let mut bytes = Vec::with_capacity(12);
-        if fast {
-            message::encode_have_none(&mut bytes);
-        }
-        if let Some(port) = self.visitor.settings.dht_port
-            && theirs.supports_dht()
-        {
-            message::encode_port(port, &mut bytes);
-        }
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.write(&bytes)
-    }
-
-    /// Reads messages to the end of the visit.
-    fn listen(&mut self, heard: &mut Heard, torrent: &Torrent) -> End {
-        let bitfield = PieceSet::bitfield_len(torrent.pieces);
-        let longest = u32::try_from(bitfield.saturating_add(1)).unwrap_or(u32::MAX);
-        let limits = FrameLimits {
-            keep: bitfield.max(16),
-            max_length: longest.max(MESSAGE_LENGTH_MAX),
-        };
-        let mut frames = FrameDecoder::new(limits);
-        let mut last = self.visitor.clock.now();
-        self.quiet = Deadline::after(last, self.visitor.settings.quiet_timeout);
-        let early = std::mem::take(&mut self.unread);
-        if let Some(end) = self.take_messages(&mut frames, &early, heard, &mut last) {
-            return end;
-        }
-        let mut buffer = [0; READ_SIZE];
-        loop {
-            let read = match self.read(&mut buffer) {
-                Ok(read) => read,
-                Err(cut) => return cut.into_end(frames.is_mid_frame()),
-            };
-            let input = buffer.get(..read).unwrap_or_default();
-            if let Some(end) = self.take_messages(&mut frames, input, heard, &mut last) {
-                return end;
-            }
-        }
-    }
-
-    /// Takes all whole messages in `input`; the end, if one of them is it.
-    fn take_messages(
-        &mut self,
-        frames: &mut FrameDecoder,
-        mut input: &[u8],
-        heard: &mut Heard,
-        last: &mut Instant,
-    ) -> Option<End> {
-        let settings = self.visitor.settings;
-        let now = self.visitor.clock.now();
-        while !input.is_empty() {
-            let Ok((used, frame)) = frames.feed(input) else {
-                return Some(End::Broken(Reason::MessageTooLong));
-            };
-            if let Some(frame) = frame {
-                heard.waited(now.saturating_duration_since(*last));
-                *last = now;
-                self.quiet = Deadline::after(now, settings.quiet_timeout);
-                let message = Message::parse(frame);
-                log_message(&message, settings.message_log_length);
-                if let Err(reason) = heard.take(&message)
-                    && (!settings.ignore_malformed || reason == Reason::PieceReceived)
-                {
-                    return Some(End::Broken(reason));
-                }
-                if settings.finish_when_complete && heard.told && heard.pieces.is_complete() {
-                    return Some(End::Complete);
-                }
-                if heard.counts.total >= settings.message_limit {
-                    return Some(End::MessageLimit);
-                }
-            }
-            input = input.get(used..).unwrap_or_default();
-        }
-        None
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Cut> {
-        let (wait, cut) = self.time_left()?;
-        match self.stream.read(buffer, wait) {
-            Ok(0) => Err(self.broken(Reason::Closed)),
-            Ok(read) => Ok(read),
-            Err(NetError {
-                reason: Reason::TimedOut,
-                ..
-            }) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
-            Err(NetError {
-                reason: Reason::TimedOut,
-                ..
-            }) => Err(cut),
-            Err(error) => Err(self.broken(error.reason)),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
-        let (wait, _) = self.time_left()?;
-        self.stream
-            .write_all(bytes, wait)
-            .map_err(|error| self.broken(error.reason))
-    }
-
-    /// The time left, and what it means when it runs out.
-    fn time_left(&self) -> Result<(Duration, Cut), Cut> {
-        let now = self.visitor.clock.now();
-        let cut = if self.quiet <= self.budget {
-            Cut::Quiet
-        } else {
-            Cut::Budget
-        };
-        let left = self.quiet.earlier(self.budget).left(now).ok_or(cut)?;
-        Ok((left, cut))
-    }
-
-    /// At the end of the run all sockets are shut, which looks like a close.
-    fn broken(&self, reason: Reason) -> Cut {
-        if self.visitor.stop.is_stopped() {
-            Cut::Stopped
-        } else {
-            Cut::Broken(reason)
-        }
-    }
-}
-
-fn log_message(message: &Result<Message<'_>, message::WrongLength>, length: usize) {
-    if log::log_enabled!(log::Level::Trace) {
-        let text: String = format!("{message:?}").chars().take(length).collect();
-        log::trace!("message={text}");
     }
 }
 

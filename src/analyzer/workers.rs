@@ -11,8 +11,9 @@ use super::stats::Stats;
 /// Body of one contact worker; ends when the scheduler is closed.
 pub fn run(engine: &Engine) {
     while let Some(ticket) = engine.scheduler.take() {
+        let in_hand = engine.in_hand(ticket);
         let _busy = Busy::begin(&engine.stats, &engine.clock);
-        engine.contact(ticket);
+        in_hand.contact();
     }
 }
 

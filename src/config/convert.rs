@@ -124,8 +124,18 @@ impl Config {
             batch_rows: self.integer(&keys::BATCH_ROWS),
             batch_interval: self.time(&keys::BATCH_INTERVAL_SECONDS),
             queue_length: self.integer(&keys::QUEUE_LENGTH),
+            memory_rows: self.integer(&keys::MEMORY_ROWS),
+            spool_folder: self.spool_folder(),
+            spool_max_bytes: self.integer(&keys::SPOOL_MAX_BYTES),
             calibration: self.flag(&keys::REC_DUR_ANALYSIS),
             calibration_cut: self.time(&keys::CALIBRATION_CUT_SECONDS),
+        }
+    }
+
+    fn spool_folder(&self) -> PathBuf {
+        match self.text(&keys::SPOOL_FOLDER) {
+            "" => std::env::temp_dir(),
+            folder => PathBuf::from(folder),
         }
     }
 

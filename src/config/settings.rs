@@ -175,6 +175,14 @@ pub struct StorageSettings {
     pub batch_interval: Duration,
     /// `storage.queue_length`: records that wait for the writer at most.
     pub queue_length: usize,
+    /// `storage.memory_rows`: rows kept in memory while the database takes
+    /// none.
+    pub memory_rows: usize,
+    /// `storage.spool_folder`: where those beyond go, when the output folder
+    /// does not take them.
+    pub spool_folder: PathBuf,
+    /// `storage.spool_max_bytes`: largest size of all spool files together.
+    pub spool_max_bytes: u64,
     /// `rec_dur_analysis`: write the timeout calibration files.
     pub calibration: bool,
     /// Line of the calibration (`storage.calibration_cut_seconds`).

@@ -136,7 +136,10 @@ fn a_broken_file_loses_lines_and_nothing_else() {
 #[test]
 fn a_full_disk_loses_lines_and_nothing_else() {
     let (parts, counts) = parts(false);
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let logger = builder(&settings(LevelFilter::Warn), Box::new(full), parts).build();
     send(&logger, "a", Level::Error, "text");
     assert_eq!(counts.lost(), 1);

@@ -61,6 +61,12 @@ pub struct Visit {
     pub pieces: PieceCount,
     /// Messages by kind.
     pub messages: MessageCounts,
+    /// The last time that the peer told fewer pieces than the threshold, in
+    /// this visit; `None` when it never did.
+    pub below: Option<Told>,
+    /// The first time in this visit that it told as many as the threshold or
+    /// more, and stayed there.
+    pub reached: Option<Told>,
     /// Longest wait for one whole message, from the end of the message before
     /// (the handshake for the first); `None` when no message came.
     pub longest_wait: Option<Duration>,
@@ -71,6 +77,15 @@ pub struct Visit {
     /// Reason of the last failure of this peer, if it failed before and has
     /// no row yet: the first-contact error that this visit takes back.
     pub takes_back: Option<Reason>,
+}
+
+/// What a peer told at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// When it told, or when a peer that told nothing was left.
+    pub at: Timestamp,
+    /// Distinct pieces that it had told by then.
+    pub pieces: PieceCount,
 }
 
 /// Messages of one visit by kind; keep-alives count as messages.
@@ -96,12 +111,14 @@ pub struct MessageCounts {
     pub port: u32,
     /// `request`, `cancel`, `suggest`, `reject`, `allowed fast`.
     pub transfer: u32,
+    /// `piece` (7): payload that was never asked for; it ends the visit.
+    pub piece: u32,
     /// Any other message id.
     pub unknown: u32,
 }
 
 /// A contact that gave no evaluation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// When it ended.
     pub at: Timestamp,
@@ -113,6 +130,8 @@ pub struct Failure {
     /// error file counts peers by their latest reason, not attempts, so that
     /// sum 1 of the contract holds with retries.
     pub takes_back: Option<Reason>,
+    /// Messages read before it failed, if any.
+    pub messages: Option<Box<MessageCounts>>,
 }
 
 /// A tracker's good answer to an announce.

@@ -31,6 +31,17 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The time `earlier` before this one.
+    #[must_use]
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
 /// ISO 8601 in UTC, to the millisecond.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -176,6 +176,12 @@ impl FrameDecoder {
         self.head_len > 0 || self.discard > 0
     }
 
+    /// Bytes of memory held for payloads, never more than
+    /// [`FrameLimits::keep`].
+    pub const fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Goes on with a frame that comes in pieces.
     fn collect(&mut self, input: &[u8]) -> Result<(usize, Option<Frame<'_>>), TooLong> {
         let (taken, announced) = self.collect_head(input)?;

@@ -1,15 +1,18 @@
 //! The SQLite file: made, written in transactions, closed as one plain file.
 //! Writer thread only.
 
+mod home;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::error::StorageError;
 use super::row::Row;
+use super::spool::Mark;
 use super::text;
 use crate::model::record::InputFile;
 use crate::model::{Torrent, TorrentId};
@@ -18,6 +21,9 @@ use crate::model::{Torrent, TorrentId};
 pub(super) struct Database {
     path: PathBuf,
     connection: Connection,
+    /// The file that is open, whatever is at `path` by now.
+    identity: home::Identity,
+    busy_timeout: Duration,
 }
 
 /// A transaction that was rolled back.
@@ -51,30 +57,60 @@ impl Database {
             let path = path.clone();
             move |source| StorageError::Database { path, step, source }
         };
-        let connection = Connection::open(&path).map_err(failed("opening"))?;
-        let mode: String = connection
+        let database = Self::open_existing(&path)?;
+        let mode: String = database
+            .connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
             .map_err(failed("switching to the write-ahead log"))?;
         if mode != "wal" {
             return Err(StorageError::NoWal { path, mode });
         }
+        database
+            .connection
+            .execute_batch(&schema_script())
+            .map_err(failed("making the schema"))?;
+        Ok(database)
+    }
+
+    /// Opens a file that is there, for writing.
+    pub(super) fn open_existing(path: &Path) -> Result<Self, StorageError> {
+        let failed = |source| StorageError::Database {
+            path: path.to_owned(),
+            step: "opening",
+            source,
+        };
+        let identity = home::Identity::of(path).map_err(|source| StorageError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection
             .execute_batch(SETTINGS)
-            .and_then(|()| connection.execute_batch(&schema_script()))
-            .map_err(failed("making the schema"))?;
+            .and_then(|()| connection.busy_timeout(BUSY_TIMEOUT))
+            .map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { path, connection })
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            identity,
+            busy_timeout: BUSY_TIMEOUT,
+        })
     }
 
     /// How long a statement waits for another connection.
-    pub(super) fn set_busy_timeout(&self, wait: Duration) -> Result<(), StorageError> {
-        self.connection
-            .busy_timeout(wait)
-            .map_err(|source| StorageError::Database {
-                path: self.path.clone(),
-                step: "setting the busy timeout",
-                source,
-            })
+    pub(super) fn set_busy_timeout(&mut self, wait: Duration) {
+        // It only stores the number; an error would mean no connection.
+        if self.busy_timeout != wait && self.connection.busy_timeout(wait).is_ok() {
+            self.busy_timeout = wait;
+        }
+    }
+
+    /// A fact of table `run`.
+    pub(super) fn fact(&self, key: &str) -> rusqlite::Result<Option<String>> {
+        let sql = "SELECT value FROM run WHERE key = ?";
+        let row = self.connection.query_row(sql, [key], |row| row.get(0));
+        row.optional()
     }
 
     /// Stores what is known before the first record.
@@ -113,12 +149,14 @@ impl Database {
         transaction.commit()
     }
 
-    /// Stores `rows` in one transaction. Returns the positions of the rows of
-    /// the 2015 tables that changed nothing, because the row they belong to
-    /// is missing: these are lost.
+    /// Stores `rows` in one transaction, and with them how far the spool has
+    /// been read. Returns the positions of the rows of the 2015 tables that
+    /// changed nothing, because the row they belong to is missing: these are
+    /// lost.
     pub(super) fn write<'a>(
         &mut self,
         rows: impl Iterator<Item = &'a Row>,
+        mark: Option<Mark>,
     ) -> Result<Vec<usize>, WriteError> {
         let refused = |row, error: rusqlite::Error| WriteError {
             row,
@@ -135,6 +173,9 @@ impl Database {
             if changed == 0 && matches!(row.table(), "peer" | "request" | "statistic") {
                 without_effect.push(place);
             }
+        }
+        if let Some(mark) = mark {
+            insert_mark(&transaction, mark).map_err(|error| refused(None, error))?;
         }
         transaction.commit().map_err(|error| refused(None, error))?;
         Ok(without_effect)
@@ -161,7 +202,7 @@ impl Database {
             });
         match mode {
             Ok(mode) => Ok(mode == "delete"),
-            Err(error) if is_passing(&error) => Ok(false),
+            Err(error) if is_busy(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -186,6 +227,14 @@ fn schema_script() -> String {
 fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(row.sql())?;
     statement.execute(rusqlite::params_from_iter(row.values()))
+}
+
+fn insert_mark(connection: &Connection, mark: Mark) -> rusqlite::Result<()> {
+    let fact = Row::Fact {
+        key: Mark::key(mark.number).into(),
+        value: mark.lines.to_string(),
+    };
+    insert(connection, &fact).map(drop)
 }
 
 fn insert_torrent(connection: &Connection, torrent: &Torrent) -> rusqlite::Result<()> {
@@ -225,19 +274,24 @@ fn insert_input(connection: &Connection, input: &InputFile) -> rusqlite::Result<
     Ok(())
 }
 
-/// Whether waiting may help.
+/// Whether the state of the database is in the way and not the row: then the
+/// same row may pass later, or from the spool after a repair.
 fn is_passing(error: &rusqlite::Error) -> bool {
+    !matches!(
+        error.sqlite_error_code(),
+        None | Some(
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
+        )
+    )
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::OutOfMemory
-                | ErrorCode::ReadOnly
-                | ErrorCode::CannotOpen
-        )
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
 }
 
@@ -252,6 +306,8 @@ pub(super) const SCHEMA: &str = include_str!("schema/1.sql");
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;";
 /// Prepared statements kept; there are 15 different ones.
 const STATEMENTS: usize = 32;
+/// Until somebody else says how long to wait.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 #[path = "database/tests.rs"]

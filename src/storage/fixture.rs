@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::record::{
-    Announce, Failure, MessageCounts, Record, Scrape, ScrapeFigures, Tick, TrackerCall,
+    Announce, Failure, MessageCounts, Record, Scrape, ScrapeFigures, Tick, Told, TrackerCall,
     TrackerFailure, Visit,
 };
 use crate::model::{
@@ -68,10 +68,20 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
             have: 2,
             ..MessageCounts::default()
         },
+        below: (pieces < 98).then(|| told(time, pieces)),
+        reached: (pieces >= 98).then(|| told(time, pieces)),
         longest_wait: Some(Duration::from_millis(1_500)),
         client: Some("-TR3000-".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,
+    }
+}
+
+/// What a peer told at `time`.
+pub(crate) fn told(time: f64, pieces: u32) -> Told {
+    Told {
+        at: at(time),
+        pieces: PieceCount(pieces),
     }
 }
 
@@ -90,6 +100,7 @@ pub(crate) fn failure(event: Event, reason: Reason, takes_back: Option<Reason>) 
         event,
         reason,
         takes_back,
+        messages: None,
     })
 }
 

@@ -5,6 +5,8 @@
 mod continent;
 
 use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -83,18 +85,23 @@ pub struct GeoDatabase {
 impl GeoDatabase {
     /// Reads the file at `path` into memory.
     pub fn open(path: &Path) -> Result<Self, GeoError> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
+        let unusable = |reason| GeoError::Unusable(path.to_owned(), reason);
+        let bytes = read(path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
                 GeoError::Absent(path.to_owned())
             } else {
-                GeoError::Unusable(path.to_owned(), error.to_string())
+                unusable(error.to_string())
             }
         })?;
+        Self::parse(bytes).map_err(unusable)
+    }
+
+    /// A database from the bytes of its file; the error is the reason why it
+    /// is none.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         Reader::from_source(bytes)
             .map(|reader| Self { reader })
-            .map_err(|error| {
-                GeoError::Unusable(path.to_owned(), text::clean(&error.to_string(), 200))
-            })
+            .map_err(|error| text::clean(&error.to_string(), 200))
     }
 
     /// Kind of database as it names itself.
@@ -113,6 +120,24 @@ impl GeoDatabase {
         let millis = now.millis().saturating_sub(self.built().millis());
         u64::try_from(millis).unwrap_or(0) / MILLIS_PER_DAY
     }
+}
+
+/// The whole file. Kind and size are asked before it is opened: a FIFO would
+/// wait for a writer, a device never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    if metadata.len() > SIZE_MAX {
+        return Err(io::Error::other(format!(
+            "larger than {} MiB",
+            SIZE_MAX >> 20
+        )));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SIZE_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl Locate for GeoDatabase {
@@ -162,6 +187,9 @@ fn is_code(code: &String) -> bool {
 }
 
 const MILLIS_PER_DAY: u64 = 24 * 3600 * 1000;
+
+/// Largest database that is read; the largest on the market has some 0.5 GiB.
+const SIZE_MAX: u64 = 2 << 30;
 
 #[cfg(test)]
 #[path = "geo/tests.rs"]

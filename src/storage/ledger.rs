@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow, kinds,
+    AnnounceRow, CountRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow, kinds,
 };
 use super::text;
 use crate::model::record::{
@@ -31,7 +31,7 @@ pub struct Ledger {
     errors: PeerErrors,
     trackers: TrackerResults,
     outcomes: Outcomes,
-    messages: [u64; 11],
+    messages: [u64; KINDS],
     callers: Vec<Callers>,
     completed: Vec<Option<u32>>,
     requests: i64,
@@ -74,7 +74,7 @@ impl Ledger {
             errors: PeerErrors::default(),
             trackers: TrackerResults::default(),
             outcomes: Outcomes::default(),
-            messages: [0; 11],
+            messages: [0; KINDS],
             callers: vec![Callers::default(); count],
             completed: vec![None; count],
             requests: 0,
@@ -91,13 +91,16 @@ impl Ledger {
         self.dirty |= !matches!(record, Record::Tick(_) | Record::Manifest { .. });
         match record {
             Record::Visit(visit) => self.visit(*visit, rows),
-            Record::Failure(failure) => self.failure(failure, rows),
+            Record::Failure(failure) => self.failure(&failure, rows),
             Record::Announce(announce) => self.announce(&announce, rows),
             Record::Scrape(scrape) => self.scrape(&scrape, rows),
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
             Record::Lookup(lookup) => self.lookup(lookup, rows),
             Record::Tick(tick) => self.tick(*tick, waiting, rows),
-            Record::Manifest { key, value } => rows.push(Row::Fact { key, value }),
+            Record::Manifest { key, value } => rows.push(Row::Fact {
+                key: key.into(),
+                value,
+            }),
         }
     }
 
@@ -173,9 +176,12 @@ impl Ledger {
         }
     }
 
-    fn failure(&mut self, failure: Failure, rows: &mut Vec<Row>) {
+    fn failure(&mut self, failure: &Failure, rows: &mut Vec<Row>) {
         if let Some(reason) = failure.takes_back {
             self.errors.take_back(reason, rows);
+        }
+        if let Some(messages) = &failure.messages {
+            self.count_messages(messages);
         }
         self.count_failure(failure.event, failure.reason, rows);
     }
@@ -283,7 +289,7 @@ impl Ledger {
         rows.extend(self.outcomes.drain().map(|(event, reason, count)| {
             Row::Outcome(CountRow {
                 time_ms,
-                event,
+                event: event.into(),
                 reason,
                 count,
             })
@@ -293,7 +299,7 @@ impl Ledger {
             if count > 0 {
                 rows.push(Row::Message(MessageRow {
                     time_ms,
-                    kind,
+                    kind: kind.into(),
                     count,
                 }));
             }

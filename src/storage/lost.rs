@@ -1,5 +1,5 @@
 //! The log line of a row that is lost for good, in the form that the 2015 log
-//! script turns back into SQL (contract section 7). Pure.
+//! script turns back into SQL (contract section 7).
 //!
 //! A row that was stored at a later attempt is never logged in this form:
 //! replaying would double it.
@@ -34,6 +34,24 @@ pub fn lost_statement(row: &Row) -> Option<String> {
     }
     line.push_str(")]");
     Some(line)
+}
+
+/// One line at level CRITICAL (that is what the logger makes of the target).
+pub(super) fn log_lost(row: &Row, reason: &str) {
+    let table = row.table();
+    let reason = super::text::clean(reason, 200);
+    match lost_statement(row) {
+        Some(statement) => {
+            log::error!(target: "critical", "row lost table={table} reason=\"{reason}\" {statement}");
+        }
+        None => log::error!(target: "critical", "row lost table={table} reason=\"{reason}\""),
+    }
+}
+
+/// The same for a line of a spool file from which nothing can be read.
+pub(super) fn log_unreadable(line: u64, reason: &str) {
+    let reason = super::text::clean(reason, 200);
+    log::error!(target: "critical", "rows lost: a line of the spool file is damaged line={line} reason=\"{reason}\"");
 }
 
 fn is_source(word: &str) -> bool {
@@ -107,7 +125,7 @@ mod tests {
             assert_eq!(row.sql().matches('?').count(), row.values().len());
         }
         let fact = Row::Fact {
-            key: "host",
+            key: "host".into(),
             value: String::new(),
         };
         assert_eq!(lost_statement(&fact), None);

@@ -12,7 +12,8 @@ use crate::model::record::InputFile;
 pub(super) type Facts = BTreeMap<&'static str, String>;
 
 /// The content of `<stem>_run.json`: one object with every fact as text, the
-/// fact `configuration` as what it is, and the list `input`.
+/// facts `configuration` and `spool_files` as what they are, and the list
+/// `input`.
 pub(super) fn manifest_json(facts: &Facts, inputs: &[InputFile]) -> String {
     let mut object: Map<String, Value> = facts
         .iter()
@@ -33,7 +34,8 @@ pub(super) fn manifest_json(facts: &Facts, inputs: &[InputFile]) -> String {
 }
 
 fn fact(key: &str, value: &str) -> Value {
-    let parsed = (key == "configuration").then(|| serde_json::from_str(value).ok());
+    let parsed =
+        matches!(key, "configuration" | "spool_files").then(|| serde_json::from_str(value).ok());
     parsed.flatten().unwrap_or_else(|| value.into())
 }
 

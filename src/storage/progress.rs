@@ -17,6 +17,8 @@ pub struct Progress {
     confirmed: Vec<AtomicU64>,
     visits: AtomicU64,
     lost: AtomicU64,
+    in_spool: AtomicU64,
+    spooled: AtomicU64,
     last_commit: AtomicI64,
 }
 
@@ -30,6 +32,8 @@ impl Progress {
             confirmed: (0..torrents).map(|_| AtomicU64::new(0)).collect(),
             visits: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            in_spool: AtomicU64::new(0),
+            spooled: AtomicU64::new(0),
             last_commit: AtomicI64::new(NEVER),
         }
     }
@@ -72,6 +76,17 @@ impl Progress {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Rows in spool files now, because the database takes none; part of
+    /// [`Progress::waiting`].
+    pub fn in_spool(&self) -> u64 {
+        self.in_spool.load(Ordering::Relaxed)
+    }
+
+    /// Rows that ever went through a spool file.
+    pub fn spooled(&self) -> u64 {
+        self.spooled.load(Ordering::Relaxed)
+    }
+
     /// Time of the last commit, `None` before the first.
     pub fn last_commit(&self) -> Option<Timestamp> {
         let millis = self.last_commit.load(Ordering::Relaxed);
@@ -83,8 +98,13 @@ impl Progress {
         self.last_commit.store(at.millis(), Ordering::Relaxed);
     }
 
-    pub(super) fn set_waiting(&self, rows: usize) {
-        self.waiting.store(rows as u64, Ordering::Relaxed);
+    pub(super) fn set_waiting(&self, rows: u64) {
+        self.waiting.store(rows, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_spooled(&self, now: u64, ever: u64) {
+        self.in_spool.store(now, Ordering::Relaxed);
+        self.spooled.store(ever, Ordering::Relaxed);
     }
 
     pub(super) fn add_lost(&self, rows: u64) {

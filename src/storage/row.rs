@@ -3,16 +3,28 @@
 //! A row is kept until its transaction has been committed, so that a failed
 //! transaction is written again with the same values; whatever decides a
 //! value happens before ([`super::ledger`]). Writer thread only.
+//!
+//! What cannot be committed for long goes to a spool file as JSON
+//! ([`super::spool`]): the field names are that form.
 
+mod form;
 mod statement;
 
-pub(crate) use statement::kinds;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::record::MessageCounts;
 use crate::model::{Source, TorrentId};
 
+pub(crate) use statement::{KINDS, kinds};
+
+/// One of a few fixed words; owned only when it was read from a file.
+pub type Word = Cow<'static, str>;
+
 /// One change of one table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Row {
     /// A peer's first evaluation.
     NewPeer(Box<NewPeer>),
@@ -43,14 +55,14 @@ pub enum Row {
     /// A fact of the manifest.
     Fact {
         /// Its name.
-        key: &'static str,
+        key: Word,
         /// Its value.
         value: String,
     },
 }
 
 /// Row of `peer` after the first evaluation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewPeer {
     /// `id`.
     pub id: i64,
@@ -69,13 +81,15 @@ pub struct NewPeer {
     /// `first_seen`, seconds.
     pub first_seen: i64,
     /// `source`.
+    #[serde(with = "form::SourceForm")]
     pub source: Source,
     /// `torrent`.
+    #[serde(with = "form::torrent_id")]
     pub torrent: TorrentId,
 }
 
 /// What a later evaluation changes in `peer`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PeerUpdate {
     /// `id` of the row to change.
     pub id: i64,
@@ -90,7 +104,7 @@ pub struct PeerUpdate {
 }
 
 /// Row of `place`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceRow {
     /// The peer.
     pub peer: i64,
@@ -101,7 +115,7 @@ pub struct PlaceRow {
 }
 
 /// Row of `visit`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitRow {
     /// The peer.
     pub peer: i64,
@@ -110,23 +124,24 @@ pub struct VisitRow {
     /// Distinct pieces.
     pub pieces: u32,
     /// Messages by kind.
+    #[serde(with = "form::MessageCountsForm")]
     pub messages: MessageCounts,
     /// Longest wait for a message.
     pub longest_wait_ms: Option<i64>,
     /// Length of the visit.
     pub duration_ms: i64,
     /// Word for the direction.
-    pub direction: &'static str,
+    pub direction: Word,
     /// Word for the transport.
-    pub transport: &'static str,
+    pub transport: Word,
     /// Word for the encryption.
-    pub encryption: &'static str,
+    pub encryption: Word,
     /// How it ended.
     pub ended: String,
 }
 
 /// Row of `crossing`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CrossingRow {
     /// The peer.
     pub peer: i64,
@@ -141,13 +156,14 @@ pub struct CrossingRow {
 }
 
 /// Row of `request`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestRow {
     /// `id`.
     pub id: i64,
     /// Seconds.
     pub timestamp: i64,
     /// `source`.
+    #[serde(with = "form::SourceForm")]
     pub source: Source,
     /// `received_peers`.
     pub received: u64,
@@ -162,11 +178,12 @@ pub struct RequestRow {
     /// `duration_sec`.
     pub duration_sec: Option<f64>,
     /// `torrent`.
+    #[serde(with = "form::torrent_id")]
     pub torrent: TorrentId,
 }
 
 /// Row of `statistic`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatisticRow {
     /// `id`.
     pub id: i64,
@@ -193,12 +210,12 @@ pub struct StatisticRow {
 }
 
 /// Row of `outcome`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountRow {
     /// Time of the tick.
     pub time_ms: i64,
     /// Event.
-    pub event: &'static str,
+    pub event: Word,
     /// `success` or a reason.
     pub reason: String,
     /// Attempts.
@@ -206,21 +223,21 @@ pub struct CountRow {
 }
 
 /// Row of `message`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageRow {
     /// Time of the tick.
     pub time_ms: i64,
     /// Kind.
-    pub kind: &'static str,
+    pub kind: Word,
     /// Messages.
     pub count: u64,
 }
 
 /// Row of `peer_error`; a count of 0 removes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorRow {
     /// Event.
-    pub event: &'static str,
+    pub event: Word,
     /// Reason.
     pub reason: String,
     /// New count.
@@ -228,14 +245,15 @@ pub struct ErrorRow {
 }
 
 /// Row of `tracker_result`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackerRow {
     /// `torrent`.
+    #[serde(with = "form::torrent_id")]
     pub torrent: TorrentId,
     /// Announce URL.
     pub url: String,
     /// Two words.
-    pub result: &'static str,
+    pub result: Word,
     /// Empty for a success.
     pub reason: String,
     /// New count.
@@ -243,7 +261,7 @@ pub struct TrackerRow {
 }
 
 /// Row of `announce`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnounceRow {
     /// Row of `request`.
     pub request: i64,
@@ -264,11 +282,12 @@ pub struct AnnounceRow {
 }
 
 /// Row of `scrape`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScrapeRow {
     /// When the answer came.
     pub time_ms: i64,
     /// `torrent`.
+    #[serde(with = "form::torrent_id")]
     pub torrent: TorrentId,
     /// Announce URL.
     pub url: String,

@@ -85,7 +85,7 @@ impl Stem {
 }
 
 /// Endings of the files of a run.
-const SUFFIXES: [&str; 9] = [
+const SUFFIXES: [&str; 10] = [
     ".sqlite",
     ".sqlite-wal",
     ".sqlite-journal",
@@ -93,6 +93,7 @@ const SUFFIXES: [&str; 9] = [
     "_peer-error.txt",
     "_tracker-error.txt",
     "_run.json",
+    "_spool.jsonl",
     "_timeout.txt",
     "_timeout.svg",
 ];

@@ -4,9 +4,12 @@
 //! store anything never begins; [`Writer::run`] is the body of the thread
 //! `writer`. It ends when every sender is gone and the channel is empty.
 
+mod commit;
 mod ending;
+mod home;
 mod pending;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,13 +22,14 @@ use super::ledger::Ledger;
 use super::manifest::{Facts, manifest_json};
 use super::progress::Progress;
 use super::row::Row;
+use super::spool::{Place, Spool};
 use super::stem::Stem;
 use super::{files, text};
 use crate::clock::Clock;
 use crate::config::settings::StorageSettings;
 use crate::model::Torrent;
 use crate::model::record::{InputFile, Record};
-use pending::Pending;
+use pending::{MemoryLimit, Pending};
 
 /// What a writer needs.
 pub struct WriterSetup {
@@ -49,17 +53,20 @@ pub struct WriterSetup {
 /// How long a failing database is endured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// How long one statement waits for another connection to let go.
+    /// How long one statement waits for another connection to let go, until
+    /// one waited in vain: from then on hardly at all, so that records are
+    /// taken in meanwhile.
     pub statement: Duration,
     /// Pause after the first failure; it doubles from failure to failure.
     pub first_pause: Duration,
     /// Longest pause.
     pub longest_pause: Duration,
-    /// Rows kept in memory; those beyond are lost.
-    pub rows: usize,
-    /// Sum of the pauses at the end of the run, after which what is left is
-    /// lost.
+    /// Sum of the pauses at the end of the run, after which what is left
+    /// stays in the spool.
     pub at_end: Duration,
+    /// Time for reading back the spool at the end of the run, if the database
+    /// takes it.
+    pub replay_at_end: Duration,
 }
 
 impl Default for Patience {
@@ -68,8 +75,8 @@ impl Default for Patience {
             statement: Duration::from_millis(500),
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(2),
-            rows: 200_000,
             at_end: Duration::from_secs(10),
+            replay_at_end: Duration::from_secs(60),
         }
     }
 }
@@ -81,6 +88,14 @@ pub struct Summary {
     pub rows: u64,
     /// Rows lost for good.
     pub lost: u64,
+    /// Rows that the database did not take until the end; they are in
+    /// `spool_files`.
+    pub in_spool: u64,
+    /// Spool files left behind, for [`super::spool::replay`].
+    pub spool_files: Vec<PathBuf>,
+    /// Where the database is: not at its place, when that could not be
+    /// written.
+    pub database: PathBuf,
     /// Peers evaluated at least once.
     pub peers: u64,
     /// Successful visits.
@@ -110,6 +125,7 @@ pub struct Writer {
     /// When the waiting rows are to be committed.
     due: Option<Instant>,
     patience: Patience,
+    home: home::Home,
     /// The tick at shutdown has come.
     ended: bool,
 }
@@ -142,10 +158,21 @@ impl Writer {
         }
         let mut database = Database::create(stem.with_suffix(".sqlite"))?;
         database.describe(&torrents, &inputs, &fact_rows(&facts))?;
+        let spool = Spool::new(Place {
+            folders: vec![stem.folder().to_owned(), settings.spool_folder.clone()],
+            stem: stem.name().to_owned(),
+            run: facts.get("start").cloned().unwrap_or_default(),
+            limit: settings.spool_max_bytes,
+        });
+        let limit = MemoryLimit {
+            rows: settings.memory_rows,
+            bytes: MEMORY_BYTES,
+        };
         let writer = Self {
             ended: false,
+            home: home::Home::default(),
             ledger: Ledger::new(torrents, geo),
-            pending: Pending::new(0),
+            pending: Pending::new(limit, spool),
             stem,
             settings,
             inputs,
@@ -158,15 +185,15 @@ impl Writer {
             patience: Patience::default(),
         };
         writer.write_manifest()?;
-        writer.with_patience(Patience::default())
+        Ok(writer.with_patience(Patience::default()))
     }
 
     /// The same with another patience; before the first record.
-    pub fn with_patience(mut self, patience: Patience) -> Result<Self, StorageError> {
-        self.database.set_busy_timeout(patience.statement)?;
-        self.pending = Pending::new(patience.rows);
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.database.set_busy_timeout(patience.statement);
         self.patience = patience;
-        Ok(self)
+        self
     }
 
     /// Writes until the tick at shutdown has come or every sender is gone,
@@ -186,32 +213,32 @@ impl Writer {
         match records.recv_timeout(self.time_to_commit()) {
             Ok(record) => {
                 self.take(record, records.len());
-                while !self.ended
-                    && self.pending.len() < self.settings.batch_rows
-                    && let Ok(record) = records.try_recv()
-                {
-                    self.take(record, records.len());
-                }
-                let full = self.pending.len() >= self.settings.batch_rows;
-                if self.is_due() || (full && !self.pending.is_failing()) {
+                self.take_more(records);
+                let full = self.pending.in_memory() >= self.settings.batch_rows;
+                if self.is_due() || (full && !self.pending.is_behind()) {
                     self.commit();
                 }
             }
             Err(RecvTimeoutError::Timeout) => self.commit(),
             Err(RecvTimeoutError::Disconnected) => return false,
         }
-        self.progress.set_waiting(self.pending.len());
+        self.show();
         true
     }
 
-    fn time_to_commit(&self) -> Duration {
-        let now = self.clock.now();
-        self.due
-            .map_or(IDLE, |due| due.saturating_duration_since(now))
-    }
-
-    fn is_due(&self) -> bool {
-        self.due.is_some_and(|due| due <= self.clock.now())
+    /// What a batch has room for; more while rows are spooled or kept, so
+    /// that measuring does not wait for a database that does not work.
+    fn take_more(&mut self, records: &Receiver<Record>) {
+        for _ in 0..RECORDS_AT_ONCE {
+            let room = self.pending.in_memory() < self.settings.batch_rows;
+            if self.ended || !(room || self.pending.is_behind()) {
+                return;
+            }
+            let Ok(record) = records.try_recv() else {
+                return;
+            };
+            self.take(record, records.len());
+        }
     }
 
     fn take(&mut self, record: Record, waiting: usize) {
@@ -227,15 +254,8 @@ impl Writer {
             if !self.pending.is_failing() {
                 self.commit();
             }
+            self.keep_home();
             self.write_error_files();
-        }
-    }
-
-    fn queue_rows(&mut self) {
-        let lost = self.pending.extend(self.rows.drain(..));
-        self.progress.add_lost(lost);
-        if self.due.is_none() && self.pending.len() > 0 {
-            self.due = Some(self.clock.now() + self.settings.batch_interval);
         }
     }
 
@@ -246,40 +266,6 @@ impl Writer {
         let value = text::clean_lines(&value);
         self.facts.insert(key, value.clone());
         Record::Manifest { key, value }
-    }
-
-    /// Stores the waiting rows, a batch at a time, until none is left or a
-    /// batch fails; then sets when to try again.
-    fn commit(&mut self) {
-        while self.pending.len() > 0 {
-            if !self.commit_batch() {
-                let pause = self.pending.pause(&self.patience);
-                self.due = Some(self.clock.now() + pause);
-                return;
-            }
-        }
-        self.due = None;
-    }
-
-    /// `false` when the rows stay and have to be written again.
-    fn commit_batch(&mut self) -> bool {
-        let batch = self.pending.len().min(self.settings.batch_rows.max(1));
-        match self.database.write(self.pending.first(batch)) {
-            Ok(without_effect) => {
-                let lost = self.pending.stored(batch, &without_effect);
-                self.progress.add_lost(lost);
-                self.progress
-                    .committed(batch as u64 - lost, self.clock.timestamp());
-                self.progress.set_totals(self.ledger.totals());
-                self.progress.set_waiting(self.pending.len());
-                true
-            }
-            Err(failed) => {
-                let (again, lost) = self.pending.refused(&failed);
-                self.progress.add_lost(lost);
-                again
-            }
-        }
     }
 
     /// Rewrites both error files; a failure is logged, the next tick tries
@@ -313,7 +299,7 @@ fn fact_rows(facts: &Facts) -> Vec<Row> {
     facts
         .iter()
         .map(|(&key, value)| Row::Fact {
-            key,
+            key: key.into(),
             value: value.clone(),
         })
         .collect()
@@ -348,10 +334,13 @@ fn open_geolocation(
     }
 }
 
-/// Wait while no row waits.
-const IDLE: Duration = Duration::from_secs(3600);
 /// Age in days above which a geolocation database is warned about.
 const OLD_DAYS: u64 = 30;
+/// Records taken in between two transactions at most.
+const RECORDS_AT_ONCE: usize = 4096;
+/// Memory for rows that the database does not take, beside
+/// `storage.memory_rows`.
+const MEMORY_BYTES: usize = 64 << 20;
 
 #[cfg(test)]
 #[path = "writer/tests.rs"]

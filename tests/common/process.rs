@@ -62,8 +62,14 @@ impl Process {
 
     /// Sends SIGINT, as a terminal does on Ctrl+C.
     pub(crate) fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Sends the signal called `name`, without its SIG.
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("sh")
-            .args(["-c", "kill -INT \"$1\"", "sh", &self.id().to_string()])
+            .args(["-c", "kill -\"$1\" \"$2\"", "sh", name])
+            .arg(self.id().to_string())
             .status()
             .expect("sh runs");
         assert!(status.success(), "{} takes no signal", self.name);

@@ -42,6 +42,9 @@ def session_settings(wanted):
         "announce_to_all_tiers": True,
         "announce_to_all_trackers": True,
         "unchoke_slots_limit": -1,
+        # Transmission resets all but one of the connections that come from
+        # one address in the same moment: try again soon, not after a minute.
+        "min_reconnect_time": 2,
         "alert_mask": libtorrent.alert.category_t.error_notification
         | libtorrent.alert.category_t.tracker_notification
         | libtorrent.alert.category_t.connect_notification,

@@ -70,6 +70,7 @@ CREATE TABLE visit (
     extended INTEGER NOT NULL,
     port INTEGER NOT NULL,
     transfer INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
     unknown INTEGER NOT NULL,
     longest_wait_ms INTEGER,
     duration_ms INTEGER NOT NULL,

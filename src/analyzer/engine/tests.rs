@@ -3,9 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, bounded, unbounded};
 
 use super::*;
 use crate::analyzer::scheduler::queue::History;
@@ -131,7 +132,7 @@ impl World {
             waited = (self.clock.now() - start).as_secs();
             assert!(waited < 100_000, "nobody is due");
         };
-        self.engine.contact(ticket);
+        self.engine.in_hand(ticket).contact();
         (waited, self.records.try_recv().unwrap())
     }
 }
@@ -233,13 +234,82 @@ fn a_panic_in_a_visit_loses_no_contact() {
     world.engine.connect = Arc::new(Panics);
     world.offer();
     let ticket = world.engine.scheduler.take_now().unwrap();
-    let contact = std::panic::AssertUnwindSafe(|| world.engine.contact(ticket));
+    let contact = std::panic::AssertUnwindSafe(|| world.engine.in_hand(ticket).contact());
     assert!(std::panic::catch_unwind(contact).is_err());
     let Ok(Record::Failure(failure)) = world.records.try_recv() else {
         panic!("a failure")
     };
     assert_eq!(failure.reason, Reason::Aborted);
     assert_eq!(world.engine.scheduler.waiting(), 1);
+}
+
+/// Panics at one reading, counted from 1.
+struct PanicsOnce {
+    inner: ManualClock,
+    left: AtomicU64,
+}
+
+impl Clock for PanicsOnce {
+    fn now(&self) -> Instant {
+        assert_ne!(self.left.fetch_sub(1, Ordering::Relaxed), 1, "on purpose");
+        self.inner.now()
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        assert_ne!(self.left.fetch_sub(1, Ordering::Relaxed), 1, "on purpose");
+        self.inner.timestamp()
+    }
+
+    fn wall_drift_ms(&self) -> i64 {
+        0
+    }
+}
+
+#[test]
+fn wherever_a_contact_panics_it_is_recorded_once_and_comes_back() {
+    let mut panics = 0;
+    for at in 1..40 {
+        let mut world = world(vec![peer(ID, Some(0xf0))]);
+        world.engine.clock = Arc::new(PanicsOnce {
+            inner: world.clock.clone(),
+            left: AtomicU64::new(at),
+        });
+        world.offer();
+        let ticket = world.engine.scheduler.take_now().unwrap();
+        let contact = std::panic::AssertUnwindSafe(|| world.engine.in_hand(ticket).contact());
+        let panicked = std::panic::catch_unwind(contact).is_err();
+        panics += u32::from(panicked);
+        let record = world.records.try_recv().unwrap();
+        let aborted =
+            matches!(&record, Record::Failure(failure) if failure.reason == Reason::Aborted);
+        assert_eq!(aborted, panicked, "{at}: {record:?}");
+        assert!(world.records.is_empty(), "{at}");
+        assert_eq!(world.engine.scheduler.waiting(), 1, "{at}");
+        assert_eq!(world.engine.scheduler.never_contacted(), 0, "{at}");
+    }
+    assert!(panics > 5, "{panics}");
+}
+
+#[test]
+fn the_shutdown_does_not_wait_for_ever_for_the_writer() {
+    let mut world = world(vec![]);
+    let (records, queue) = bounded(1);
+    world.engine.records = records;
+    let record = || Record::Manifest {
+        key: "ended",
+        value: String::new(),
+    };
+    let deadline = Deadline::after(world.clock.now(), Duration::from_millis(1));
+    assert!(world.engine.record_by(record(), deadline));
+    assert!(
+        !world.engine.record_by(record(), deadline),
+        "the queue is full"
+    );
+    drop(queue);
+    assert!(
+        world.engine.record_by(record(), deadline),
+        "nobody is there to wait for"
+    );
 }
 
 #[test]
@@ -250,7 +320,7 @@ fn an_interrupted_contact_leaves_the_peer_waiting() {
     world.offer();
     let ticket = world.engine.scheduler.take_now().unwrap();
     trigger.stop();
-    world.engine.contact(ticket);
+    world.engine.in_hand(ticket).contact();
     assert!(world.records.is_empty());
     assert_eq!(
         (

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::threads::spawn;
+use crate::threads::{self, spawn};
 
 /// A thread and what to do when it ends.
 #[derive(Clone)]
@@ -87,6 +87,8 @@ pub(super) struct Crew {
     members: Vec<Member>,
     reports: (Sender<Ended>, Receiver<Ended>),
     early_ends: u64,
+    /// Threads outside the crew that had panicked before it began.
+    panicked_before: u64,
 }
 
 /// Longest pause before a restart.
@@ -100,6 +102,7 @@ impl Crew {
             members: Vec::new(),
             reports: unbounded(),
             early_ends: 0,
+            panicked_before: threads::panicked(),
         }
     }
 
@@ -135,9 +138,10 @@ impl Crew {
         &self.reports.1
     }
 
-    /// Threads that ended before their time.
-    pub(super) const fn early_ends(&self) -> u64 {
-        self.early_ends
+    /// Threads that ended before their time: those of the crew, and all
+    /// others that panicked.
+    pub(super) fn early_ends(&self) -> u64 {
+        self.early_ends + threads::panicked() - self.panicked_before
     }
 
     /// Threads running now.
@@ -273,7 +277,7 @@ mod tests {
         .unwrap();
         let ended = crew.reports().recv_timeout(LONG).unwrap();
         assert_eq!(crew.ended_early(ended), Consequence::Restart);
-        assert_eq!((crew.running(), crew.early_ends()), (0, 1));
+        assert_eq!((crew.running(), crew.early_ends), (0, 1));
         crew.restart_due();
         assert_eq!(crew.running(), 1);
         trigger.stop();

@@ -4,7 +4,8 @@
 //! `vm.max_map_count` the process aborts instead of returning an error. So
 //! the room is computed before a pool is started, and the pool made to fit.
 
-use std::fs;
+use std::path::Path;
+use std::{fmt, fs};
 
 /// What the system allows this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,33 @@ pub(super) struct Limits {
     pub(super) memory_maps: u64,
     /// `kernel.pid_max`.
     pub(super) process_ids: u64,
+    /// Soft limit of the user's processes, which counts threads
+    /// (`RLIMIT_NPROC`); it does not bind the superuser.
+    pub(super) processes: u64,
+    /// Threads that the control group allows (`pids.max`), in a container
+    /// for example.
+    pub(super) group: u64,
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            descriptors,
+            memory_maps,
+            process_ids,
+            ..
+        } = self;
+        write!(
+            f,
+            "descriptors {descriptors}, vm.max_map_count {memory_maps}, kernel.pid_max {process_ids}"
+        )?;
+        for (name, limit) in [("processes", self.processes), ("pids.max", self.group)] {
+            if limit < UNLIMITED {
+                write!(f, ", {name} {limit}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Threads that fit, for each pool.
@@ -34,18 +62,24 @@ const OTHER_THREADS: u64 = 300;
 /// Memory maps of everything that is not a thread.
 const OTHER_MAPS: u64 = 3_000;
 
-/// Descriptors of everything that is not a visit.
+/// Descriptors of everything that is not a visit; at most half of all.
 const OTHER_DESCRIPTORS: u64 = 200;
+
+/// No limit worth a word.
+const UNLIMITED: u64 = 4_194_304;
 
 impl Limits {
     /// Raises the soft limit of descriptors to the hard one and reads the
     /// rest; what cannot be read is taken as the usual default.
     pub(super) fn raise() -> Self {
         let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
+        let processes = rlimit::Resource::NPROC.get_soft();
         Self {
             descriptors,
             memory_maps: number_in("/proc/sys/vm/max_map_count").unwrap_or(65_530),
             process_ids: number_in("/proc/sys/kernel/pid_max").unwrap_or(32_768),
+            processes: processes.unwrap_or(UNLIMITED).min(UNLIMITED),
+            group: group_limit().unwrap_or(UNLIMITED),
         }
     }
 
@@ -53,9 +87,13 @@ impl Limits {
     /// least one of each is left.
     pub(super) fn fit(&self, workers: usize, callers: usize) -> Room {
         let by_maps = self.memory_maps.saturating_sub(OTHER_MAPS) / 4;
-        let by_descriptors = self.descriptors.saturating_sub(OTHER_DESCRIPTORS);
-        let threads = by_maps.min(by_descriptors).min(self.process_ids / 2);
-        let pools = usize::try_from(threads.saturating_sub(OTHER_THREADS)).unwrap_or(usize::MAX);
+        let by_ids = (self.process_ids / 2).min(self.processes).min(self.group);
+        let threads = by_maps.min(by_ids);
+        let reserve = OTHER_DESCRIPTORS.min(self.descriptors / 2);
+        let pools = threads
+            .saturating_sub(OTHER_THREADS.min(threads / 2))
+            .min(self.descriptors - reserve);
+        let pools = usize::try_from(pools).unwrap_or(usize::MAX);
         let least_callers = callers.min(16);
         let workers = workers.min(pools.saturating_sub(least_callers)).max(1);
         let callers = callers.min(pools.saturating_sub(workers)).max(1);
@@ -67,7 +105,20 @@ impl Limits {
     }
 }
 
-fn number_in(path: &str) -> Option<u64> {
+/// `pids.max` of our control group (version 2) and of those above it.
+fn group_limit() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let group = root.join(own);
+    group
+        .ancestors()
+        .take_while(|group| group.starts_with(root))
+        .filter_map(|group| number_in(group.join("pids.max")))
+        .min()
+}
+
+fn number_in(path: impl AsRef<Path>) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
@@ -79,46 +130,101 @@ mod tests {
         descriptors: 20_000,
         memory_maps: 65_530,
         process_ids: 32_768,
+        processes: UNLIMITED,
+        group: UNLIMITED,
     };
+
+    fn pools(limits: &Limits) -> (usize, usize) {
+        let room = limits.fit(1_024, 4_096);
+        (room.workers, room.callers)
+    }
 
     #[test]
     fn the_usual_machine_has_room_for_the_defaults() {
-        assert_eq!(
-            USUAL.fit(1_024, 4_096),
-            Room {
-                workers: 1_024,
-                callers: 4_096,
-                threads: 15_632
-            }
-        );
+        let room = USUAL.fit(1_024, 4_096);
+        let wanted = Room {
+            workers: 1_024,
+            callers: 4_096,
+            threads: 15_632,
+        };
+        assert_eq!(room, wanted);
     }
 
     #[test]
     fn pools_shrink_to_what_there_is() {
+        for (limits, wanted) in [
+            (
+                Limits {
+                    descriptors: 1_024,
+                    ..USUAL
+                },
+                (808, 16),
+            ),
+            (
+                Limits {
+                    descriptors: 100,
+                    ..USUAL
+                },
+                (34, 16),
+            ),
+            (
+                Limits {
+                    memory_maps: 8_000,
+                    ..USUAL
+                },
+                (934, 16),
+            ),
+            (
+                Limits {
+                    processes: 1_500,
+                    ..USUAL
+                },
+                (1_024, 176),
+            ),
+            (
+                Limits {
+                    group: 512,
+                    ..USUAL
+                },
+                (240, 16),
+            ),
+            (
+                Limits {
+                    descriptors: 0,
+                    memory_maps: 0,
+                    ..USUAL
+                },
+                (1, 1),
+            ),
+        ] {
+            assert_eq!(pools(&limits), wanted, "{limits}");
+        }
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let text = USUAL.to_string();
+        assert_eq!(
+            text,
+            "descriptors 20000, vm.max_map_count 65530, kernel.pid_max 32768"
+        );
         let few = Limits {
-            descriptors: 1_024,
+            processes: 900,
+            group: 800,
             ..USUAL
         };
         assert_eq!(
-            few.fit(1_024, 4_096),
-            Room {
-                workers: 508,
-                callers: 16,
-                threads: 824
-            }
+            few.to_string(),
+            format!("{text}, processes 900, pids.max 800")
         );
-        let none = Limits {
-            descriptors: 64,
-            memory_maps: 0,
-            process_ids: 0,
-        };
-        assert_eq!(
-            none.fit(1_024, 4_096),
-            Room {
-                workers: 1,
-                callers: 1,
-                threads: 0
-            }
+    }
+
+    #[test]
+    fn the_system_tells_its_limits() {
+        let limits = Limits::raise();
+        assert!(
+            limits.descriptors > 0 && limits.memory_maps > 0 && limits.processes > 0,
+            "{limits}"
         );
     }
 }

@@ -111,12 +111,10 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         configuration,
         warnings,
     } = request;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let (stem, log_counts) = start_log(&settings, &clock)?;
-    warnings
-        .iter()
-        .chain(&stem.warnings())
-        .for_each(|warning| log::warn!("{warning}"));
+    let (clock, stem, log_counts) = start_log(&settings)?;
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
     let import = import_torrents(&settings)?;
     fit(&mut settings);
     let random = random_bytes()?;
@@ -126,7 +124,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         .then(|| bind(&settings, &sockets, &clock))
         .transpose()?;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
-    settings.tracker.announce_port = listen_port.unwrap_or(settings.listen.port);
+    settings.tracker.announce_port = announced_port(&settings, listen_port);
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
     let writer = Writer::create(WriterSetup {
@@ -148,9 +146,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         (records, stop, sockets),
         &random,
     ));
-    if let Some(socket) = &socket {
-        note_own_addresses(&engine.scheduler, socket.local_addr());
-    }
+    note_own_addresses(&engine.scheduler, &engine.settings);
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     Ok(Run {
         trackers: Arc::new(trackers(&engine, random.key)),
@@ -191,8 +187,10 @@ fn engine(
     }
 }
 
-/// Makes the output folder and starts the log in it.
-fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCounts), Refusal> {
+/// Makes the output folder and starts the log in it, with the clock of the
+/// run.
+fn start_log(settings: &Settings) -> Result<(Arc<dyn Clock>, Stem, LogCounts), Refusal> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
         refuse(
@@ -205,9 +203,11 @@ fn start_log(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<(Stem, LogCo
     std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
     let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
     let stem = Stem::new(&settings.output, clock.timestamp(), &host);
-    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(clock))
+    let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(&clock))
         .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
-    Ok((stem, counts))
+    #[cfg(feature = "faults")]
+    let clock = super::fault::clock(clock);
+    Ok((clock, stem, counts))
 }
 
 fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
@@ -233,14 +233,10 @@ fn fit(settings: &mut Settings) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
     let room = limits.fit(workers, callers);
-    let why = format!(
-        "descriptors {}, vm.max_map_count {}, kernel.pid_max {}",
-        limits.descriptors, limits.memory_maps, limits.process_ids
-    );
-    say(&format!("room for {} threads ({why})", room.threads));
+    say(&format!("room for {} threads ({limits})", room.threads));
     if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
-            "not enough room for the configured threads ({why}): peer_evaluation_threads {workers} -> {}, \
+            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, \
              listen.callers_max {callers} -> {}; raise the limits or configure fewer",
             room.workers, room.callers
         );
@@ -268,14 +264,26 @@ fn bind(
     })
 }
 
+/// The port to announce. Without `-p` nobody listens there, but trackers
+/// refuse an announce without a port.
+fn announced_port(settings: &Settings, listen_port: Option<u16>) -> u16 {
+    match listen_port.unwrap_or(settings.listen.port) {
+        0 => DEFAULT_PORT,
+        port => port,
+    }
+}
+
+/// `bittorrent_listen_port` of 2015.
+const DEFAULT_PORT: u16 = 6884;
+
 /// Trackers and DHT hand our own address back. What is known of it before a
 /// tracker says so: where we listen, and where the system would send from.
 /// Anything else is recognised by our own peer id at the first contact.
-fn note_own_addresses(scheduler: &Scheduler, listening: SocketAddr) {
-    let port = listening.port();
+fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
+    let (ip, port) = (settings.listen.address, settings.tracker.announce_port);
     scheduler.listens_on(port);
-    if !listening.ip().is_unspecified() {
-        scheduler.add_own(listening.into());
+    if !ip.is_unspecified() && settings.passive {
+        scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
     scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));

@@ -2,7 +2,8 @@
 //!
 //! 1. Everyone is told (stop token), the scheduler is closed, and all sockets
 //!    are shut, so that nobody waits out a timeout.
-//! 2. Every tracker that knows us is told `stopped`, beside the other stages.
+//! 2. Every tracker that knows us is told `stopped`, while the others wind
+//!    down.
 //! 3. Listener, contacts and callers end; what they heard is recorded.
 //! 4. The last statistics row marks the end of the records.
 //! 5. The writer stores everything and closes the files.
@@ -57,22 +58,29 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     }
     late.extend(callers_left(run, status));
     wait(run, crew, status, Stage::Sources, SOURCES);
-    engine.record(Record::Manifest {
-        key: "ended",
-        value: cause.as_str().to_owned(),
-    });
-    let never = engine.scheduler.never_contacted();
-    engine.record(Record::Manifest {
-        key: "addresses_never_contacted",
-        value: never.to_string(),
-    });
-    engine.record(Record::Manifest {
-        key: "threads_ended_early",
-        value: crew.early_ends().to_string(),
-    });
-    run.statistics.tick(true);
-    late.extend(wait(run, crew, status, Stage::Writer, WRITER));
-    conclude(run, crew, status, &late)
+    let deadline = Deadline::after(engine.clock.now(), WRITER);
+    let taken = last_records(run, crew, cause)
+        .into_iter()
+        .all(|record| engine.record_by(record, deadline));
+    if !taken {
+        log::error!(target: "critical", "the writer takes no more records: the end of the run is not stored");
+    }
+    let left = deadline.left(engine.clock.now()).unwrap_or_default();
+    late.extend(wait(run, crew, status, Stage::Writer, left));
+    conclude(run, crew, status, cause, &late)
+}
+
+/// What is only known at the end; the statistics row ends the writer.
+fn last_records(run: &Run, crew: &Crew, cause: Cause) -> [Record; 5] {
+    let fact = |key, value| Record::Manifest { key, value };
+    let never = run.engine.scheduler.never_contacted();
+    [
+        fact("ended", cause.as_str().to_owned()),
+        fact("addresses_never_contacted", never.to_string()),
+        fact("threads_ended_early", crew.early_ends().to_string()),
+        fact("log_lines_lost", run.log_counts.lost().to_string()),
+        run.statistics.next(true),
+    ]
 }
 
 fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duration) -> Vec<String> {
@@ -110,7 +118,7 @@ fn callers_left(run: &Run, status: &Status) -> Vec<String> {
     }
 }
 
-fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
+fn conclude(run: &Run, crew: &Crew, status: &Status, cause: Cause, late: &[String]) -> Exit {
     let lost = run.progress.lost();
     let summary = run.summary.lock().take();
     status.say(&format!(
@@ -118,7 +126,10 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
         run.progress.confirmed(),
         run.progress.peers(),
         run.progress.rows(),
-        run.database.display(),
+        summary
+            .as_ref()
+            .map_or(&run.database, |summary| &summary.database)
+            .display(),
     ));
     if run.progress.confirmed() == 0 {
         status.say("no download was confirmed: the 2015 R scripts stop on such a run (nothing is wrong with the file)");
@@ -128,8 +139,17 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, late: &[String]) -> Exit {
             "{lost} rows were LOST; see the lines with CRITICAL in the log"
         ));
     }
-    match summary {
-        Some(_) if lost == 0 && late.is_empty() && crew.early_ends() == 0 => Exit::Success,
-        _ => Exit::DataLost,
+    for file in summary.iter().flat_map(|summary| &summary.spool_files) {
+        status.say(&format!(
+            "the database did not take every row; the rest is in {}",
+            file.display()
+        ));
+    }
+    let stored = summary.is_some_and(|summary| summary.in_spool == 0);
+    let whole = stored && lost == 0 && late.is_empty();
+    if whole && crew.early_ends() == 0 && cause != Cause::ThreadEnded {
+        Exit::Success
+    } else {
+        Exit::DataLost
     }
 }

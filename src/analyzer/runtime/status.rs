@@ -23,6 +23,9 @@ pub(super) struct Figures {
     pub(super) queue: usize,
     /// Configured workers.
     pub(super) workers: usize,
+    /// Trackers asked so far (each once for each of its torrents), and those
+    /// of them that failed at the last request.
+    pub(super) trackers: (usize, usize),
     /// Confirmed downloads stored so far.
     pub(super) confirmed: u64,
     /// Rows stored so far.
@@ -56,6 +59,10 @@ impl fmt::Display for Figures {
             "queue {}, contacts {}/{}, ",
             self.queue, now.contacts_active, self.workers
         )?;
+        if self.trackers.0 > 0 {
+            let (asked, failing) = self.trackers;
+            write!(f, "trackers {}/{asked}, ", asked.saturating_sub(failing))?;
+        }
         write!(
             f,
             "callers {} ({} evaluated), ",
@@ -67,7 +74,7 @@ impl fmt::Display for Figures {
             self.rows, self.unwritten, self.warnings
         )?;
         if self.restarts > 0 {
-            write!(f, ", threads restarted {}", self.restarts)?;
+            write!(f, ", threads ended early {}", self.restarts)?;
         }
         Ok(())
     }
@@ -90,7 +97,8 @@ impl Status {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
         });
         Self {
-            bar,
+            // A terminal that cannot move its cursor gets plain lines.
+            bar: bar.filter(|bar| !bar.is_hidden()),
             last: None,
             last_plain: None,
         }
@@ -162,6 +170,7 @@ mod tests {
             visits_per_second: 12.34,
             queue: 900,
             workers: 64,
+            trackers: (4, 1),
             confirmed: 3,
             rows: 42,
             unwritten: 1,

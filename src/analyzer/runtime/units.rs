@@ -14,7 +14,7 @@ use super::prepare::Run;
 
 /// Starts every thread of the run, the writer first.
 pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
-    run.statistics.tick(false);
+    run.statistics.tick();
     crew.start(writer(run))?;
     if let Some(listener) = run.listener.take() {
         crew.start(accept(listener))?;
@@ -22,17 +22,12 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     for unit in trackers(run) {
         crew.start(unit)?;
     }
+    crew.start(statistics(run))?;
+    // Last, since they make do with the threads that are left.
     if run.engine.settings.active {
         start_workers(run, crew)?;
     }
-    let statistics = Arc::clone(&run.statistics);
-    crew.start(Unit {
-        name: "statistics".into(),
-        stack: VISIT_STACK,
-        stage: Stage::Statistics,
-        restart: true,
-        body: Arc::new(move || statistics.run()),
-    })
+    Ok(())
 }
 
 /// Not restartable: a second writer would not know the peers of the first.
@@ -78,6 +73,17 @@ fn trackers(run: &Run) -> Vec<Unit> {
             }
         })
         .collect()
+}
+
+fn statistics(run: &Run) -> Unit {
+    let statistics = Arc::clone(&run.statistics);
+    Unit {
+        name: "statistics".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Statistics,
+        restart: true,
+        body: Arc::new(move || statistics.run()),
+    }
 }
 
 fn start_workers(run: &Run, crew: &mut Crew) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! Visits against scripted streams: every behaviour of a peer, no socket, no
 //! pause.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -80,9 +82,9 @@ impl World {
 
     fn visit_raw(&self, script: Vec<Step>) -> (Report, u64) {
         let start = self.clock.now();
-        let report = self
-            .visitor()
-            .outgoing(&mut FakeStream::new(&self.clock, script), &torrent());
+        let report =
+            self.visitor()
+                .outgoing(&mut FakeStream::new(&self.clock, script), &torrent(), start);
         (report, (self.clock.now() - start).as_secs())
     }
 
@@ -225,7 +227,9 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
         &world.clock,
         vec![send(&handshake(true)), send(&bitfield([1, 0, 0]))],
     );
-    world.visitor().outgoing(&mut stream, &torrent());
+    world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
     let ours = Handshake {
         reserved: Reserved::default().with_fast(),
         info_hash: InfoHash::new([7; 20]),
@@ -236,7 +240,9 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
     assert_eq!(stream.written, wanted);
     let world = World::thesis();
     let mut stream = FakeStream::new(&world.clock, vec![send(&handshake(true))]);
-    world.visitor().outgoing(&mut stream, &torrent());
+    world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
     assert_eq!(stream.written.len(), 68);
 }
 
@@ -256,7 +262,9 @@ fn peers_with_a_dht_node_are_told_ours() {
         }
         .encode();
         let mut stream = FakeStream::new(&world.clock, vec![send(&handshake)]);
-        world.visitor().outgoing(&mut stream, &torrent());
+        world
+            .visitor()
+            .outgoing(&mut stream, &torrent(), world.clock.now());
         let ours = Reserved::default().with_fast().with_dht();
         assert_eq!(stream.written[20..28], *ours.as_bytes());
         let port: &[u8] = if told {
@@ -300,6 +308,15 @@ fn failures_before_the_handshake() {
         assert_eq!((report.verdict, took), (Verdict::Failed(reason), seconds));
         assert_eq!(report.peer_id, None);
     }
+}
+
+#[test]
+fn a_handshake_at_the_last_moment_leaves_time_for_messages() {
+    let late = Step::Send(Duration::from_millis(5_999), handshake(true));
+    let bits = Step::Send(Duration::from_secs(5), bitfield([0xff, 0, 0]));
+    let (report, seconds) = World::new().visit_raw(vec![late, bits]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!((pieces(&report), seconds), (8, 16));
 }
 
 #[test]
@@ -542,7 +559,9 @@ fn a_write_that_fails_has_its_reason() {
     let world = World::new();
     let mut stream = FakeStream::new(&world.clock, vec![]);
     stream.write_error = Some(Reason::Os(32));
-    let report = world.visitor().outgoing(&mut stream, &torrent());
+    let report = world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
     assert_eq!(report.verdict, Verdict::Failed(Reason::Os(32)));
 }
 

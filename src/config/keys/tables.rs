@@ -96,6 +96,20 @@ registry! {
     /// waits and nothing is lost.
     QUEUE_LENGTH: "storage.queue_length",
         integer(1, 10_000_000), Value::Integer(65_536), "own choice";
+    /// Rows kept in memory while the database takes none (disk full, locked by
+    /// another program); those beyond go to a spool file beside the database
+    /// and from there into it when it works again.
+    MEMORY_ROWS: "storage.memory_rows",
+        integer(1, 10_000_000), Value::Integer(200_000), "own choice: some 60 MB";
+    /// Second place for spool files, when the output folder cannot be written;
+    /// best on another disk. Empty: the system's folder for temporary files,
+    /// which on some systems is memory.
+    SPOOL_FOLDER: "storage.spool_folder",
+        Kind::OptionalPath, text(""), "own choice";
+    /// Size of all spool files together at most. Rows beyond are lost, and
+    /// each is in the log.
+    SPOOL_MAX_BYTES: "storage.spool_max_bytes",
+        integer(0, 1_099_511_627_776), Value::Integer(1_073_741_824), "own choice: some five million rows";
     /// Line of the calibration: the share of visits whose longest wait is
     /// below.
     CALIBRATION_CUT_SECONDS: "storage.calibration_cut_seconds",

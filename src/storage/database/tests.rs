@@ -170,8 +170,8 @@ fn refuses_an_existing_file_and_a_wrong_folder() {
 #[test]
 fn a_row_that_is_refused_is_named() {
     let (_folder, mut database) = created();
-    let fact = |key| Row::Fact {
-        key,
+    let fact = |key: &'static str| Row::Fact {
+        key: key.into(),
         value: String::new(),
     };
     let place = Row::Place(Box::new(crate::storage::row::PlaceRow {
@@ -180,7 +180,7 @@ fn a_row_that_is_refused_is_named() {
         accuracy_km: None,
     }));
     let rows = [fact("a"), place.clone(), place];
-    let error = database.write(rows.iter()).unwrap_err();
+    let error = database.write(rows.iter(), None).unwrap_err();
     assert_eq!((error.row, error.passing), (Some(2), false));
     let count: i64 = database
         .connection

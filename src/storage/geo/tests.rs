@@ -282,6 +282,24 @@ fn absent_and_unusable_files_say_what_to_do() {
     }
 }
 
+#[test]
+fn only_regular_files_of_a_sane_size_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge.mmdb");
+    let file = File::create(&path).unwrap();
+    file.set_len(SIZE_MAX + 1).unwrap();
+    for (path, reason) in [
+        (path.as_path(), "larger than 2048 MiB"),
+        (folder.path(), "not a regular file"),
+        (Path::new("/dev/zero"), "not a regular file"),
+    ] {
+        match GeoDatabase::open(path) {
+            Err(GeoError::Unusable(_, told)) => assert_eq!(told, reason),
+            _ => panic!("{} is no database", path.display()),
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn corrupt_data_never_panic(
@@ -298,8 +316,7 @@ proptest! {
         let mut short = bytes.clone();
         short.truncate(cut.index(bytes.len()));
         for bytes in [bytes, short] {
-            let Ok(reader) = Reader::from_source(bytes) else { continue };
-            let database = GeoDatabase { reader };
+            let Ok(database) = GeoDatabase::parse(bytes) else { continue };
             locate(&database, "192.0.2.1");
             locate(&database, "2001:db8::1");
             database.locate(Ipv6Addr::from(address).into());

@@ -39,7 +39,7 @@ impl PeerErrors {
 
 fn mirror(event: Event, reason: Reason, count: u64) -> Row {
     Row::PeerError(ErrorRow {
-        event: event.as_str(),
+        event: event.as_str().into(),
         reason: label(reason),
         count,
     })
@@ -141,7 +141,7 @@ impl TrackerResults {
         rows.push(Row::TrackerResult(Box::new(TrackerRow {
             torrent: entry.torrent,
             url: entry.url,
-            result: entry.result,
+            result: entry.result.into(),
             reason: entry.reason,
             count: *count,
         })));

@@ -8,7 +8,7 @@ use super::super::geo::Locate;
 use super::super::row::{CrossingRow, NewPeer, PeerUpdate, PlaceRow, Row, VisitRow};
 use super::super::text;
 use super::Totals;
-use crate::model::record::Visit;
+use crate::model::record::{Told, Visit};
 use crate::model::{Direction, PeerKey, Source, Torrent};
 
 /// Known peers of a run.
@@ -46,6 +46,8 @@ struct Known {
     last_ms: i64,
     visits: u32,
     max_speed: f64,
+    /// What it told last, while that is below the threshold.
+    below: Option<Told>,
 }
 
 impl Peers {
@@ -88,16 +90,17 @@ impl Peers {
         let (id, first) = match entry {
             Entry::Vacant(vacant) => {
                 self.totals.peers += 1;
-                let known =
+                let mut known =
                     Known::new(i64::try_from(self.totals.peers).unwrap_or(i64::MAX), &visit);
-                vacant.insert(known);
                 new_peer(known.id, &mut visit, geo, rows);
+                known.cross(&visit, rows);
+                vacant.insert(known);
                 (known.id, true)
             }
             Entry::Occupied(mut occupied) => {
                 let known = occupied.get_mut();
                 let before = known.is_confirmed(torrent);
-                known.revisit(&visit, torrent, rows);
+                known.revisit(&visit, rows);
                 let after = known.is_confirmed(torrent);
                 if let Some(confirmed) = self.totals.confirmed.get_mut(torrent.id.index()) {
                     *confirmed += u64::from(after);
@@ -127,6 +130,7 @@ impl Known {
             last_ms: visit.at.millis(),
             visits: 1,
             max_speed: f64::NEG_INFINITY,
+            below: None,
         }
     }
 
@@ -136,23 +140,13 @@ impl Known {
         self.visits > 1 && self.first_pieces < threshold && self.last_pieces >= threshold
     }
 
-    fn revisit(&mut self, visit: &Visit, torrent: &Torrent, rows: &mut Vec<Row>) {
+    fn revisit(&mut self, visit: &Visit, rows: &mut Vec<Row>) {
         // Records of one peer may overtake each other: time never goes back.
         let now = visit.at.millis().max(self.last_ms);
         let pieces = visit.pieces.0;
         // Two visits closer than a second would make a speed out of noise.
         let seconds = ((now - self.last_ms) as f64 / 1000.0).max(1.0);
         let speed = (f64::from(pieces) - f64::from(self.last_pieces)) / seconds;
-        let threshold = torrent.threshold.0;
-        if self.last_pieces < threshold && pieces >= threshold {
-            rows.push(Row::Crossing(CrossingRow {
-                peer: self.id,
-                last_below_ms: self.last_ms,
-                last_below_pieces: self.last_pieces,
-                first_at_ms: now,
-                first_at_pieces: pieces,
-            }));
-        }
         self.max_speed = self.max_speed.max(speed);
         self.last_pieces = pieces;
         self.last_ms = now;
@@ -164,6 +158,27 @@ impl Known {
             max_speed: self.max_speed,
             visits: self.visits,
         }));
+        self.cross(visit, rows);
+    }
+
+    /// Brackets a crossing of the threshold between the last moment at which
+    /// the peer told less and the first at which it told as much: in this
+    /// visit, or between the one before and this.
+    fn cross(&mut self, visit: &Visit, rows: &mut Vec<Row>) {
+        let before = visit.below.or(self.below);
+        self.below = match visit.reached {
+            Some(_) => None,
+            None => before,
+        };
+        if let (Some(below), Some(reached)) = (before, visit.reached) {
+            rows.push(Row::Crossing(CrossingRow {
+                peer: self.id,
+                last_below_ms: below.at.millis().min(reached.at.millis()),
+                last_below_pieces: below.pieces.0,
+                first_at_ms: reached.at.millis(),
+                first_at_pieces: reached.pieces.0,
+            }));
+        }
     }
 }
 
@@ -201,9 +216,9 @@ fn visit_row(peer: i64, visit: &Visit) -> Row {
         messages: visit.messages,
         longest_wait_ms: visit.longest_wait.map(rounded_millis),
         duration_ms: rounded_millis(visit.duration),
-        direction: visit.direction.as_str(),
-        transport: visit.transport.as_str(),
-        encryption: visit.encryption.as_str(),
+        direction: visit.direction.as_str().into(),
+        transport: visit.transport.as_str().into(),
+        encryption: visit.encryption.as_str().into(),
         ended: visit.ended.label().into_owned(),
     }))
 }

@@ -248,16 +248,16 @@ fn messages_since_the_last_tick() {
     let mut ledger = ledger();
     take(&mut ledger, visit(key(1, 1, 1), 0.0, 0));
     take(&mut ledger, call(key(1, 1, 1), 0.0, 0));
-    let kinds = |rows: Vec<Row>| -> Vec<(&'static str, u64)> {
+    let kinds = |rows: Vec<Row>| -> Vec<(String, u64)> {
         let found = rows.iter().filter_map(|row| match row {
-            Row::Message(row) => Some((row.kind, row.count)),
+            Row::Message(row) => Some((row.kind.to_string(), row.count)),
             _ => None,
         });
         found.collect()
     };
     assert_eq!(
         kinds(take(&mut ledger, tick(1.0, false))),
-        [("messages", 6), ("bitfield", 2), ("have", 4)]
+        [("messages", 6), ("bitfield", 2), ("have", 4)].map(|(kind, n)| (kind.to_owned(), n))
     );
     assert!(kinds(take(&mut ledger, tick(2.0, false))).is_empty());
 }

@@ -51,6 +51,26 @@ impl Row {
         }
     }
 
+    /// Roughly the bytes of memory that the row takes.
+    pub fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let apart = match self {
+            Self::NewPeer(row) => size_of_val(&**row) + text(&row.client) + TEXTS,
+            Self::Place(row) => size_of_val(&**row) + text(&row.city),
+            Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
+            Self::Request(row) => size_of_val(&**row),
+            Self::Statistic(row) => size_of_val(&**row),
+            Self::Outcome(row) => row.reason.len(),
+            Self::PeerError(row) => row.reason.len(),
+            Self::TrackerResult(row) => size_of_val(&**row) + row.url.len() + row.reason.len(),
+            Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
+            Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
+            Self::Fact { value, .. } => value.len(),
+            Self::PeerUpdate(_) | Self::Crossing(_) | Self::Message(_) => 0,
+        };
+        size_of::<Self>() + apart
+    }
+
     /// The values of [`Row::sql`], in order.
     pub fn values(&self) -> Vec<Value> {
         match self {
@@ -73,11 +93,11 @@ impl Row {
             Self::Statistic(row) => row.values(),
             Self::Outcome(row) => vec![
                 row.time_ms.into(),
-                word(row.event),
+                word(&row.event),
                 row.reason.clone().into(),
                 count(row.count),
             ],
-            Self::Message(row) => vec![row.time_ms.into(), word(row.kind), count(row.count)],
+            Self::Message(row) => vec![row.time_ms.into(), word(&row.kind), count(row.count)],
             Self::PeerError(row) => row.values(),
             Self::TrackerResult(row) => row.values(),
             Self::Announce(row) => row.values(),
@@ -129,9 +149,9 @@ impl VisitRow {
         values.extend([
             self.longest_wait_ms.into(),
             self.duration_ms.into(),
-            word(self.direction),
-            word(self.transport),
-            word(self.encryption),
+            word(&self.direction),
+            word(&self.transport),
+            word(&self.encryption),
             self.ended.clone().into(),
         ]);
         values
@@ -175,7 +195,7 @@ impl StatisticRow {
 
 impl ErrorRow {
     fn values(&self) -> Vec<Value> {
-        let mut values = vec![word(self.event), self.reason.clone().into()];
+        let mut values = vec![word(&self.event), self.reason.clone().into()];
         if self.count > 0 {
             values.push(count(self.count));
         }
@@ -188,7 +208,7 @@ impl TrackerRow {
         vec![
             torrent(self.torrent),
             self.url.clone().into(),
-            word(self.result),
+            word(&self.result),
             self.reason.clone().into(),
             count(self.count),
         ]
@@ -223,8 +243,11 @@ impl ScrapeRow {
     }
 }
 
+/// Kinds of messages that are counted apart, the sum included.
+pub(crate) const KINDS: usize = 12;
+
 /// The counts of one visit with their names, in the order of the columns.
-pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); 11] {
+pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); KINDS] {
     [
         ("messages", counts.total),
         ("bitfield", counts.bitfield),
@@ -236,9 +259,13 @@ pub(crate) const fn kinds(counts: &MessageCounts) -> [(&'static str, u32); 11] {
         ("extended", counts.extended),
         ("port", counts.port),
         ("transfer", counts.transfer),
+        ("piece", counts.piece),
         ("unknown", counts.unknown),
     ]
 }
+
+/// Country and continent: two short texts with their bookkeeping.
+const TEXTS: usize = 32;
 
 fn word(word: &str) -> Value {
     Value::Text(word.to_owned())
@@ -258,7 +285,7 @@ mod sql {
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
-    pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
     pub(super) const REQUEST: &str = "INSERT OR IGNORE INTO request (id, timestamp, source, received_peers, duplicate_peers, seeders, completed, leechers, duration_sec, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const STATISTIC: &str = "INSERT OR IGNORE INTO statistic (id, timestamp, peer_queue, visited_queue, unique_incoming, success_active, thread_workload, load_average, memory_mb, server_threads, evaluator_threads) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

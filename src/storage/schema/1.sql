@@ -131,6 +131,7 @@ CREATE TABLE statistic (
 --   extended: extension messages (BEP 10)
 --   port: port messages (BEP 5)
 --   transfer: request, cancel, suggest, reject and allowed-fast messages
+--   piece: piece messages, which nobody asked for; one ends the visit
 --   unknown: messages of any other kind
 --   longest_wait_ms: longest wait for one whole message, rounded; NULL if none came
 --   duration_ms: from the start of the connection to the end of the visit
@@ -153,6 +154,7 @@ CREATE TABLE visit (
     extended INTEGER NOT NULL,
     port INTEGER NOT NULL,
     transfer INTEGER NOT NULL,
+    piece INTEGER NOT NULL,
     unknown INTEGER NOT NULL,
     longest_wait_ms INTEGER,
     duration_ms INTEGER NOT NULL,
@@ -162,13 +164,13 @@ CREATE TABLE visit (
     ended TEXT NOT NULL
 );
 
--- crossing: each time a peer went from below its torrent's complete_threshold to it or above, between two consecutive visits
+-- crossing: each time a peer went from below its torrent's complete_threshold to it or above, between two visits or in one
 --   id: row number
 --   peer: the peer
---   last_below_ms: time of the visit before
---   last_below_pieces: pieces at that visit
---   first_at_ms: time of the visit after
---   first_at_pieces: pieces at that visit
+--   last_below_ms: when it told for the last time fewer pieces than the threshold; the end of the visit if it told nothing
+--   last_below_pieces: pieces told by then
+--   first_at_ms: when it told as many or more for the first time
+--   first_at_pieces: pieces told by then
 CREATE TABLE crossing (
     id INTEGER PRIMARY KEY,
     peer INTEGER NOT NULL REFERENCES peer (id),
@@ -192,7 +194,7 @@ CREATE TABLE outcome (
     count INTEGER NOT NULL
 );
 
--- message: messages received since the last tick by kind, refused callers included
+-- message: messages received since the last tick by kind, those of failed contacts included
 --   id: row number
 --   time_ms: time of the tick
 --   kind: as the columns of visit; messages is the sum of all

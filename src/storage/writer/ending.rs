@@ -1,6 +1,6 @@
 //! The end of a run: last rows, last files, one plain database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Summary, Writer, fact_rows, log_failure};
 use crate::storage::calibration;
@@ -10,34 +10,57 @@ impl Writer {
     pub(super) fn finish(mut self) -> Summary {
         self.ledger.finish(self.clock.timestamp(), &mut self.rows);
         self.queue_rows();
-        let left = self.drain(self.patience.at_end);
+        let end = self.clock.now() + self.patience.replay_at_end;
+        let left = self.drain(self.patience.at_end, end);
+        let left = self.come_home(left);
         self.write_error_files();
         if self.settings.calibration {
             self.write_calibration();
         }
         self.close_manifest();
-        self.drain(left);
+        self.drain(left, end);
+        let lost = self.pending.leave(self.clock.now());
+        self.progress.add_lost(lost);
+        self.note_spool();
         log_failure(self.write_manifest());
-        self.progress.set_waiting(0);
+        self.show();
         self.close()
     }
 
-    /// Commits all waiting rows, or gives up when the pauses exceed `left`;
-    /// returns what remains of it.
-    fn drain(&mut self, mut left: Duration) -> Duration {
+    /// Commits all waiting rows; leaves them when the pauses exceed `left` or
+    /// the time is past `end`. Returns what remains of the pauses.
+    fn drain(&mut self, mut left: Duration, end: Instant) -> Duration {
         loop {
             self.commit();
             let now = self.clock.now();
             let Some(due) = self.due else { return left };
             let pause = due.saturating_duration_since(now);
-            if pause > left {
-                self.progress.add_lost(self.pending.give_up());
-                self.due = None;
+            if pause > left || now > end {
                 return Duration::ZERO;
             }
             left -= pause;
             std::thread::sleep(pause);
         }
+    }
+
+    /// Says in the manifest's file what is not in the database.
+    fn note_spool(&mut self) {
+        let lost = self.progress.lost().to_string();
+        self.facts.insert("rows_lost", lost);
+        let files = self.pending.spool_files();
+        if files.is_empty() {
+            return;
+        }
+        let rows = self.pending.in_spool();
+        let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+        log::error!(
+            "the database did not take all rows until the end: they are in spool files, put them into it when it works again rows={rows} files={}",
+            names.join(" ")
+        );
+        self.facts.insert("rows_in_spool", rows.to_string());
+        let names = names.iter().map(|name| &**name);
+        let names: serde_json::Value = names.collect();
+        self.facts.insert("spool_files", names.to_string());
     }
 
     fn write_calibration(&self) {
@@ -66,13 +89,15 @@ impl Writer {
         self.facts.insert("state", "finished".to_owned());
         let lost = self.progress.lost().to_string();
         self.facts.insert("rows_lost", lost);
+        let spooled = self.pending.spooled_ever().to_string();
+        self.facts.insert("rows_spooled", spooled);
         self.rows.extend(fact_rows(&self.facts));
         self.queue_rows();
     }
 
-    fn close(self) -> Summary {
-        let plain = self.make_plain();
-        let path = self.database.path().to_owned();
+    fn close(mut self) -> Summary {
+        let path = self.last_place();
+        let plain = self.database.is_at_home() && self.make_plain();
         if let Err(error) = self.database.close() {
             log::warn!(
                 "database not closed reason=\"{error}\" path={}",
@@ -83,6 +108,9 @@ impl Writer {
         Summary {
             rows: self.progress.rows(),
             lost: self.progress.lost(),
+            in_spool: self.pending.in_spool(),
+            spool_files: self.pending.spool_files(),
+            database: path,
             peers: totals.peers,
             visits: totals.visits,
             confirmed: totals.confirmed.iter().sum(),

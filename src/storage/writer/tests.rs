@@ -21,8 +21,8 @@ const QUICK: Patience = Patience {
     statement: Duration::ZERO,
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(4),
-    rows: 1_000,
     at_end: Duration::from_millis(30),
+    replay_at_end: Duration::from_secs(60),
 };
 
 struct Bench {
@@ -65,7 +65,7 @@ impl Bench {
             progress: Arc::clone(&self.progress),
             clock: Arc::new(self.clock.clone()),
         };
-        Writer::create(setup).unwrap().with_patience(QUICK).unwrap()
+        Writer::create(setup).unwrap().with_patience(QUICK)
     }
 
     fn path(&self, suffix: &str) -> std::path::PathBuf {
@@ -97,6 +97,9 @@ fn settings() -> StorageSettings {
         batch_rows: 50,
         batch_interval: Duration::from_secs(1),
         queue_length: 1000,
+        memory_rows: 1000,
+        spool_folder: PathBuf::from("/nowhere"),
+        spool_max_bytes: 1 << 20,
         calibration: false,
         calibration_cut: Duration::from_secs(6),
     }
@@ -539,28 +542,30 @@ fn a_locked_database_delays_rows_but_loses_none() {
 }
 
 #[test]
-fn rows_are_lost_only_when_memory_and_patience_are_at_their_end() {
+fn rows_are_lost_only_when_memory_and_spool_are_full() {
     let bench = Bench::new();
-    let mut writer = bench
-        .writer()
-        .with_patience(Patience { rows: 3, ..QUICK })
-        .unwrap();
+    let mut writer = bench.writer_with(StorageSettings {
+        memory_rows: 3,
+        spool_max_bytes: 0,
+        ..settings()
+    });
     let other = Connection::open(bench.path(".sqlite")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    for host in 1..=2 {
-        writer.take(visited(visit(key(host, 1, 1), 0.0, 1)), 0);
-    }
-    assert_eq!(writer.pending.len(), 3);
-    assert_eq!(bench.progress.lost(), 1, "the second visit");
+    writer.take(visited(visit(key(1, 1, 1), 0.0, 1)), 0);
+    writer.commit();
+    writer.take(visited(visit(key(2, 1, 1), 0.0, 1)), 0);
+    assert_eq!(writer.pending.len(), 2);
+    assert_eq!(bench.progress.lost(), 2, "the second peer and its visit");
     other.execute_batch("ROLLBACK").unwrap();
     writer.commit();
     assert_eq!(number(&bench.database(), "SELECT count(*) FROM visit"), 1);
-    assert_eq!(number(&bench.database(), "SELECT count(*) FROM peer"), 2);
+    assert_eq!(number(&bench.database(), "SELECT count(*) FROM peer"), 1);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     writer.take(visited(visit(key(1, 1, 1), 9.0, 1)), 0);
     let summary = write(writer, Vec::new());
-    assert!(summary.lost > 1);
+    assert!(summary.lost > 4);
     assert_eq!(summary.lost, bench.progress.lost());
+    assert_eq!((summary.in_spool, summary.spool_files.len()), (0, 0));
 }
 
 #[test]
@@ -568,7 +573,9 @@ fn an_update_without_its_peer_is_lost_and_a_refused_row_stops_nobody() {
     let bench = Bench::new();
     let mut writer = bench.writer();
     writer.take(visited(visit(key(1, 1, 1), 0.0, 1)), 0);
-    writer.pending = Pending::new(100);
+    // The peer's row is gone before it was stored.
+    let next = writer.pending.next(50).unwrap().0;
+    writer.pending.stored(&next, &[]);
     let place = || {
         Row::Place(Box::new(crate::storage::row::PlaceRow {
             peer: 7,

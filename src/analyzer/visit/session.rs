@@ -1,0 +1,277 @@
+//! The conversation of one visit: handshakes, then messages to the end. All
+//! reading and writing is bounded by the quiet timeout and the budget.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::analyzer::directory::Directory;
+use crate::analyzer::evaluate::{End, Heard};
+use crate::deadline::Deadline;
+use crate::model::{PieceSet, Reason, Torrent};
+use crate::net::{NetError, Stream};
+use crate::protocol::frame::{FrameDecoder, FrameLimits};
+use crate::protocol::handshake::{Handshake, HandshakeDecoder, Reserved};
+use crate::protocol::message::{self, Message};
+
+use super::Visitor;
+
+/// Largest message that is read at all; what is larger than a bitfield or a
+/// have is skipped without memory.
+const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
+
+/// Bytes read from a socket at one time.
+const READ_SIZE: usize = 2048;
+
+/// Why reading or writing went no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Quiet,
+    Budget,
+    Stopped,
+    Broken(Reason),
+}
+
+impl Cut {
+    /// The end of the reading of messages; quiet in the middle of a message
+    /// is a break.
+    pub(super) const fn into_end(self, mid_frame: bool) -> End {
+        match self {
+            Self::Quiet if mid_frame => End::Broken(Reason::TimedOut),
+            Self::Quiet => End::Quiet,
+            Self::Budget => End::Budget,
+            Self::Stopped => End::Stopped,
+            Self::Broken(reason) => End::Broken(reason),
+        }
+    }
+}
+
+pub(super) struct Session<'a> {
+    visitor: Visitor<'a>,
+    stream: &'a mut dyn Stream,
+    budget: Deadline,
+    quiet: Deadline,
+    decoder: HandshakeDecoder,
+    /// Bytes that came behind the handshake in the same read.
+    unread: Vec<u8>,
+}
+
+impl<'a> Session<'a> {
+    /// A conversation over `stream` whose budget began at `started`.
+    pub(super) fn new(visitor: Visitor<'a>, stream: &'a mut dyn Stream, started: Instant) -> Self {
+        let now = visitor.clock.now();
+        Self {
+            budget: Deadline::after(started, visitor.settings.budget),
+            quiet: Deadline::after(now, visitor.settings.quiet_timeout),
+            visitor,
+            stream,
+            decoder: HandshakeDecoder::default(),
+            unread: Vec::new(),
+        }
+    }
+
+    /// Our handshake first, then theirs.
+    pub(super) fn greet(&mut self, torrent: &Torrent) -> Result<Handshake, Cut> {
+        self.write(&self.visitor.own_handshake(torrent).encode())?;
+        self.read_until(|decoder| decoder.header().is_some())?;
+        match self.decoder.header() {
+            Some((_, info_hash)) if info_hash == torrent.info_hash => self.rest_of_handshake(),
+            _ => Err(Cut::Broken(Reason::InfoHashMismatch)),
+        }
+    }
+
+    /// Theirs up to the info hash, then ours, then their peer id.
+    pub(super) fn answer(
+        &mut self,
+        directory: &Directory,
+        admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
+    ) -> (Option<Arc<Torrent>>, Result<Handshake, Cut>) {
+        if let Err(cut) = self.read_until(|decoder| decoder.header().is_some()) {
+            return (None, Err(cut));
+        }
+        let torrent = self
+            .decoder
+            .header()
+            .and_then(|(_, info_hash)| directory.find(&info_hash));
+        let Some(torrent) = torrent else {
+            return (None, Err(Cut::Broken(Reason::UnknownInfoHash)));
+        };
+        let theirs = admit(&torrent)
+            .map_err(Cut::Broken)
+            .and_then(|()| self.write(&self.visitor.own_handshake(&torrent).encode()))
+            .and_then(|()| self.rest_of_handshake());
+        (Some(torrent), theirs)
+    }
+
+    fn rest_of_handshake(&mut self) -> Result<Handshake, Cut> {
+        self.read_until(|decoder| decoder.handshake().is_some())?;
+        let theirs = self
+            .decoder
+            .handshake()
+            .ok_or(Cut::Broken(Reason::UnknownProtocol))?;
+        if theirs.peer_id == self.visitor.own_id {
+            return Err(Cut::Broken(Reason::OwnAddress));
+        }
+        Ok(theirs)
+    }
+
+    /// Feeds the handshake decoder until `enough`, all within one quiet
+    /// timeout from the start of the session.
+    fn read_until(&mut self, enough: impl Fn(&HandshakeDecoder) -> bool) -> Result<(), Cut> {
+        let mut buffer = [0; READ_SIZE];
+        while !enough(&self.decoder) {
+            let read = self.read(&mut buffer)?;
+            let input = buffer.get(..read).unwrap_or_default();
+            let used = self
+                .decoder
+                .feed(input)
+                .map_err(|_| Cut::Broken(Reason::UnknownProtocol))?;
+            self.unread
+                .extend_from_slice(input.get(used..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// What follows our handshake: that we have nothing (BEP 6, right after
+    /// it), and where our DHT node is (BEP 5).
+    pub(super) fn introduce(&mut self, theirs: Reserved, fast: bool) -> Result<(), Cut> {
+        // The handshake may have come at the last moment.
+        self.quiet = self.quiet_from_now();
+        let mut bytes = Vec::with_capacity(12);
+        if fast {
+            message::encode_have_none(&mut bytes);
+        }
+        if let Some(port) = self.visitor.settings.dht_port
+            && theirs.supports_dht()
+        {
+            message::encode_port(port, &mut bytes);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.write(&bytes)
+    }
+
+    /// Reads messages to the end of the visit.
+    pub(super) fn listen(&mut self, heard: &mut Heard, torrent: &Torrent) -> End {
+        let bitfield = PieceSet::bitfield_len(torrent.pieces);
+        let longest = u32::try_from(bitfield.saturating_add(1)).unwrap_or(u32::MAX);
+        let limits = FrameLimits {
+            keep: bitfield.max(16),
+            max_length: longest.max(MESSAGE_LENGTH_MAX),
+        };
+        let mut frames = FrameDecoder::new(limits);
+        let mut last = self.visitor.clock.now();
+        self.quiet = self.quiet_from_now();
+        let early = std::mem::take(&mut self.unread);
+        if let Some(end) = self.take_messages(&mut frames, &early, heard, &mut last) {
+            return end;
+        }
+        let mut buffer = [0; READ_SIZE];
+        loop {
+            let read = match self.read(&mut buffer) {
+                Ok(read) => read,
+                Err(cut) => return cut.into_end(frames.is_mid_frame()),
+            };
+            let input = buffer.get(..read).unwrap_or_default();
+            if let Some(end) = self.take_messages(&mut frames, input, heard, &mut last) {
+                return end;
+            }
+        }
+    }
+
+    /// Takes all whole messages in `input`; the end, if one of them is it.
+    fn take_messages(
+        &mut self,
+        frames: &mut FrameDecoder,
+        mut input: &[u8],
+        heard: &mut Heard,
+        last: &mut Instant,
+    ) -> Option<End> {
+        let settings = self.visitor.settings;
+        let now = self.visitor.clock.now();
+        while !input.is_empty() {
+            let Ok((used, frame)) = frames.feed(input) else {
+                return Some(End::Broken(Reason::MessageTooLong));
+            };
+            if let Some(frame) = frame {
+                heard.waited(now.saturating_duration_since(*last));
+                *last = now;
+                self.quiet = Deadline::after(now, settings.quiet_timeout);
+                let message = Message::parse(frame);
+                log_message(&message, settings.message_log_length);
+                if let Err(reason) = heard.take(&message, now)
+                    && (!settings.ignore_malformed || reason == Reason::PieceReceived)
+                {
+                    return Some(End::Broken(reason));
+                }
+                if settings.finish_when_complete && heard.told && heard.pieces.is_complete() {
+                    return Some(End::Complete);
+                }
+                if heard.counts.total >= settings.message_limit {
+                    return Some(End::MessageLimit);
+                }
+            }
+            input = input.get(used..).unwrap_or_default();
+        }
+        None
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Cut> {
+        let (wait, cut) = self.time_left()?;
+        match self.stream.read(buffer, wait) {
+            Ok(0) => Err(self.broken(Reason::Closed)),
+            Ok(read) => Ok(read),
+            Err(NetError {
+                reason: Reason::TimedOut,
+                ..
+            }) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
+            Err(NetError {
+                reason: Reason::TimedOut,
+                ..
+            }) => Err(cut),
+            Err(error) => Err(self.broken(error.reason)),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+        let (wait, _) = self.time_left()?;
+        self.stream
+            .write_all(bytes, wait)
+            .map_err(|error| self.broken(error.reason))
+    }
+
+    fn quiet_from_now(&self) -> Deadline {
+        Deadline::after(
+            self.visitor.clock.now(),
+            self.visitor.settings.quiet_timeout,
+        )
+    }
+
+    /// The time left, and what it means when it runs out.
+    fn time_left(&self) -> Result<(Duration, Cut), Cut> {
+        let now = self.visitor.clock.now();
+        let cut = if self.quiet <= self.budget {
+            Cut::Quiet
+        } else {
+            Cut::Budget
+        };
+        let left = self.quiet.earlier(self.budget).left(now).ok_or(cut)?;
+        Ok((left, cut))
+    }
+
+    /// At the end of the run all sockets are shut, which looks like a close.
+    fn broken(&self, reason: Reason) -> Cut {
+        if self.visitor.stop.is_stopped() {
+            Cut::Stopped
+        } else {
+            Cut::Broken(reason)
+        }
+    }
+}
+
+fn log_message(message: &Result<Message<'_>, message::WrongLength>, length: usize) {
+    if log::log_enabled!(log::Level::Trace) {
+        let text: String = format!("{message:?}").chars().take(length).collect();
+        log::trace!("message={text}");
+    }
+}

@@ -1,0 +1,1 @@
+//! A panic in each kind of thread of the real binary.
