@@ -7,13 +7,14 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use btda::analyzer::evaluate::Heard;
-use btda::model::{PieceCount, PieceIndex, PieceSet};
+use btda::model::{PieceIndex, PieceSet, Torrent};
 use btda::protocol::frame::{FrameDecoder, FrameLimits};
 use btda::protocol::message::{Message, encode_have};
 
 use super::Scale;
 use super::peers::bitfield;
 use super::table::{Row, Spread, paired, per};
+use super::world::torrent;
 
 /// Bytes that a visit reads at one time.
 const READ_SIZE: usize = 2048;
@@ -61,27 +62,29 @@ fn speech(pieces: u32, haves: u32) -> Vec<u8> {
 }
 
 fn parse_often(bytes: &[u8], pieces: u32, turns: usize) -> f64 {
+    let torrent = torrent(pieces);
     let start = Instant::now();
     for _ in 0..turns {
-        black_box(parse(black_box(bytes), PieceCount(pieces)));
+        black_box(parse(black_box(bytes), &torrent, start));
     }
     per(start.elapsed(), turns)
 }
 
 /// What `analyzer::visit` does between two reads.
-fn parse(bytes: &[u8], pieces: PieceCount) -> u32 {
-    let keep = PieceSet::bitfield_len(pieces);
+fn parse(bytes: &[u8], torrent: &Torrent, now: Instant) -> u32 {
+    let keep = PieceSet::bitfield_len(torrent.pieces);
     let mut frames = FrameDecoder::new(FrameLimits {
         keep,
         max_length: 1 << 20,
     });
-    let mut heard = Heard::new(pieces, false);
+    let mut heard = Heard::new(torrent, false);
     for chunk in bytes.chunks(READ_SIZE) {
         let mut input = chunk;
         while !input.is_empty() {
             let (used, frame) = frames.feed(input).expect("no message is too long");
             if let Some(frame) = frame {
-                heard.take(&Message::parse(frame)).expect("all is valid");
+                let message = Message::parse(frame);
+                heard.take(&message, now).expect("all is valid");
             }
             input = &input[used..];
         }

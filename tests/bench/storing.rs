@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use btda::model::record::{Failure, MessageCounts, Record, Visit};
+use btda::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use btda::model::{
     Direction, Encryption, Event, PieceCount, Reason, Source, Timestamp, Transport, VisitEnd,
 };
@@ -54,12 +54,14 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
             event: Event::FirstContact,
             reason: Reason::TimedOut,
             takes_back: None,
+            messages: None,
         });
     }
     let peers = (count / 4).max(1);
     let mut peer = key(number % peers);
     peer.torrent = torrent_id();
     let turn = u32::try_from(number / peers).expect("small");
+    let pieces = PieceCount((turn * 100).min(PIECES - 1));
     Record::Visit(Box::new(Visit {
         peer,
         source: Source::Tracker,
@@ -68,12 +70,14 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
         encryption: Encryption::Plain,
         at,
         duration: Duration::from_secs(6),
-        pieces: PieceCount((turn * 100).min(PIECES)),
+        pieces,
         messages: MessageCounts {
             total: 1,
             bitfield: 1,
             ..MessageCounts::default()
         },
+        below: Some(Told { at, pieces }),
+        reached: None,
         longest_wait: Some(Duration::from_millis(20)),
         client: Some("libtorrent 2.0".to_owned()),
         ended: VisitEnd::Quiet,
