@@ -1,0 +1,47 @@
+//! What a thread or a process has used: CPU time and memory.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// CPU time of the calling thread so far.
+pub(crate) fn of_this_thread() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// CPU time of the thread of this process that is called `name`.
+pub(crate) fn of_thread(name: &str) -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is there");
+    let path = tasks
+        .flatten()
+        .map(|task| task.path())
+        .find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim() == name))
+        .expect("the thread runs");
+    let text = std::fs::read_to_string(path.join("schedstat")).expect("the thread runs");
+    let nanoseconds = text.split(' ').next().and_then(|word| word.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("schedstat begins with a number"))
+}
+
+/// Resident memory of a process in bytes; `self` for this one.
+pub(crate) fn resident(process: &str) -> f64 {
+    status(process, "VmRSS") * 1024.0
+}
+
+/// Threads of a process.
+pub(crate) fn threads(process: &str) -> f64 {
+    status(process, "Threads")
+}
+
+fn status(process: &str, field: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).expect("process runs");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .expect("field is there");
+    let number = line.trim_start_matches(':').split_whitespace().next();
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("a number")
+}

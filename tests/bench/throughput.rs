@@ -1,0 +1,107 @@
+//! Visits per second of a full pool, with the writer at work.
+//!
+//! Yardstick: threads ÷ timeout, which is what a pool reaches whose visits
+//! cost nothing but their wait. Peers that are let go when they are complete
+//! take it above that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use btda::analyzer::workers;
+use btda::threads::{VISIT_STACK, spawn};
+
+use super::Scale;
+use super::peers::{Kind, PIECES, Peers};
+use super::table::{Row, Spread, short};
+use super::world::{World, settings};
+
+/// One pool at work.
+struct Load {
+    name: &'static str,
+    threads: usize,
+    timeout: Duration,
+    kind: Kind,
+    /// Least ratio.
+    goal: f64,
+}
+
+pub(crate) fn measure(scale: Scale) {
+    let seconds = |full: u64, short| Duration::from_millis(scale.pick(full * 1_000, short));
+    let threads = |full| scale.pick(full, full / 16);
+    let load = |name, count, timeout, kind, goal| Load {
+        name,
+        threads: threads(count),
+        timeout,
+        kind,
+        goal,
+    };
+    let quiet = Kind::Quiet;
+    for load in [
+        load("1×", 256, seconds(1, 200), quiet, 0.99),
+        load("4×", 1_024, seconds(1, 200), quiet, 0.99),
+        load("16×", 4_096, seconds(1, 200), quiet, 0.99),
+        load("4×", 1_024, seconds(6, 400), quiet, 0.99),
+        load("16×", 4_096, seconds(6, 400), quiet, 0.99),
+        load("4×", 1_024, seconds(1, 200), Kind::Mixed, 1.0),
+    ] {
+        load.measure(scale);
+    }
+}
+
+impl Load {
+    fn measure(&self, scale: Scale) {
+        let peers = Peers::start(self.kind, self.threads * 2);
+        let mut settings = settings();
+        settings.visit.quiet_timeout = self.timeout;
+        settings.policy.revisit_delay = Duration::ZERO;
+        let world = World::new(PIECES, settings);
+        // One address in four is complete, and gone after its visit.
+        let mixed = self.kind == Kind::Mixed;
+        world.offer(self.threads * if mixed { 24 } else { 2 }, peers.port);
+        let store = world.store();
+        let handles: Vec<_> = (0..self.threads)
+            .map(|number| {
+                let engine = Arc::clone(&world.engine);
+                let body = move || workers::run(&engine);
+                spawn(&format!("contact-{number:04}"), VISIT_STACK, body).expect("room for it")
+            })
+            .collect();
+        std::thread::sleep(self.timeout * 2);
+        let wished = self.threads as f64 / self.timeout.as_secs_f64();
+        let rates: Vec<f64> = (0..scale.pick(3, 1))
+            .map(|_| rate(&world, self.timeout * scale.pick(2, 1)))
+            .collect();
+        world.stop();
+        for handle in handles {
+            handle.join().expect("no panic");
+        }
+        drop(world);
+        store.finish();
+        let rates = Spread::of(rates);
+        let ratio = rates.scaled(1.0 / wished);
+        let what = if mixed {
+            "visits/s, a quarter complete"
+        } else {
+            "visits/s, quiet peers"
+        };
+        let seconds = self.timeout.as_secs_f64();
+        let text = format!("{}: {} threads, {seconds} s", self.name, self.threads);
+        Row::new(what, text)
+            .figure(rates.with_unit(1.0, "/s"))
+            .yardstick(format!("threads ÷ timeout {}/s", short(wished)))
+            .ratio(&ratio)
+            .goal(&format!("≥ {}", self.goal), ratio.median >= self.goal)
+            .tell();
+    }
+}
+
+fn rate(world: &World, time: Duration) -> f64 {
+    let count = || {
+        let now = world.engine.stats.snapshot(Instant::now());
+        assert_eq!(now.contacts_failed, 0, "peers answer");
+        now.contacts_counted
+    };
+    let (start, before) = (Instant::now(), count());
+    std::thread::sleep(time);
+    (count() - before) as f64 / start.elapsed().as_secs_f64()
+}

@@ -1,0 +1,174 @@
+//! CPU per visit by the way in which it ends, with everything that a contact
+//! worker does: taking the peer, the visit, the record, giving the peer back.
+//!
+//! Yardstick: a bare loop of the same system calls on the same peers with the
+//! same number of threads. `strace -f -c` shows for one visit, in both:
+//! `socket`, `connect` with the switch to non-blocking and back (`fcntl` ×4),
+//! `poll` and the question for its error (`getsockopt`), then `setsockopt`
+//! for no delay, timeout and `sendto` for the handshake, timeout and
+//! `recvfrom` for what is said, timeout and `recvfrom` for the end (none when
+//! the peer is complete), and `close`.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use btda::analyzer::workers;
+use btda::lab::wire;
+use btda::model::record::Record;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::peers::{Kind, PIECES, Peers};
+use super::table::{Row, paired, per};
+use super::world::{World, info_hash, loopback, settings};
+use super::{Scale, cpu};
+
+/// Quiet time that ends a visit here; short, since only CPU is measured.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// Longest wait where nobody waits.
+const LONG: Duration = Duration::from_secs(60);
+
+pub(crate) fn measure(scale: Scale) {
+    for (kind, end) in [
+        (Kind::Partial, "timeout"),
+        (Kind::Close, "close"),
+        (Kind::Complete, "completeness"),
+    ] {
+        let peers = Peers::start(kind, 4096);
+        for (threads, load) in [(1, "1×"), (4, "4×"), (16, "16×")] {
+            let round = Round::new(kind, threads, peers.port, scale);
+            let rounds: Vec<(f64, f64)> = (0..scale.pick(9, 2))
+                .map(|_| (round.engine(), round.bare()))
+                .collect();
+            let (figure, yardstick, ratio) = paired(&rounds);
+            let name = format!("CPU per visit ended by {end}");
+            Row::new(&name, format!("{load}: {threads} threads"))
+                .figure(figure.seconds())
+                .yardstick(format!("bare calls {}", yardstick.seconds()))
+                .ratio(&ratio)
+                .goal("≤ 1.3", ratio.median <= 1.3)
+                .tell();
+        }
+    }
+}
+
+struct Round {
+    kind: Kind,
+    threads: usize,
+    port: u16,
+    /// Visits of each thread.
+    visits: usize,
+}
+
+impl Round {
+    fn new(kind: Kind, threads: usize, port: u16, scale: Scale) -> Self {
+        let all = match kind {
+            Kind::Partial => scale.pick(25, 5) * threads,
+            _ => scale.pick(2_000, 20 * threads),
+        };
+        Self {
+            kind,
+            threads,
+            port,
+            visits: all / threads,
+        }
+    }
+
+    fn quiet(&self) -> Duration {
+        if self.kind == Kind::Partial {
+            QUIET
+        } else {
+            LONG
+        }
+    }
+
+    /// CPU seconds per visit of the contact workers.
+    fn engine(&self) -> f64 {
+        let mut settings = settings();
+        settings.visit.quiet_timeout = self.quiet();
+        settings.policy.revisit_delay = LONG;
+        let world = World::new(PIECES, settings);
+        let all = self.visits * self.threads;
+        world.offer(all, self.port);
+        let workers = measured(self.threads, |_| {
+            let engine = Arc::clone(&world.engine);
+            move || workers::run(&engine)
+        });
+        let mut failures = 0;
+        for _ in 0..all {
+            let record = world.records.recv_timeout(LONG).expect("visits go on");
+            failures += usize::from(!matches!(record, Record::Visit(_)));
+        }
+        // Where the machine is busy, a peer may be late.
+        assert!(failures <= all / 20, "{failures} of {all} visits failed");
+        world.stop();
+        per(sum(workers), all)
+    }
+
+    /// The same for the bare calls.
+    fn bare(&self) -> f64 {
+        let workers = measured(self.threads, |thread| {
+            let first = thread * self.visits;
+            let (visits, port, quiet) = (self.visits, self.port, self.quiet());
+            let complete = self.kind == Kind::Complete;
+            let hash = info_hash();
+            let name = b"-BN0001-barebarebare";
+            let ours = wire::handshake(wire::NO_EXTENSIONS, hash.as_bytes(), name);
+            move || {
+                for number in first..first + visits {
+                    let address = SocketAddr::new(loopback(number).into(), port);
+                    bare_visit(address, &ours, quiet, complete).expect("peers answer");
+                }
+            }
+        });
+        per(sum(workers), self.visits * self.threads)
+    }
+}
+
+fn bare_visit(
+    address: SocketAddr,
+    ours: &[u8],
+    quiet: Duration,
+    complete: bool,
+) -> std::io::Result<()> {
+    let mut buffer = [0; 2048];
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.connect_timeout(&address.into(), quiet)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_write_timeout(Some(quiet))?;
+    (&socket).write_all(ours)?;
+    socket.set_read_timeout(Some(quiet))?;
+    let mut read = (&socket).read(&mut buffer).unwrap_or(0);
+    while read > 0 && !complete {
+        socket.set_read_timeout(Some(quiet))?;
+        read = (&socket).read(&mut buffer).unwrap_or(0);
+    }
+    Ok(())
+}
+
+/// Starts threads at one moment; each gives the CPU time of its body.
+fn measured<B: FnOnce() + Send + 'static>(
+    threads: usize,
+    body: impl Fn(usize) -> B,
+) -> Vec<JoinHandle<Duration>> {
+    let start = Arc::new(Barrier::new(threads));
+    (0..threads)
+        .map(|thread| {
+            let (body, start) = (body(thread), Arc::clone(&start));
+            std::thread::spawn(move || {
+                start.wait();
+                let before = cpu::of_this_thread();
+                body();
+                cpu::of_this_thread().saturating_sub(before)
+            })
+        })
+        .collect()
+}
+
+fn sum(threads: Vec<JoinHandle<Duration>>) -> Duration {
+    let times = threads.into_iter().map(|it| it.join().expect("no panic"));
+    times.sum()
+}
