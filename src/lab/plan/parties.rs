@@ -145,7 +145,7 @@ fn progress(
     let whole = chance.between(millis(shortest).max(1), millis(longest).max(1));
     let rate = f64::from(pieces) * 1000.0 / whole as f64;
     let mut progress = Progress::new(pieces, start, rate, chance);
-    if start == 0 && chance.percent(FIRST_WAITS) {
+    if start == 0 && options.stalls > 0 && chance.percent(FIRST_WAITS) {
         progress.stalls.push((0, millis(options.duration) / 3));
     } else if chance.percent(options.stalls.into()) {
         let story = millis(options.duration);

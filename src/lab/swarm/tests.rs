@@ -331,6 +331,87 @@ fn slow_and_live_peers() {
 }
 
 #[test]
+fn live_peers_tell_each_piece_when_it_comes() {
+    let clock = ManualClock::new(Timestamp(1_000_000));
+    let swarm = Swarm::start(
+        Plan::new(LabOptions {
+            peers: 1,
+            shares: vec![(Behaviour::LiveHaves, 1)],
+            stalls: 0,
+            download: (Duration::from_secs(50), Duration::from_secs(50)),
+            live_time: Duration::from_secs(10),
+            ..options()
+        }),
+        Arc::new(clock.clone()),
+    )
+    .unwrap();
+    let start = swarm.plan().peers[0].progress.start;
+    assert!(start + 5 < PIECES, "a seed of the plan that leaves room");
+    let mut stream = connect(&swarm, Behaviour::LiveHaves).unwrap();
+    greet(&swarm, &mut stream);
+    let mut bytes = vec![0; 68 + 12];
+    stream.read_exact(&mut bytes).unwrap();
+    let mut all = messages(&bytes[68..]);
+    assert_eq!(pieces(&all), start);
+    // A piece a second: one have each time the clock moves on.
+    for more in 1..=4 {
+        clock.advance(Duration::from_secs(1));
+        // Its pause may have begun just before or just behind the step; in the
+        // second case it needs a little more.
+        assert!(eventually(|| {
+            clock.advance(Duration::from_millis(1));
+            stream.set_nonblocking(true).unwrap();
+            let come = stream.peek(&mut [0; 9]).is_ok_and(|count| count == 9);
+            stream.set_nonblocking(false).unwrap();
+            come
+        }));
+        let mut have = [0; 9];
+        stream.read_exact(&mut have).unwrap();
+        all.extend(messages(&have));
+        assert_eq!(pieces(&all), start + more);
+    }
+    drop(stream);
+    let truth = swarm.stop();
+    let contact = contact(&truth, Behaviour::LiveHaves);
+    assert!(contact.told >= Some(start + 4) && contact.messages >= 5);
+    assert!(contact.slowest >= 1_000);
+}
+
+#[test]
+fn what_there_is_no_thread_for_is_in_the_truth() {
+    let swarm = swarm();
+    swarm.pool.stop();
+    let mut stream = connect(&swarm, Behaviour::Bitfield).unwrap();
+    assert_eq!(stream.read(&mut [0; 8]).unwrap_or(0), 0);
+    assert!(eventually(|| swarm.contacts_ended() == 1));
+    let truth = swarm.stop();
+    let contact = contact(&truth, Behaviour::Bitfield);
+    assert_eq!(contact.end, End::NotServed);
+    let expected = truth.expected(&contact, Rules::corrected(1_000));
+    assert_eq!(expected, Expected::Open(PieceCount(0)));
+}
+
+#[test]
+fn behind_the_curfew_every_connection_is_closed() {
+    let clock = ManualClock::new(Timestamp(1_000_000));
+    let plan = Plan::new(LabOptions {
+        ending: Duration::from_secs(600),
+        ..options()
+    });
+    let swarm = Swarm::start(plan, Arc::new(clock.clone())).unwrap();
+    assert!(visit(&swarm, Behaviour::Seed).greeting.is_some());
+    clock.advance(Duration::from_secs(3_000));
+    assert_eq!(visit(&swarm, Behaviour::Seed).bytes, b"");
+    assert_eq!(visit(&swarm, Behaviour::Silent).bytes, b"");
+    let truth = swarm.stop();
+    let expected: Vec<_> = truth.contacts[1..]
+        .iter()
+        .map(|contact| truth.expected(contact, Rules::corrected(1_000)))
+        .collect();
+    assert_eq!(expected, [Expected::Fails(Reason::Closed); 2]);
+}
+
+#[test]
 fn late_peers_begin_to_listen() {
     let clock = ManualClock::new(Timestamp(1_000_000));
     let swarm = Swarm::start(Plan::new(options()), Arc::new(clock.clone())).unwrap();

@@ -5,7 +5,8 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::TrackerMode;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::deadline::Deadline;
 use crate::lab::{LabOptions, Plan, Swarm};
 use crate::model::Timestamp;
 use crate::protocol::bencode::Value;
@@ -284,4 +285,37 @@ fn udp_modes_misbehave() {
     let wrong = Client::to(&swarm, TrackerMode::UdpWrongTransaction);
     wrong.send(0x0417_2710_1980, 0, 1, &[]);
     assert_eq!(wrong.receive()[4..8], [0xff, 0xff, 0xff, 0xfe]);
+}
+
+#[test]
+fn silent_trackers_take_requests_and_say_nothing() {
+    let swarm = swarm(&clock());
+    let url = swarm.tracker_url(TrackerMode::HttpSilence).unwrap();
+    let host = url.trim_start_matches("http://").split('/').next().unwrap();
+    let mut http = TcpStream::connect(host).unwrap();
+    http.set_read_timeout(Some(SOON)).unwrap();
+    let query = format!("info_hash={}&port=1", escaped(&swarm, 0));
+    write!(http, "GET /silence/announce?{query} HTTP/1.1\r\n\r\n").unwrap();
+    let udp = Client::to(&swarm, TrackerMode::UdpSilence);
+    udp.send(0x0417_2710_1980, 0, 1, &[]);
+    // The request was read once it is counted.
+    let time = SystemClock::new();
+    let deadline = Deadline::after(time.now(), SOON);
+    let place = (0, TrackerMode::HttpSilence);
+    while !swarm.truth().trackers.contains_key(&place) {
+        assert!(
+            deadline.left(time.now()).is_some(),
+            "the request is not read"
+        );
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let truth = swarm.stop();
+    assert_eq!(truth.trackers[&place].announces, 1);
+    assert_eq!(truth.trackers[&place].peers_given, 0);
+    let mut bytes = Vec::new();
+    // The lab has let go: whether in order or by a reset does not matter.
+    let _ = http.read_to_end(&mut bytes);
+    assert_eq!(bytes, b"");
+    udp.0.set_nonblocking(true).unwrap();
+    assert!(udp.0.recv(&mut [0; 64]).is_err());
 }
