@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::settings::VisitSettings;
 use crate::model::record::MessageCounts;
-use crate::model::{PieceCount, PieceSet, Reason, Torrent, VisitEnd, WrongBitfield};
+use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, VisitEnd, WrongBitfield};
 use crate::protocol::message::{Message, WrongLength, id};
 
 /// What was heard in one visit.
@@ -95,6 +95,38 @@ impl Heard {
         Ok(())
     }
 
+    /// Takes the haves that lie whole at the start of `input`, `most` of them
+    /// at the most, all read at `now`; returns their bytes. The same as
+    /// [`Heard::take`] for each, at a fraction of the cost: live clients send
+    /// them by the hundred. Stops before whatever needs a closer look: another
+    /// message, an index out of range, the piece that reaches the threshold;
+    /// and behind the last piece of the torrent.
+    pub fn take_haves(&mut self, input: &[u8], most: u32, now: Instant) -> usize {
+        let (frames, _) = input.as_chunks::<HAVE_LEN>();
+        let mut taken = 0;
+        for frame in frames {
+            let [0, 0, 0, 5, id::HAVE, index @ ..] = frame else {
+                break;
+            };
+            let reaches = self.reached.is_none() && self.pieces.count().0 + 1 >= self.threshold.0;
+            let index = PieceIndex(u32::from_be_bytes(*index));
+            if taken >= most || reaches || !self.pieces.insert(index) {
+                break;
+            }
+            taken += 1;
+            if self.pieces.is_complete() {
+                break;
+            }
+        }
+        if taken > 0 {
+            self.counts.total += taken;
+            self.counts.have += taken;
+            self.told = true;
+            self.note_progress(now);
+        }
+        HAVE_LEN * taken as usize
+    }
+
     fn note_progress(&mut self, at: Instant) {
         let pieces = self.pieces.count();
         let moment = Some(Moment { at, pieces });
@@ -137,6 +169,9 @@ impl Heard {
         }
     }
 }
+
+/// Bytes of a `have` with its prefix.
+const HAVE_LEN: usize = 9;
 
 /// Stands for the keep-alive, which has no id; no BEP uses 255.
 const KEEP_ALIVE: u8 = 255;
@@ -223,7 +258,7 @@ pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PieceIndex;
+    use proptest::prelude::*;
 
     fn heard() -> Heard {
         Heard::new(&Torrent::sample(20), true)
@@ -323,6 +358,38 @@ mod tests {
         };
         assert_eq!(heard.counts, wanted);
         assert!(!heard.told);
+    }
+
+    proptest! {
+        #[test]
+        fn haves_in_bulk_are_the_same_as_one_by_one(
+            indices in prop::collection::vec(0_u32..24, 0..60),
+            threshold in 1_u32..=20,
+            most in 0_u32..60,
+            split in 0_usize..12,
+        ) {
+            let torrent = Torrent { threshold: PieceCount(threshold), ..Torrent::sample(20) };
+            let mut bulk = Heard::new(&torrent, true);
+            let mut single = Heard::new(&torrent, true);
+            let now = Instant::now();
+            let mut bytes = Vec::new();
+            for (place, index) in indices.iter().enumerate() {
+                if place == split {
+                    bytes.extend([0, 0, 0, 1, id::UNCHOKE]);
+                }
+                crate::protocol::message::encode_have(PieceIndex(*index), &mut bytes);
+            }
+            let used = bulk.take_haves(&bytes, most, now);
+            let taken = used / HAVE_LEN;
+            prop_assert!(taken <= split.min(most as usize) || split >= indices.len());
+            for index in indices.iter().take(taken) {
+                prop_assert_eq!(single.take(&Ok(Message::Have(PieceIndex(*index))), now), Ok(()));
+            }
+            prop_assert_eq!(
+                (bulk.pieces, bulk.counts, bulk.told, bulk.below, bulk.reached),
+                (single.pieces, single.counts, single.told, single.below, single.reached)
+            );
+        }
     }
 
     #[test]

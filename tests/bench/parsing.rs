@@ -81,6 +81,10 @@ fn parse(bytes: &[u8], torrent: &Torrent, now: Instant) -> u32 {
     for chunk in bytes.chunks(READ_SIZE) {
         let mut input = chunk;
         while !input.is_empty() {
+            if !frames.is_mid_frame() {
+                let haves = heard.take_haves(input, u32::MAX, now);
+                input = &input[haves..];
+            }
             let (used, frame) = frames.feed(input).expect("no message is too long");
             if let Some(frame) = frame {
                 let message = Message::parse(frame);

@@ -196,6 +196,7 @@ fn insert_visit(
         messages.extended,
         messages.port,
         messages.transfer,
+        messages.piece,
         messages.unknown,
         row.longest_wait_ms,
         row.duration_ms,

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::model::{PeerKey, Reason, Source};
@@ -69,7 +70,7 @@ pub struct Queue {
     epoch: Instant,
     sequence: u32,
     heap: BinaryHeap<Entry>,
-    accepted: HashSet<PeerKey>,
+    accepted: Accepted,
 }
 
 impl Queue {
@@ -80,7 +81,7 @@ impl Queue {
             epoch,
             sequence: 0,
             heap: BinaryHeap::new(),
-            accepted: HashSet::new(),
+            accepted: Accepted::default(),
         }
     }
 
@@ -111,13 +112,9 @@ impl Queue {
     }
 
     fn push(&mut self, ticket: Ticket, due_ms: u128) {
-        let due_ms = u64::try_from(due_ms).unwrap_or(u64::MAX);
         self.sequence = self.sequence.wrapping_add(1);
-        self.heap.push(Entry {
-            due_ms,
-            sequence: self.sequence,
-            ticket,
-        });
+        let rank = rank(due_ms, self.sequence);
+        self.heap.push(Entry::new(rank, ticket));
     }
 
     /// The earliest peer if it is due at `now`.
@@ -125,14 +122,14 @@ impl Queue {
         if self.next_due()? > now {
             return None;
         }
-        self.heap.pop().map(|entry| entry.ticket)
+        self.heap.pop().map(|entry| entry.ticket())
     }
 
     /// When the earliest peer is due, to the millisecond.
     pub fn next_due(&self) -> Option<Instant> {
         self.heap
             .peek()
-            .map(|entry| self.epoch + Duration::from_millis(entry.due_ms))
+            .map(|entry| self.epoch + Duration::from_millis(entry.due_ms()))
     }
 
     /// Peers waiting, due or not.
@@ -151,26 +148,95 @@ impl Queue {
     }
 }
 
-/// Kept small (there may be millions): the due time in milliseconds since the
-/// queue's epoch.
+/// The peers ever accepted. There may be millions, nearly all of them with
+/// IPv4, whose keys fit into eight bytes.
+#[derive(Debug, Default)]
+struct Accepted {
+    v4: HashSet<u64>,
+    v6: HashSet<PeerKey>,
+}
+
+impl Accepted {
+    /// Whether `key` was not there yet.
+    fn insert(&mut self, key: PeerKey) -> bool {
+        match key.address.ip() {
+            IpAddr::V4(ip) => {
+                let [ip, port] = [u64::from(ip.to_bits()), u64::from(key.address.port())];
+                let torrent = u64::from(key.torrent.number());
+                self.v4.insert(ip << 32 | port << 16 | torrent)
+            }
+            IpAddr::V6(_) => self.v6.insert(key),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+}
+
+/// Kept small (there may be millions): the parts of a [`Ticket`] side by side,
+/// without the padding of its nested types.
 #[derive(Debug)]
 struct Entry {
-    due_ms: u64,
-    sequence: u32,
-    ticket: Ticket,
+    /// See [`rank`].
+    rank: u64,
+    key: PeerKey,
+    unreached: Option<Reason>,
+    successes: u16,
+    failures: u8,
+    source: Source,
+}
+
+/// Bits of the sequence in a rank; the 40 bits above are the due time in
+/// milliseconds since the queue's epoch, good for 34 years.
+const SEQUENCE_BITS: u32 = 24;
+
+/// Order of the entries. The sequence wraps after 16 million entries; then
+/// order among equally due peers is off once, and nothing else.
+fn rank(due_ms: u128, sequence: u32) -> u64 {
+    let longest = u64::MAX >> SEQUENCE_BITS;
+    let due_ms = u64::try_from(due_ms).unwrap_or(longest).min(longest);
+    let sequence = u64::from(sequence) & ((1 << SEQUENCE_BITS) - 1);
+    due_ms << SEQUENCE_BITS | sequence
 }
 
 impl Entry {
-    /// The sequence may wrap after four billion entries; then order among
-    /// equally due peers is off once, and nothing else.
-    const fn rank(&self) -> (u64, u32) {
-        (self.due_ms, self.sequence)
+    const fn new(rank: u64, ticket: Ticket) -> Self {
+        let Ticket {
+            key,
+            source,
+            history,
+        } = ticket;
+        Self {
+            rank,
+            key,
+            unreached: history.unreached,
+            successes: history.successes,
+            failures: history.failures,
+            source,
+        }
+    }
+
+    const fn ticket(&self) -> Ticket {
+        Ticket {
+            key: self.key,
+            source: self.source,
+            history: History {
+                successes: self.successes,
+                failures: self.failures,
+                unreached: self.unreached,
+            },
+        }
+    }
+
+    const fn due_ms(&self) -> u64 {
+        self.rank >> SEQUENCE_BITS
     }
 }
 
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
+        self.rank == other.rank
     }
 }
 
@@ -185,7 +251,7 @@ impl PartialOrd for Entry {
 impl Ord for Entry {
     /// Reversed: the heap's greatest is the earliest.
     fn cmp(&self, other: &Self) -> Ordering {
-        other.rank().cmp(&self.rank())
+        other.rank.cmp(&self.rank)
     }
 }
 
@@ -264,7 +330,7 @@ mod tests {
 
     #[test]
     fn entries_stay_small() {
-        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 40, "{}", size_of::<Entry>());
     }
 
     proptest! {

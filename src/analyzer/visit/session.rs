@@ -190,6 +190,17 @@ impl<'a> Session<'a> {
         let settings = self.visitor.settings;
         let now = self.visitor.clock.now();
         while !input.is_empty() {
+            let haves = self.take_haves(frames, input, heard, now);
+            if haves > 0 {
+                heard.waited(now.saturating_duration_since(*last));
+                *last = now;
+                self.quiet = Deadline::after(now, settings.quiet_timeout);
+                if let Some(end) = self.is_enough(heard) {
+                    return Some(end);
+                }
+                input = input.get(haves..).unwrap_or_default();
+                continue;
+            }
             let Ok((used, frame)) = frames.feed(input) else {
                 return Some(End::Broken(Reason::MessageTooLong));
             };
@@ -204,16 +215,41 @@ impl<'a> Session<'a> {
                 {
                     return Some(End::Broken(reason));
                 }
-                if settings.finish_when_complete && heard.told && heard.pieces.is_complete() {
-                    return Some(End::Complete);
-                }
-                if heard.counts.total >= settings.message_limit {
-                    return Some(End::MessageLimit);
+                if let Some(end) = self.is_enough(heard) {
+                    return Some(end);
                 }
             }
             input = input.get(used..).unwrap_or_default();
         }
         None
+    }
+
+    /// Takes haves in bulk between two messages, unless each is to be logged;
+    /// returns their bytes.
+    fn take_haves(
+        &self,
+        frames: &FrameDecoder,
+        input: &[u8],
+        heard: &mut Heard,
+        now: Instant,
+    ) -> usize {
+        if frames.is_mid_frame() || log::log_enabled!(log::Level::Trace) {
+            return 0;
+        }
+        let limit = self.visitor.settings.message_limit;
+        heard.take_haves(input, limit.saturating_sub(heard.counts.total), now)
+    }
+
+    /// The end, when nothing more needs to be heard.
+    fn is_enough(&self, heard: &Heard) -> Option<End> {
+        let settings = self.visitor.settings;
+        if settings.finish_when_complete && heard.told && heard.pieces.is_complete() {
+            Some(End::Complete)
+        } else if heard.counts.total >= settings.message_limit {
+            Some(End::MessageLimit)
+        } else {
+            None
+        }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Cut> {
