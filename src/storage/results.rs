@@ -143,11 +143,11 @@ mod tests {
                  INSERT INTO peer (id, first_pieces, last_pieces, first_seen, visits, source, torrent)
                  VALUES (1, 3, 9, 0, 2, 'tracker', 1), (2, 0, NULL, 0, 1, 'incoming', 1);
                  INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all,
-                   have_none, keep_alive, state, extended, port, transfer, unknown, duration_ms,
+                   have_none, keep_alive, state, extended, port, transfer, piece, unknown, duration_ms,
                    direction, transport, encryption, ended)
-                 VALUES (1, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
-                        (2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
-                        (1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '');
+                 VALUES (1, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
+                        (2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
+                        (1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '');
                  INSERT INTO outcome VALUES (1, 0, 'First contact', 'timed out', 2),
                                             (2, 1, 'First contact', 'timed out', 3);
                  INSERT INTO request VALUES (1, 0, 'tracker', 9, 4, NULL, NULL, NULL, 0.1, 1),

@@ -237,10 +237,16 @@ impl Trial {
     pub(crate) fn stop(&mut self, signal: &str, limit: Duration) -> Option<i32> {
         let began = Instant::now();
         self.signal(signal);
-        // Twice the limit tells how late it was.
-        let status = self.end(limit * 2 + LONG);
+        // A machine that is busy with other things takes long to start the
+        // shell that sends the signal, and that much longer for all else.
+        let limit = limit + began.elapsed() * 10;
+        let status = self.end(limit + LONG);
         let took = began.elapsed();
-        assert!(took <= limit, "SIG{signal}: ended after {took:?}");
+        assert!(
+            took <= limit,
+            "SIG{signal}: ended after {took:?}:\n{}",
+            self.said()
+        );
         status.code()
     }
 
