@@ -10,6 +10,9 @@ const URL_LEN_MAX: usize = 2048;
 /// Most URLs that one torrent is announced to.
 const URLS_MAX: usize = 200;
 
+/// Most URLs that are looked at: a file can hold millions, and each is parsed.
+const LOOKED_AT_MAX: usize = 10_000;
+
 /// Most unusable URLs that are named one by one.
 const NAMED_MAX: usize = 5;
 
@@ -19,6 +22,7 @@ const NAMED_MAX: usize = 5;
 pub(super) struct TrackerList {
     urls: Vec<String>,
     notes: Vec<String>,
+    looked_at: usize,
     unusable: usize,
     beyond_limit: usize,
 }
@@ -60,6 +64,11 @@ impl TrackerList {
         if url.is_empty() {
             return;
         }
+        if self.looked_at >= LOOKED_AT_MAX {
+            self.beyond_limit += 1;
+            return;
+        }
+        self.looked_at += 1;
         match usable(url) {
             Err(why) => self.reject(url, why),
             Ok(url) if self.urls.contains(&url) => {}
@@ -86,7 +95,7 @@ impl TrackerList {
         }
         if self.beyond_limit > 0 {
             self.notes.push(format!(
-                "only the first {URLS_MAX} announce URLs are used, {} left out",
+                "only {URLS_MAX} announce URLs are used, and only the first {LOOKED_AT_MAX} looked at: {} left out",
                 self.beyond_limit
             ));
         }
@@ -215,5 +224,10 @@ mod tests {
         assert_eq!(notes.len(), 7, "{notes:?}");
         assert_eq!(notes[5], "45 more unusable announce URLs left out");
         assert!(notes[6].contains("100 left out"), "{notes:?}");
+        let wrong = text("ws://a").repeat(LOOKED_AT_MAX - 1);
+        let (urls, notes) = list(&format!("d13:announce-listl{wrong}{many}ee"));
+        assert_eq!(urls, ["udp://t0:1"]);
+        assert_eq!(notes[5], "9994 more unusable announce URLs left out");
+        assert!(notes[6].contains("299 left out"), "{notes:?}");
     }
 }
