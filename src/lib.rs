@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deadline;
+pub mod dht;
 pub mod exit;
 pub mod intake;
 pub mod lab;

@@ -1,0 +1,5 @@
+//! Finding peers without trackers.
+//!
+//! [`node`] is our own Kademlia node.
+
+pub mod node;
