@@ -3,4 +3,8 @@
 pub mod address;
 pub mod id;
 pub mod krpc;
+pub mod peers_store;
 pub mod random;
+pub mod rate;
+pub mod routing;
+pub mod tokens;
