@@ -3,6 +3,7 @@
 pub mod address;
 pub mod id;
 pub mod krpc;
+pub mod lookup;
 pub mod peers_store;
 pub mod random;
 pub mod rate;
