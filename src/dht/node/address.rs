@@ -142,8 +142,8 @@ pub fn network(ip: IpAddr) -> [u8; 8] {
             [0xff, 0xff, a, b, c, 0, 0, 0]
         }
         IpAddr::V6(v6) => {
-            let [a, b, c, d, e, f, g, h, ..] = v6.octets();
-            [a, b, c, d, e, f, g, h]
+            let octets = v6.octets();
+            std::array::from_fn(|index| octets.get(index).copied().unwrap_or_default())
         }
     }
 }

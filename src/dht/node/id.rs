@@ -78,6 +78,7 @@ impl NodeId {
 
     /// A random id that has the first `bits` bits in common with this one
     /// and differs in the next.
+    #[must_use]
     pub fn random_beside(&self, bits: usize, random: &mut Random) -> Self {
         let mut bytes: [u8; 20] = random.bytes();
         for (index, (byte, own)) in bytes.iter_mut().zip(self.0).enumerate() {
@@ -117,7 +118,7 @@ fn bond(ip: IpAddr, random: u8) -> [u8; 3] {
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            crc >> 1 ^ 0x82f6_3b78 * (crc & 1)
+            (crc >> 1) ^ (0x82f6_3b78 * (crc & 1))
         })
     })
 }

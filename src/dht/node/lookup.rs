@@ -207,8 +207,13 @@ impl Lookup {
         for node in answer.nodes.iter().take(NODES_MAX) {
             self.candidates.add(node.address, Some(node.id));
         }
+        self.found(answer.values)
+    }
+
+    /// Notes peers from wherever; returns those that are new.
+    pub fn found(&mut self, peers: &[PeerAddress]) -> Vec<PeerAddress> {
         let mut new = Vec::new();
-        for peer in answer.values {
+        for peer in peers {
             if self.peers.len() < PEERS_MAX && self.peers.insert(*peer) {
                 new.push(*peer);
             }
@@ -229,6 +234,11 @@ impl Lookup {
         if !self.candidates.failed(address) {
             self.end_announcement(address, State::Failed);
         }
+    }
+
+    /// Whether its time is over.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.until.left(now).is_none()
     }
 
     /// Whether it has ended.

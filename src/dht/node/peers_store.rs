@@ -32,6 +32,15 @@ struct Announced {
     at: Instant,
 }
 
+/// Which peers are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// Leave out those that said that they are complete.
+    pub noseed: bool,
+    /// How many at most.
+    pub limit: usize,
+}
+
 /// Announced peers by torrent. Within a torrent the latest announce is last.
 #[derive(Debug)]
 pub struct PeersStore {
@@ -75,12 +84,11 @@ impl PeersStore {
         self.order.insert((now, hash));
     }
 
-    /// Up to `limit` of the peers of `hash`, chosen by chance.
+    /// Peers of `hash`, chosen by chance.
     pub fn peers(
         &self,
         hash: &InfoHash,
-        noseed: bool,
-        limit: usize,
+        wish: Wish,
         random: &mut Random,
         now: Instant,
     ) -> Vec<PeerAddress> {
@@ -89,10 +97,10 @@ impl PeersStore {
         };
         let mut peers: Vec<PeerAddress> = peers
             .iter()
-            .filter(|peer| is_fresh(peer, now) && !(noseed && peer.seed))
+            .filter(|peer| is_fresh(peer, now) && !(wish.noseed && peer.seed))
             .map(|peer| peer.address)
             .collect();
-        choose(&mut peers, limit, random);
+        choose(&mut peers, wish.limit, random);
         peers
     }
 
@@ -191,7 +199,9 @@ mod tests {
 
         fn peers(&mut self, torrent: u8, noseed: bool) -> Vec<PeerAddress> {
             let now = self.1.now();
-            let mut peers = self.0.peers(&hash(torrent), noseed, 50, &mut self.2, now);
+            let mut peers =
+                self.0
+                    .peers(&hash(torrent), Wish { noseed, limit: 50 }, &mut self.2, now);
             peers.sort();
             peers
         }
@@ -208,7 +218,18 @@ mod tests {
         assert_eq!(store.peers(2, false), []);
         let now = store.1.now();
         assert_eq!(
-            store.0.peers(&hash(1), false, 1, &mut store.2, now).len(),
+            store
+                .0
+                .peers(
+                    &hash(1),
+                    Wish {
+                        noseed: false,
+                        limit: 1
+                    },
+                    &mut store.2,
+                    now
+                )
+                .len(),
             1
         );
         assert_eq!(store.0.sample(20, &mut store.2), [hash(1)]);

@@ -119,11 +119,11 @@ fn finds_the_closest_and_announces_to_them() {
     let mut found = peers;
     found.sort();
     assert_eq!(found, expected, "each once");
-    let mut announced: Vec<_> = announces.iter().map(|ask| ask.address).collect();
+    let mut takers: Vec<_> = announces.iter().map(|ask| ask.address).collect();
     let mut expected: Vec<_> = closest.iter().map(|node| node.address).collect();
-    announced.sort();
+    takers.sort();
     expected.sort();
-    assert_eq!(announced, expected);
+    assert_eq!(takers, expected);
     assert!(announces.iter().all(|ask| ask.question
         == Question::Announce {
             port: 6884,
