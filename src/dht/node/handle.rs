@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
 use super::address::Family;
@@ -223,7 +223,9 @@ impl Shared {
             saved,
             random: Random::from_system().map_err(|_| DhtError::NoRandom)?,
         };
-        let (orders, orders_in) = bounded(ORDERS_MAX);
+        // Unbounded, as only such a channel drops what waits in it, and with
+        // it the sinks, when the thread ends. `offer` keeps it short.
+        let (orders, orders_in) = unbounded();
         let (notices, notices_in) = bounded(NOTICES_MAX);
         let status: Arc<Mutex<FamilyStatus>> = Arc::default();
         let port = socket.port();
@@ -288,13 +290,10 @@ impl DhtHandle {
         let mut refused = None;
         let mut taken = 0;
         for family in &self.families {
-            match family.orders.try_send(order.clone()) {
+            match family.offer(order.clone()) {
                 Ok(()) => taken += 1,
                 Err(error) => {
-                    refused = Some(match error {
-                        TrySendError::Full(_) => LookupRefused::Busy,
-                        TrySendError::Disconnected(_) => LookupRefused::Stopped,
-                    });
+                    refused = Some(error);
                     sink.finish(Tally::default(), now);
                 }
             }
@@ -353,6 +352,15 @@ impl DhtHandle {
                 log::error!("DHT thread has failed family={:?}", family.family);
             }
         }
+    }
+}
+
+impl Running {
+    fn offer(&self, order: Order) -> Result<(), LookupRefused> {
+        if self.orders.len() >= ORDERS_MAX {
+            return Err(LookupRefused::Busy);
+        }
+        self.orders.send(order).map_err(|_| LookupRefused::Stopped)
     }
 }
 
