@@ -1,4 +1,7 @@
-//! The DHT: peers without trackers (BEP 5), from a node beside us.
+//! The DHT: peers without trackers (BEP 5), from an external node beside us
+//! ([`pymdht`]) or from our own ([`node`]); [`requester`] is the thread that
+//! asks.
 
+pub mod node;
 pub mod pymdht;
 pub mod requester;

@@ -4,6 +4,7 @@
 //! Every call takes the time that is left for it. No error carries an
 //! address: errors go into logs and files, addresses do not.
 
+pub mod datagram;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod http;

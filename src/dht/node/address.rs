@@ -1,0 +1,213 @@
+//! Addresses of nodes: compact forms (BEP 5, 32) and which of them are fit
+//! to be called.
+//!
+//! Pure. Addresses are held as [`PeerAddress`], which prints nothing.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::id::NodeId;
+use crate::model::PeerAddress;
+
+/// IPv4 or IPv6; each has a socket, a table and an id of its own (BEP 32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Compact addresses of 6 bytes, key `nodes`.
+    V4,
+    /// Compact addresses of 18 bytes, key `nodes6`.
+    V6,
+}
+
+impl Family {
+    /// The family of `ip`.
+    pub const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// Bytes of a compact address with its port.
+    pub const fn compact_length(self) -> usize {
+        match self {
+            Self::V4 => 6,
+            Self::V6 => 18,
+        }
+    }
+}
+
+/// A node and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// Its UDP address.
+    pub address: PeerAddress,
+}
+
+/// The address of 6 or 18 bytes; `None` for any other length.
+pub fn from_compact(bytes: &[u8]) -> Option<PeerAddress> {
+    if let Ok(bytes) = <[u8; 6]>::try_from(bytes) {
+        return Some(PeerAddress::from_compact(bytes));
+    }
+    let (ip, port) = bytes.split_first_chunk::<16>()?;
+    let port = u16::from_be_bytes(port.try_into().ok()?);
+    Some(PeerAddress::new(Ipv6Addr::from_octets(*ip).into(), port))
+}
+
+/// Appends the 6 or 18 bytes of `address`.
+pub fn append_compact(out: &mut Vec<u8>, address: PeerAddress) {
+    match address.ip() {
+        IpAddr::V4(v4) => out.extend(v4.octets()),
+        IpAddr::V6(v6) => out.extend(v6.octets()),
+    }
+    out.extend(address.port().to_be_bytes());
+}
+
+/// Reads a list of ids with compact addresses of `family`; bytes beyond the
+/// last whole one are ignored.
+pub fn nodes_from_compact(bytes: &[u8], family: Family) -> Vec<NodeInfo> {
+    bytes
+        .chunks_exact(20 + family.compact_length())
+        .filter_map(|entry| {
+            let (id, address) = entry.split_first_chunk::<20>()?;
+            let address = from_compact(address)?;
+            let id = NodeId::new(*id);
+            Some(NodeInfo { id, address })
+        })
+        .collect()
+}
+
+/// The compact list of `nodes`, which must be of one family.
+pub fn nodes_to_compact(nodes: &[NodeInfo]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(nodes.len() * 38);
+    for node in nodes {
+        out.extend(node.id.as_bytes());
+        append_compact(&mut out, node.address);
+    }
+    out
+}
+
+/// Which addresses a node deals with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressFilter {
+    /// The family of the socket.
+    pub family: Family,
+    /// Take loopback and other local addresses too.
+    pub allow_private: bool,
+}
+
+impl AddressFilter {
+    /// Whether packets may go there or be answered.
+    pub fn admits(&self, address: PeerAddress) -> bool {
+        let ip = address.ip();
+        Family::of(ip) == self.family
+            && address.is_callable()
+            && (self.allow_private || !is_local(ip))
+    }
+}
+
+/// Loopback, link-local, private and shared addresses, and those reserved
+/// for documents: nobody on the internet has them.
+pub fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => is_local_v4(v4),
+        IpAddr::V6(v6) => {
+            let [first, second, ..] = v6.segments();
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || (first, second) == (0x2001, 0x0db8)
+        }
+    }
+}
+
+const fn is_local_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, ..] = ip.octets();
+    ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && b & 0xc0 == 64)
+}
+
+/// The network that one person may own: /24 of IPv4, /64 of IPv6.
+pub fn network(ip: IpAddr) -> [u8; 8] {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            // No IPv6 network of unicast addresses begins so.
+            [0xff, 0xff, a, b, c, 0, 0, 0]
+        }
+        IpAddr::V6(v6) => {
+            let octets = v6.octets();
+            std::array::from_fn(|index| octets.get(index).copied().unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn address(text: &str) -> PeerAddress {
+        text.parse::<SocketAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn compact_forms_are_read_back() {
+        for (text, family) in [
+            ("192.0.2.7:6881", Family::V4),
+            ("[2a00::7]:6881", Family::V6),
+        ] {
+            let node = NodeInfo {
+                id: NodeId::new([9; 20]),
+                address: address(text),
+            };
+            let mut bytes = nodes_to_compact(&[node, node]);
+            assert_eq!(bytes.len(), 2 * (20 + family.compact_length()));
+            bytes.extend([1, 2, 3]);
+            assert_eq!(nodes_from_compact(&bytes, family), [node, node]);
+        }
+        assert_eq!(from_compact(&[0; 5]), None);
+        assert_eq!(from_compact(&[0; 17]), None);
+        assert_eq!(from_compact(&[0; 19]), None);
+    }
+
+    #[test]
+    fn filter() {
+        let admits = |text: &str, allow_private| {
+            let family = Family::of(address(text).ip());
+            AddressFilter {
+                family,
+                allow_private,
+            }
+            .admits(address(text))
+        };
+        for text in ["8.8.8.8:1", "[2a00::1]:1"] {
+            assert!(admits(text, false) && admits(text, true), "{text}");
+        }
+        for text in [
+            "127.0.0.1:1",
+            "10.1.1.1:1",
+            "100.64.0.1:1",
+            "169.254.1.1:1",
+            "[::1]:1",
+            "[fd00::1]:1",
+            "[fe80::1]:1",
+        ] {
+            assert!(!admits(text, false) && admits(text, true), "{text}");
+        }
+        for text in ["8.8.8.8:0", "0.0.0.0:1", "224.0.0.1:1", "[ff02::1]:1"] {
+            assert!(!admits(text, false) && !admits(text, true), "{text}");
+        }
+        let v4_only = AddressFilter {
+            family: Family::V4,
+            allow_private: true,
+        };
+        assert!(!v4_only.admits(address("[2a00::1]:1")));
+    }
+}
