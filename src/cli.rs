@@ -116,7 +116,7 @@ struct RunArguments {
     /// Listen for incoming peers and evaluate them
     #[arg(short, long)]
     passive: bool,
-    /// Use a DHT node; not built yet
+    /// Collect peers from the DHT too: from a pymdht node beside us, or our own
     #[arg(short, long)]
     dht: bool,
     /// Log to standard output, with debug messages, instead of to a file
@@ -131,12 +131,6 @@ struct RunArguments {
 
 impl RunArguments {
     fn request(self) -> Result<Request, clap::Error> {
-        if self.dht {
-            return Err(usage(
-                ErrorKind::InvalidValue,
-                "-d/--dht: the DHT is not built yet; run without it",
-            ));
-        }
         if !self.active && !self.passive {
             return Err(usage(
                 ErrorKind::MissingRequiredArgument,
@@ -147,6 +141,7 @@ impl RunArguments {
         let switches = Switches {
             active: self.active,
             passive: self.passive,
+            dht: self.dht,
             debug: self.debug,
             files: self.files,
         };

@@ -3,5 +3,8 @@
 //! asks.
 
 pub mod node;
+mod own;
 pub mod pymdht;
 pub mod requester;
+
+pub use own::OwnNode;

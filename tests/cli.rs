@@ -130,8 +130,7 @@ fn wrong_usage_exits_2_and_says_why() {
             "nothing to do: give -a (contact peers), -p (listen for peers) or both",
         ),
         ("-g", "nothing to do"),
-        ("-d", "the DHT is not built yet"),
-        ("-apd", "the DHT is not built yet"),
+        ("-d", "nothing to do"),
         ("-x", "unexpected argument '-x'"),
         ("frob", "unrecognized subcommand 'frob'"),
         (

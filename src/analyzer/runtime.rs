@@ -6,6 +6,7 @@
 //! statistics, writer.
 
 mod crew;
+mod dht;
 #[cfg(feature = "faults")]
 mod fault;
 mod limits;
@@ -171,6 +172,7 @@ impl Run {
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,
             trackers: self.trackers.context.health.counts(),
+            dht: self.dht.as_ref().map(|dht| dht.state()),
             confirmed: self.progress.confirmed(),
             rows: self.progress.rows(),
             unwritten: engine.records.len(),
@@ -185,9 +187,13 @@ impl Run {
             Some(port) => format!("listening on port {port}"),
             None => "not listening".to_owned(),
         };
+        let dht = match &self.dht {
+            Some(dht) => format!("DHT by {}, ", dht.name()),
+            None => String::new(),
+        };
         let workers = if settings.active { settings.workers } else { 0 };
         format!(
-            "btda {}: {} torrents, {workers} contact threads, {callers}, results in {}",
+            "btda {}: {} torrents, {workers} contact threads, {callers}, {dht}results in {}",
             env!("CARGO_PKG_VERSION"),
             self.engine.directory.all().len(),
             self.database.display(),

@@ -8,8 +8,8 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    InputSettings, ListenSettings, LogSettings, Method, PolicySettings, Settings, StorageSettings,
-    TrackerSettings, VisitSettings,
+    DhtChoice, DhtSourceSettings, InputSettings, ListenSettings, LogSettings, Method,
+    PolicySettings, Settings, StorageSettings, TrackerSettings, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -20,6 +20,8 @@ pub struct Switches {
     pub active: bool,
     /// `-p`.
     pub passive: bool,
+    /// `-d`: use the DHT.
+    pub dht: bool,
     /// `-g`: log to standard output, debug messages included.
     pub debug: bool,
     /// `--file`, each.
@@ -40,12 +42,13 @@ impl Config {
             },
             output: self.path(&keys::OUTPUT_PATH),
             complete_threshold: self.number(&keys::TORRENT_COMPLETE_THRESHOLD),
-            visit: self.visit(),
+            visit: self.visit(switches.dht),
             policy: self.policy(),
             workers: self.integer(&keys::PEER_EVALUATION_THREADS),
             reaction: self.time(&keys::EVALUATOR_REACTION),
             listen: self.listen(),
             tracker: self.tracker(),
+            dht: switches.dht.then(|| self.dht()),
             storage: self.storage(),
             statistic_interval: self.time(&keys::STATISTIC_INTERVAL),
             log: self.log(switches.debug),
@@ -61,14 +64,33 @@ impl Config {
         }
     }
 
-    fn visit(&self) -> VisitSettings {
+    fn dht(&self) -> DhtSourceSettings {
+        let bootstrap = self.text(&keys::DHT_BOOTSTRAP).split_whitespace();
+        DhtSourceSettings {
+            backend: match self.text(&keys::DHT_BACKEND) {
+                "pymdht" => DhtChoice::Pymdht,
+                "own" => DhtChoice::Own,
+                _ => DhtChoice::Auto,
+            },
+            node_port: self.integer(&keys::DHT_NODE_PORT),
+            control_port: self.integer(&keys::DHT_CONTROL_PORT),
+            interval: self.time(&keys::DHT_REQUEST_INTERVAL),
+            lookup_timeout: self.time(&keys::DHT_LOOKUP_TIMEOUT_SECONDS),
+            bootstrap: bootstrap.map(str::to_owned).collect(),
+            packets_per_second: self.integer(&keys::DHT_PACKETS_PER_SECOND),
+            save_nodes: self.flag(&keys::DHT_SAVE_NODES),
+            allow_private: self.flag(&keys::DHT_ALLOW_PRIVATE),
+        }
+    }
+
+    fn visit(&self, dht: bool) -> VisitSettings {
         VisitSettings {
             quiet_timeout: self.time(&keys::NETWORK_TIMEOUT),
             budget: self.time(&keys::BUDGET_SECONDS),
             message_limit: self.integer(&keys::RECEIVE_MESSAGE_MAX),
             finish_when_complete: self.flag(&keys::FINISH_WHEN_COMPLETE),
             fast_extension: self.flag(&keys::FAST_EXTENSION),
-            dht_port: None,
+            dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
             message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),

@@ -71,6 +71,8 @@ pub enum Kind {
     OptionalPath,
     /// An IP address to bind to.
     Address,
+    /// `host:port` of several hosts, with blanks between; empty for none.
+    Hosts,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -111,7 +113,7 @@ impl Key {
             Kind::Integer { .. } => text.parse().ok().map(Value::Integer),
             Kind::Number { .. } | Kind::Share => text.parse().ok().map(Value::Number),
             Kind::Seconds { .. } => parse_seconds(text).map(Value::Number),
-            Kind::Path | Kind::OptionalPath | Kind::Address | Kind::Choice(_) => {
+            Kind::Path | Kind::OptionalPath | Kind::Address | Kind::Hosts | Kind::Choice(_) => {
                 Some(Value::Text(Cow::Owned(text.to_owned())))
             }
         };
@@ -172,6 +174,7 @@ impl Kind {
             Self::Path => (!text.is_empty() && !text.contains('\0')).then_some(text),
             Self::OptionalPath => (!text.contains('\0')).then_some(text),
             Self::Address => text.parse::<IpAddr>().is_ok().then_some(text),
+            Self::Hosts => text.split_whitespace().all(is_host).then_some(text),
             Self::Choice(words) => words
                 .iter()
                 .find(|word| word.eq_ignore_ascii_case(&text))
@@ -179,6 +182,13 @@ impl Kind {
             _ => None,
         }
     }
+}
+
+/// `host:port`, the host not looked up.
+fn is_host(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
 }
 
 fn in_range(value: &Value, fits: impl Fn(f64) -> bool) -> Option<Value> {
@@ -202,6 +212,7 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("a path"),
             Self::OptionalPath => f.write_str("a path or \"\" for none"),
             Self::Address => f.write_str("an IP address"),
+            Self::Hosts => f.write_str("host:port, with blanks between several, or \"\" for none"),
             Self::Choice(words) => {
                 f.write_str("one of")?;
                 words.iter().try_for_each(|word| write!(f, " \"{word}\""))

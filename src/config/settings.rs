@@ -34,6 +34,8 @@ pub struct Settings {
     pub listen: ListenSettings,
     /// Trackers.
     pub tracker: TrackerSettings,
+    /// The DHT, with `-d`.
+    pub dht: Option<DhtSourceSettings>,
     /// The database.
     pub storage: StorageSettings,
     /// `statistic_interval`.
@@ -162,6 +164,40 @@ pub struct TrackerSettings {
     /// `bittorrent_listen_port` as announced; the listener overrides it where
     /// the system chose the port.
     pub announce_port: u16,
+}
+
+/// Peers from the DHT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DhtSourceSettings {
+    /// `dht.backend`: which node.
+    pub backend: DhtChoice,
+    /// `dht_node_port`: UDP port of either node.
+    pub node_port: u16,
+    /// `dht_control_port`: telnet port of pymdht on this machine.
+    pub control_port: u16,
+    /// `dht_request_interval`: from lookup to lookup of one torrent.
+    pub interval: Duration,
+    /// `dht.lookup_timeout_seconds`: one lookup in all.
+    pub lookup_timeout: Duration,
+    /// `dht.bootstrap`: `host:port` each.
+    pub bootstrap: Vec<String>,
+    /// `dht.packets_per_second`: our own queries, on average.
+    pub packets_per_second: u32,
+    /// `dht.save_nodes`: keep the routing table from run to run.
+    pub save_nodes: bool,
+    /// `dht.allow_private`: deal with local addresses.
+    pub allow_private: bool,
+}
+
+/// `dht.backend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DhtChoice {
+    /// pymdht if it answers at the start, else our own.
+    Auto,
+    /// The external pymdht node.
+    Pymdht,
+    /// Our own node.
+    Own,
 }
 
 /// The database.

@@ -32,6 +32,7 @@ use crate::tracker::{
     TrackerHealth,
 };
 
+use super::dht::Dht;
 use super::limits::Limits;
 use super::status::say;
 use super::{Request, tracker_run};
@@ -48,6 +49,7 @@ pub(super) struct Run {
     pub(super) listener: Option<Listener>,
     pub(super) seats: Option<Arc<Seats>>,
     pub(super) listen_port: Option<u16>,
+    pub(super) dht: Option<Arc<Dht>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -59,7 +61,7 @@ pub(super) struct Refusal {
     pub(super) exit: Exit,
 }
 
-fn refuse(exit: Exit, text: String) -> Refusal {
+pub(super) fn refuse(exit: Exit, text: String) -> Refusal {
     Refusal { text, exit }
 }
 
@@ -147,6 +149,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         &random,
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
+    let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     Ok(Run {
         trackers: Arc::new(trackers(&engine, random.key)),
@@ -161,6 +164,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         trigger,
         progress,
         listen_port,
+        dht: dht.map(Arc::new),
     })
 }
 

@@ -33,6 +33,9 @@ const THREADS: Duration = Duration::from_secs(5);
 /// for the run, so they are not waited for long.
 const SOURCES: Duration = Duration::from_millis(200);
 
+/// For the DHT thread to take leave of its node.
+const DHT: Duration = Duration::from_secs(1);
+
 /// For the writer; it may have much to store, and the data are why we are
 /// here. A second signal ends it sooner.
 const WRITER: Duration = Duration::from_secs(120);
@@ -58,6 +61,10 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     }
     late.extend(callers_left(run, status));
     wait(run, crew, status, Stage::Sources, SOURCES);
+    if let Some(dht) = &run.dht {
+        late.extend(wait(run, crew, status, Stage::Dht, DHT));
+        dht.end();
+    }
     let deadline = Deadline::after(engine.clock.now(), WRITER);
     let taken = last_records(run, crew, cause)
         .into_iter()

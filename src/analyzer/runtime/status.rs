@@ -14,7 +14,7 @@ use crate::outside::one_line;
 const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Everything the line shows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Figures {
     /// The engine's figures now.
     pub(super) now: Snapshot,
@@ -27,6 +27,8 @@ pub(super) struct Figures {
     /// Trackers asked so far (each once for each of its torrents), and those
     /// of them that failed at the last request.
     pub(super) trackers: (usize, usize),
+    /// State of the DHT node, with `-d`.
+    pub(super) dht: Option<String>,
     /// Confirmed downloads stored so far.
     pub(super) confirmed: u64,
     /// Rows stored so far.
@@ -63,6 +65,9 @@ impl fmt::Display for Figures {
         if self.trackers.0 > 0 {
             let (asked, failing) = self.trackers;
             write!(f, "trackers {}/{asked}, ", asked.saturating_sub(failing))?;
+        }
+        if let Some(dht) = &self.dht {
+            write!(f, "dht {dht}, ")?;
         }
         write!(
             f,
@@ -173,6 +178,7 @@ mod tests {
             queue: 900,
             workers: 64,
             trackers: (4, 1),
+            dht: Some("9 nodes".to_owned()),
             confirmed: 3,
             rows: 42,
             unwritten: 1,

@@ -10,6 +10,7 @@ use crate::analyzer::workers;
 use crate::threads::{LARGE_STACK, VISIT_STACK};
 
 use super::crew::{Crew, Stage, Unit};
+use super::dht::Dht;
 use super::prepare::Run;
 
 /// Starts every thread of the run, the writer first.
@@ -21,6 +22,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     }
     for unit in trackers(run) {
         crew.start(unit)?;
+    }
+    if let Some(dht) = &run.dht {
+        crew.start(lookups(dht))?;
     }
     crew.start(statistics(run))?;
     // Last, since they make do with the threads that are left.
@@ -73,6 +77,17 @@ fn trackers(run: &Run) -> Vec<Unit> {
             }
         })
         .collect()
+}
+
+fn lookups(dht: &Arc<Dht>) -> Unit {
+    let dht = Arc::clone(dht);
+    Unit {
+        name: "dht".into(),
+        stack: LARGE_STACK,
+        stage: Stage::Dht,
+        restart: true,
+        body: Arc::new(move || dht.run()),
+    }
 }
 
 fn statistics(run: &Run) -> Unit {

@@ -82,6 +82,31 @@ registry! {
     SCRAPE: "tracker.scrape",
         Kind::Flag, Value::Flag(true), "2015 program";
 
+    /// The DHT node that `-d` uses. pymdht: one that runs beside us. own: a
+    /// node of our own. auto: pymdht if its control port answers at the start,
+    /// else our own.
+    DHT_BACKEND: "dht.backend",
+        Kind::Choice(&["auto", "pymdht", "own"]), text("auto"), "own choice";
+    /// Longest time of one lookup.
+    DHT_LOOKUP_TIMEOUT_SECONDS: "dht.lookup_timeout_seconds",
+        seconds(0.1, 1800.0), Value::Number(60.0), "own choice: 2015 waited for ever";
+    /// Nodes through which our own node finds the others.
+    DHT_BOOTSTRAP: "dht.bootstrap",
+        Kind::Hosts,
+        text("router.bittorrent.com:6881 dht.transmissionbt.com:6881 router.utorrent.com:6881 dht.libtorrent.org:25401"),
+        "well-known nodes";
+    /// Queries that our own node sends a second, on average.
+    DHT_PACKETS_PER_SECOND: "dht.packets_per_second",
+        integer(1, 10_000), Value::Integer(50), "own choice: polite";
+    /// Keeps the routing table of our own node in the output folder from run
+    /// to run. It holds addresses of other nodes.
+    DHT_SAVE_NODES: "dht.save_nodes",
+        Kind::Flag, Value::Flag(false), "own choice: addresses are personal data";
+    /// Lets our own node deal with loopback and other local addresses: for
+    /// tests and practice swarms.
+    DHT_ALLOW_PRIVATE: "dht.allow_private",
+        Kind::Flag, Value::Flag(false), "own choice";
+
     /// `MaxMind` database of places (`GeoIP2` or `GeoLite2` City or Country, or the
     /// flat schema), relative to `input_path`. Without it, places stay unknown.
     GEOLOCATION_DATABASE: "storage.geolocation_database",

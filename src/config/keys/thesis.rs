@@ -29,16 +29,14 @@ registry! {
     /// after each message, and its end ends the visit.
     NETWORK_TIMEOUT: "network_timeout",
         seconds(0.1, 3600.0), Value::Number(6.0), "timeout calibration of the thesis";
-    /// UDP port of the DHT node, told to peers in port messages. No effect
-    /// until the DHT is built.
+    /// UDP port of the DHT node, of pymdht or of our own, told to peers in
+    /// port messages.
     DHT_NODE_PORT: "dht_node_port",
         integer(1, 65_535), Value::Integer(17_000), "2015 program";
-    /// Control port of the DHT node on this machine. No effect until the DHT
-    /// is built.
+    /// Control port (telnet) of the pymdht node on this machine.
     DHT_CONTROL_PORT: "dht_control_port",
         integer(1, 65_535), Value::Integer(17_001), "2015 program";
-    /// Time between two rounds of DHT lookups. No effect until the DHT is
-    /// built.
+    /// Time between two DHT lookups of one torrent.
     DHT_REQUEST_INTERVAL: "dht_request_interval",
         seconds(0.1, 604_800.0), Value::Number(300.0), "2015 program";
     /// Wished time between two rounds of a torrent's trackers. A tracker that

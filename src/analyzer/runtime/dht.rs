@@ -1,0 +1,180 @@
+//! The DHT in a run: which node is used, and its thread.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::analyzer::engine::Engine;
+use crate::config::settings::{DhtChoice, DhtSourceSettings};
+use crate::dht::OwnNode;
+use crate::dht::node::{DhtHandle, DhtNode, DhtSettings};
+use crate::dht::pymdht::{NodeState, PymdhtClient, PymdhtContext, PymdhtStatus};
+use crate::dht::requester::{DhtBackend, RequesterContext, run};
+use crate::exit::Exit;
+use crate::intake::PeerIntake;
+use crate::model::record::Record;
+use crate::net::tcp::{SocketRegister, TcpConnector};
+
+use super::prepare::{Refusal, refuse};
+
+/// Time in which a pymdht must answer to be taken by `dht.backend = "auto"`.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Pauses between attempts to reach a pymdht that failed.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The source of DHT peers of a run.
+pub(super) struct Dht {
+    node: Node,
+    context: RequesterContext,
+    /// Of the telnet connection alone, shut behind the thread, so that it can
+    /// take leave.
+    sockets: Arc<SocketRegister>,
+}
+
+enum Node {
+    Pymdht(PymdhtContext),
+    Own(Arc<DhtHandle>),
+}
+
+impl Dht {
+    /// Chooses and starts the node that the settings want; `None` without
+    /// `-d`. `listen_port` is announced, so there is one with `-p` only.
+    pub(super) fn prepare(
+        engine: &Arc<Engine>,
+        listen_port: Option<u16>,
+        output: &Path,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some(settings) = &engine.settings.dht else {
+            return Ok(None);
+        };
+        let sockets = Arc::new(SocketRegister::default());
+        let pymdht = pymdht(engine, settings, &sockets);
+        let probe = || PymdhtClient::new(pymdht.clone()).probe(PROBE).is_ok();
+        let external = match settings.backend {
+            DhtChoice::Pymdht => true,
+            DhtChoice::Own => false,
+            DhtChoice::Auto => probe(),
+        };
+        let node = if external {
+            Node::Pymdht(pymdht)
+        } else {
+            Node::Own(Arc::new(own(engine, settings, output)?))
+        };
+        let torrents = Arc::clone(engine);
+        let context = RequesterContext {
+            clock: Arc::clone(&engine.clock),
+            stop: engine.stop.clone(),
+            torrents: Arc::new(move || torrents.directory.all()),
+            intake: Arc::clone(&engine.scheduler) as Arc<dyn PeerIntake>,
+            records: engine.records.clone(),
+            interval: settings.interval,
+            lookup_timeout: settings.lookup_timeout,
+            announce_port: listen_port,
+        };
+        let dht = Self {
+            node,
+            context,
+            sockets,
+        };
+        engine.record(Record::Manifest {
+            key: "dht_backend",
+            value: dht.name().to_owned(),
+        });
+        Ok(Some(dht))
+    }
+
+    /// Which node it is.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.node {
+            Node::Pymdht(_) => "pymdht",
+            Node::Own(_) => "own",
+        }
+    }
+
+    /// Body of the DHT thread.
+    pub(super) fn run(&self) {
+        let mut backend: Box<dyn DhtBackend> = match &self.node {
+            Node::Pymdht(context) => Box::new(PymdhtClient::new(context.clone())),
+            Node::Own(handle) => Box::new(OwnNode::new(
+                Arc::clone(handle),
+                Arc::clone(&self.context.clock),
+                self.context.stop.clone(),
+            )),
+        };
+        run(self.context.clone(), &mut *backend);
+    }
+
+    /// In a few words for the status line.
+    pub(super) fn state(&self) -> String {
+        match &self.node {
+            Node::Pymdht(context) => match context.status.figures().state {
+                NodeState::Unknown => "pymdht".to_owned(),
+                NodeState::Up => "pymdht up".to_owned(),
+                NodeState::Down => "pymdht DOWN".to_owned(),
+            },
+            Node::Own(handle) => format!("{} nodes", handle.status().nodes_good()),
+        }
+    }
+
+    /// Ends the node, behind the thread.
+    pub(super) fn end(&self) {
+        self.sockets.shut_all();
+        if let Node::Own(handle) = &self.node {
+            handle.stop();
+        }
+    }
+}
+
+fn pymdht(
+    engine: &Arc<Engine>,
+    settings: &DhtSourceSettings,
+    sockets: &Arc<SocketRegister>,
+) -> PymdhtContext {
+    let connect = TcpConnector::new(Arc::clone(sockets), Arc::clone(&engine.clock));
+    PymdhtContext {
+        connect: Arc::new(connect),
+        clock: Arc::clone(&engine.clock),
+        stop: engine.stop.clone(),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, settings.control_port)),
+        answer_wait: engine.settings.visit.quiet_timeout,
+        pause_first: PAUSES.0,
+        pause_max: PAUSES.1,
+        status: Arc::new(PymdhtStatus::new()),
+    }
+}
+
+/// Starts our own node where the listener listens too; IPv6 comes with the
+/// swarms of IPv6.
+fn own(
+    engine: &Arc<Engine>,
+    settings: &DhtSourceSettings,
+    output: &Path,
+) -> Result<DhtHandle, Refusal> {
+    let address = match engine.settings.listen.address {
+        IpAddr::V4(v4) => v4,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    };
+    let base = if settings.allow_private {
+        DhtSettings::loopback(address)
+    } else {
+        DhtSettings::default()
+    };
+    let wanted = DhtSettings {
+        port: settings.node_port,
+        address: Some(address),
+        address6: None,
+        bootstrap: settings.bootstrap.clone(),
+        packets_per_second: settings.packets_per_second,
+        packets_burst: settings.packets_per_second.saturating_mul(2),
+        state_file: settings.save_nodes.then(|| output.join("dht_nodes")),
+        ..base
+    };
+    DhtNode::start(wanted, Arc::clone(&engine.clock), &engine.stop, None).map_err(|error| {
+        refuse(
+            Exit::Failed,
+            format!("{error} (dht_node_port; or stop the program that uses it)"),
+        )
+    })
+}
