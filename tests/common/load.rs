@@ -1,7 +1,7 @@
 //! What a run is loaded with: trackers that name given peers, addresses that
 //! are silent or hang, callers from many addresses.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -172,8 +172,12 @@ impl Storm {
                 std::thread::spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         let number = calls.fetch_add(1, Ordering::Relaxed);
-                        // Who is refused tries again: that is what a storm is.
-                        let _ = call_and_tell(nth(41, number % 20_000), target);
+                        // Who is turned away tries again: that is what a storm is.
+                        let told = call_and_tell(nth(41, number % 20_000), target);
+                        if told.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+                            // Nobody listens any more.
+                            return;
+                        }
                     }
                 })
             })
