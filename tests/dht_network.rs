@@ -33,7 +33,7 @@ const LOOKUP: Duration = Duration::from_secs(20);
 struct Node {
     address: SocketAddr,
     handle: DhtHandle,
-    _trigger: StopTrigger,
+    trigger: StopTrigger,
 }
 
 impl Node {
@@ -49,7 +49,7 @@ impl Node {
         Self {
             address: SocketAddr::new(Ipv4Addr::new(127, 0, 0, host).into(), port),
             handle,
-            _trigger: trigger,
+            trigger,
         }
     }
 
@@ -185,9 +185,9 @@ fn the_end_of_the_run_ends_a_node_in_mid_lookup() {
     };
     let events = node.handle.lookup(&request).unwrap();
     let Node {
-        handle, _trigger, ..
+        handle, trigger, ..
     } = node;
-    drop(_trigger);
+    trigger.stop();
     assert_eq!(
         events.recv_timeout(LIMIT),
         Err(RecvTimeoutError::Disconnected)
