@@ -128,6 +128,33 @@ const NEVER: &[Never] = &[
         of: &["src/net/", "src/net.rs"],
         words: &["crate::protocol", "crate::storage", "crate::analyzer"],
     },
+    // Of the DHT node only the threads and the node file touch the system.
+    Never {
+        of: &[
+            "src/dht/node/address",
+            "src/dht/node/board",
+            "src/dht/node/core",
+            "src/dht/node/id",
+            "src/dht/node/krpc",
+            "src/dht/node/lookup",
+            "src/dht/node/peers_store",
+            "src/dht/node/rate",
+            "src/dht/node/reach",
+            "src/dht/node/routing",
+            "src/dht/node/server",
+            "src/dht/node/tokens",
+            "src/dht/node/transactions",
+        ],
+        words: &[
+            "crate::net",
+            "crate::clock",
+            "crate::storage",
+            "crate::analyzer",
+            "crate::threads",
+            "std::fs",
+            "std::thread",
+        ],
+    },
     Never {
         of: &["src/storage"],
         words: &["crate::net", "crate::protocol", "crate::tracker"],

@@ -22,7 +22,7 @@ use btda::dht::node::{
 use btda::model::{InfoHash, PeerAddress};
 use btda::stop::{StopTrigger, stop_pair};
 use common::process::wait_until;
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -53,33 +53,38 @@ impl Node {
         }
     }
 
-    fn lookup(
-        &self,
-        hash: InfoHash,
-        announce: Option<u16>,
-    ) -> (BTreeSet<PeerAddress>, LookupSummary) {
+    fn lookup(&self, hash: InfoHash, announce: Option<u16>) -> Found {
+        collect(&self.begin(hash, announce))
+    }
+
+    fn begin(&self, hash: InfoHash, announce: Option<u16>) -> Receiver<LookupEvent> {
         let request = LookupRequest {
             info_hash: hash,
             announce_port: announce,
             private: false,
             limit: LOOKUP,
         };
-        let events = self.handle.lookup(&request).unwrap();
-        let mut peers = BTreeSet::new();
-        loop {
-            match events.recv_timeout(LIMIT).unwrap() {
-                LookupEvent::Peers(new) => {
-                    for peer in new {
-                        assert!(peers.insert(peer), "named twice");
-                    }
-                }
-                LookupEvent::Done(summary) => return (peers, summary),
-            }
-        }
+        self.handle.lookup(&request).unwrap()
     }
 
     fn good(&self) -> usize {
         self.handle.status().nodes_good()
+    }
+}
+
+type Found = (BTreeSet<PeerAddress>, LookupSummary);
+
+fn collect(events: &Receiver<LookupEvent>) -> Found {
+    let mut peers = BTreeSet::new();
+    loop {
+        match events.recv_timeout(LIMIT).unwrap() {
+            LookupEvent::Peers(new) => {
+                for peer in new {
+                    assert!(peers.insert(peer), "named twice");
+                }
+            }
+            LookupEvent::Done(summary) => return (peers, summary),
+        }
     }
 }
 
@@ -138,8 +143,13 @@ fn every_announced_peer_is_found_also_after_a_third_vanished() {
     for node in nodes.drain(..10) {
         node.handle.stop();
     }
-    for (torrent, peers) in announced.iter().enumerate() {
-        let (found, summary) = nodes[torrent].lookup(hash(u8::try_from(torrent).unwrap()), None);
+    // All at once, each from another node.
+    let lookups: Vec<_> = (0..10_u8)
+        .zip(&nodes)
+        .map(|(torrent, node)| node.begin(hash(torrent), None))
+        .collect();
+    for (events, peers) in lookups.iter().zip(&announced) {
+        let (found, summary) = collect(events);
         assert_eq!(&found, peers, "{summary:?}");
         assert!(summary.duration < LOOKUP, "{summary:?}");
     }
@@ -187,7 +197,7 @@ fn the_end_of_the_run_ends_a_node_in_mid_lookup() {
     let Node {
         handle, trigger, ..
     } = node;
-    drop(trigger);
+    trigger.stop();
     assert_eq!(
         events.recv_timeout(LIMIT),
         Err(RecvTimeoutError::Disconnected)

@@ -1,6 +1,7 @@
 //! Programs started by a test: found, logged, waited for and ended.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -46,6 +47,13 @@ impl Process {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("input is piped");
+        writeln!(input, "{line}").expect("the program reads its input");
+        input.flush().expect("the program reads its input");
     }
 
     /// How it ended, or `None` while it runs.

@@ -245,3 +245,6 @@ fn first_id(settings: &DhtSettings, family: Family, random: &mut Random) -> Node
         _ => random.id(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Our DHT node among libtorrent's on loopback: what they announce we find,
+//! what we announce they find, and they call us.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops with a panic"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use btda::clock::SystemClock;
+use btda::dht::node::address::Family;
+use btda::dht::node::hook::{ChannelHook, QueryKind};
+use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
+use btda::model::{InfoHash, PeerAddress};
+use btda::stop::{StopTrigger, stop_pair};
+use common::process::{
+    Process, free_port, isolated, start_with_retries, wait_until, wait_until_ready,
+};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Debian's Python: a Python of the user's own would not see the package.
+const PYTHON: &str = "/usr/bin/python3";
+
+struct Libtorrent {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Libtorrent {
+    fn start(address: Ipv4Addr, bootstrap: SocketAddr, folder: &Path) -> Self {
+        let found = isolated(Path::new(PYTHON), folder)
+            .args(["-c", "import libtorrent"])
+            .output();
+        assert!(
+            found.is_ok_and(|output| output.status.success()),
+            "libtorrent is missing for {PYTHON}: install the Debian package python3-libtorrent"
+        );
+        let folder = folder.join(address.to_string());
+        fs::create_dir(&folder).unwrap();
+        start_with_retries("libtorrent", || {
+            let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libtorrent_dht.py");
+            let mut command = isolated(Path::new(PYTHON), &folder);
+            let port = free_port(address);
+            command
+                .arg(driver)
+                .arg(address.to_string())
+                .arg(port.to_string())
+                .arg(bootstrap.to_string());
+            let mut process = Process::spawn("libtorrent-dht", command, &folder);
+            let log = process.log().to_owned();
+            wait_until_ready(&mut process, LIMIT, || {
+                lines(&log)
+                    .iter()
+                    .any(|line| line["nodes"].as_u64() > Some(0))
+            })?;
+            let address = SocketAddr::new(address.into(), port);
+            Ok(Self { process, address })
+        })
+    }
+
+    /// Begins to download a torrent, and so announces it.
+    fn join(&mut self, hash: InfoHash, folder: &Path) {
+        let folder = folder.display();
+        self.process.tell(&format!("join {hash} {folder}"));
+    }
+
+    /// Asks it for peers until it names `wanted`.
+    fn wait_to_find(&mut self, hash: InfoHash, wanted: SocketAddr) {
+        let wanted = Value::from(wanted.to_string());
+        let mut asked_after = usize::MAX;
+        wait_until("libtorrent finds us", LIMIT, || {
+            let lines = lines(self.process.log());
+            if asked_after != lines.len() {
+                self.process.tell(&format!("find {hash}"));
+                asked_after = lines.len();
+            }
+            lines.iter().any(|line| {
+                let peers = line["peers"].as_array();
+                line["hash"] == hash.to_string()
+                    && peers.is_some_and(|peers| peers.contains(&wanted))
+            })
+        });
+    }
+}
+
+/// The whole lines of JSON in a log; other lines are the session's alerts.
+fn lines(log: &Path) -> Vec<Value> {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let parsed = whole.lines().map(serde_json::from_str);
+    parsed.filter_map(Result::ok).collect()
+}
+
+struct Node {
+    handle: DhtHandle,
+    address: SocketAddr,
+    _trigger: StopTrigger,
+}
+
+impl Node {
+    fn start(address: Ipv4Addr, hook: Option<Arc<ChannelHook>>) -> Self {
+        let (trigger, stop) = stop_pair();
+        let clock = Arc::new(SystemClock::new());
+        let hook = hook.map(|hook| hook as _);
+        let settings = DhtSettings::loopback(address);
+        let handle = DhtNode::start(settings, clock, &stop, hook).unwrap();
+        let port = handle.port(Family::V4).unwrap();
+        Self {
+            handle,
+            address: SocketAddr::new(address.into(), port),
+            _trigger: trigger,
+        }
+    }
+
+    fn lookup(&self, hash: InfoHash, announce: Option<u16>) -> (BTreeSet<PeerAddress>, u32) {
+        let request = LookupRequest {
+            info_hash: hash,
+            announce_port: announce,
+            private: false,
+            limit: Duration::from_secs(20),
+        };
+        let events = self.handle.lookup(&request).unwrap();
+        let mut found = BTreeSet::new();
+        loop {
+            match events.recv_timeout(LIMIT).unwrap() {
+                LookupEvent::Peers(peers) => found.extend(peers),
+                LookupEvent::Done(summary) => return (found, summary.announced),
+            }
+        }
+    }
+}
+
+#[test]
+fn libtorrent_and_we_find_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |host| Ipv4Addr::new(127, 0, 1, host);
+    let (hook, events) = ChannelHook::new(100_000);
+    // libtorrent keeps a node to begin with out of its table: it needs
+    // another to become a part of the network.
+    let first = Node::start(at(50), Some(hook));
+    let second = Node::start(at(60), None);
+    second.handle.add_node(first.address);
+    wait_until("our nodes know each other", LIMIT, || {
+        [&first, &second].map(|node| node.handle.status().nodes_good()) == [1, 1]
+    });
+    let mut theirs: Vec<Libtorrent> = (51..55)
+        .map(|host| Libtorrent::start(at(host), first.address, folder.path()))
+        .collect();
+    wait_until("our second node knows the network", LIMIT, || {
+        second.handle.status().nodes_good() >= 5
+    });
+
+    let announced = InfoHash::of(b"announced by libtorrent");
+    let expected = PeerAddress::from(theirs[0].address);
+    theirs[0].join(announced, folder.path());
+    wait_until("we find what libtorrent announced", LIMIT, || {
+        second.lookup(announced, None).0.contains(&expected)
+    });
+    assert_eq!(second.lookup(announced, None).0.len(), 1);
+
+    let ours = InfoHash::of(b"announced by us");
+    let listener = TcpListener::bind((at(60), 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (_, takers) = second.lookup(ours, Some(port));
+    assert!(takers >= 4, "all nodes take our announce: {takers}");
+    let [.., last] = &mut theirs[..] else {
+        panic!("no libtorrent");
+    };
+    last.wait_to_find(ours, listener.local_addr().unwrap());
+
+    theirs[1].join(ours, folder.path());
+    let handshake = accept(listener);
+    assert_eq!(handshake[28..48], ours.as_bytes()[..], "it calls us");
+
+    let kinds: Vec<QueryKind> = events.try_iter().map(|event| event.kind).collect();
+    let has = |wanted: &dyn Fn(&QueryKind) -> bool| kinds.iter().any(wanted);
+    assert!(has(&|kind| *kind == QueryKind::GetPeers(announced)));
+    assert!(has(&|kind| matches!(kind, QueryKind::Announce(announce)
+        if announce.info_hash == announced && announce.port == expected.port() && announce.token_valid)));
+}
+
+/// The handshake of the first caller.
+fn accept(listener: TcpListener) -> [u8; 48] {
+    let (send, receive) = crossbeam_channel::bounded(1);
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut handshake = [0; 48];
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.read_exact(&mut handshake).unwrap();
+        let _ = send.send(handshake);
+    });
+    receive.recv_timeout(LIMIT).unwrap()
+}
