@@ -285,14 +285,18 @@ mod tests {
             let switches = Switches {
                 active,
                 passive,
+                dht: false,
                 debug,
                 files: Vec::new(),
             };
             let choice = ConfigChoice::default();
             assert_eq!(parsed(line).unwrap(), Request::Run { switches, choice });
         }
-        assert!(refusal("-apd").contains("not built yet"));
-        assert!(refusal("-d").contains("not built yet"));
+        let Ok(Request::Run { switches, .. }) = parsed("-apd") else {
+            panic!("-apd is a run");
+        };
+        assert!(switches.active && switches.passive && switches.dht);
+        assert!(refusal("-d").contains("nothing to do"));
         assert!(refusal("").contains("nothing to do"));
         assert!(refusal("-g").contains("nothing to do"));
     }

@@ -2,6 +2,8 @@
 //! any bytes in any chunks with any pauses, closing, breaking, in the middle
 //! of the end of the run.
 
+mod naive;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,10 +17,12 @@ use btda::net::{NetError, Operation, Stream};
 use btda::protocol::handshake::{HANDSHAKE_LEN, Handshake, PROTOCOL, Reserved};
 use btda::stop::{StopTrigger, stop_pair};
 
+use self::naive::{Sum, naive};
 use super::input::Input;
 
 const OWN: PeerId = PeerId::new(*b"OWNOWNOWNOWNOWNOWNOW");
 const HASH: InfoHash = InfoHash::new(*b"hashhashhashhashhash");
+const DHT_PORT: u16 = 17_000;
 const QUIET: Duration = Duration::from_secs(6);
 const BUDGET: Duration = Duration::from_secs(20);
 
@@ -28,20 +32,22 @@ pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     let flags = input.byte();
     let flag = |bit: u8| flags >> bit & 1 == 1;
+    let (limit, pieces, writes) = (input.byte(), input.short(), input.byte());
+    let dht = writes % 2 == 0;
     let settings = VisitSettings {
         quiet_timeout: QUIET,
         budget: BUDGET,
-        message_limit: 1 + u32::from(input.byte()),
+        message_limit: 1 + u32::from(limit),
         finish_when_complete: flag(0),
         fast_extension: flag(1),
-        dht_port: None,
+        dht_port: dht.then_some(DHT_PORT),
         keep_partial: flag(2),
         ignore_malformed: flag(3),
         message_log_length: 80,
     };
     let inward = flag(4);
     let admitted = !flag(5);
-    let torrent = torrent(1 + u32::from(input.short()));
+    let torrent = torrent(1 + u32::from(pieces));
     let clock = ManualClock::new(Timestamp(0));
     let (trigger, stop) = stop_pair();
     let mut peer = Peer {
@@ -49,11 +55,12 @@ pub fn check(data: &[u8]) {
         trigger,
         // A correct handshake first, or the fuzzer would have to guess it.
         waiting: if flag(6) {
-            handshake(flag(7))
+            let id = PeerId::new(*b"-TR3000-abcdefghijkl");
+            handshake(id, flag(7), dht).to_vec()
         } else {
             Vec::new()
         },
-        writes: input.byte(),
+        writes,
         input,
         told: Vec::new(),
         heard: Vec::new(),
@@ -76,7 +83,7 @@ pub fn check(data: &[u8]) {
     };
     assert!(clock.now() - start <= BUDGET, "the visit took too long");
     judged_by_the_rules(&report, &torrent, stop.is_stopped());
-    nothing_but_a_greeting(&peer.heard, &report, &settings);
+    nothing_but_a_greeting(&peer, &report, &settings);
     heard_what_was_told(&report, &peer, &settings, &torrent);
 }
 
@@ -87,25 +94,28 @@ fn torrent(pieces: u32) -> Torrent {
         trackers: Vec::new(),
         pieces: PieceCount(pieces),
         piece_length: 16_384,
-        threshold: PieceCount(pieces),
+        threshold: PieceCount(pieces - pieces / 10),
         path: PathBuf::new(),
         display_name: None,
         private: false,
     }
 }
 
-fn handshake(fast: bool) -> Vec<u8> {
-    let reserved = if fast {
-        Reserved::default().with_fast()
-    } else {
-        Reserved::default()
-    };
-    let theirs = Handshake {
+fn handshake(peer_id: PeerId, fast: bool, dht: bool) -> [u8; HANDSHAKE_LEN] {
+    let mut reserved = Reserved::default();
+    if fast {
+        reserved = reserved.with_fast();
+    }
+    if dht {
+        reserved = reserved.with_dht();
+    }
+    let info_hash = HASH;
+    Handshake {
         reserved,
-        info_hash: HASH,
-        peer_id: PeerId::new(*b"-TR3000-abcdefghijkl"),
-    };
-    theirs.encode().to_vec()
+        info_hash,
+        peer_id,
+    }
+    .encode()
 }
 
 /// The other side. Each step begins with a byte: two bits for the pause, six
@@ -116,7 +126,7 @@ struct Peer<'a> {
     input: Input<'a>,
     /// Sent, but not yet read by the visit.
     waiting: Vec<u8>,
-    /// Writes that work; 255 is without end.
+    /// Writes that work; 254 and 255 are without end.
     writes: u8,
     /// Everything that the visit has read.
     told: Vec<u8>,
@@ -186,7 +196,7 @@ impl Stream for Peer<'_> {
                 reason: Reason::Os(32),
             });
         }
-        self.writes = self.writes.saturating_sub(u8::from(self.writes < 255));
+        self.writes -= u8::from(self.writes < 254);
         self.heard.extend(bytes);
         Ok(())
     }
@@ -210,27 +220,34 @@ fn judged_by_the_rules(report: &Report, torrent: &Torrent, stopped: bool) {
     }
 }
 
-/// Our handshake and `have none` is all that we ever send.
-fn nothing_but_a_greeting(sent: &[u8], report: &Report, settings: &VisitSettings) {
-    let reserved = if settings.fast_extension {
-        Reserved::default().with_fast()
-    } else {
-        Reserved::default()
-    };
-    let ours = Handshake {
-        reserved,
-        info_hash: HASH,
-        peer_id: OWN,
-    };
+/// Our handshake, then `have none` and the port of our DHT node where both
+/// sides know of them, is all that we ever send.
+fn nothing_but_a_greeting(peer: &Peer<'_>, report: &Report, settings: &VisitSettings) {
+    let dht = settings.dht_port.is_some();
+    let ours = handshake(OWN, settings.fast_extension, dht);
+    let sent = &peer.heard;
     let rest = match sent.split_at_checked(HANDSHAKE_LEN) {
         Some((greeting, rest)) => {
-            assert_eq!(greeting, ours.encode());
+            assert_eq!(greeting, ours);
             rest
         }
         None => sent,
     };
-    let have_none = report.heard.is_some() && settings.fast_extension && rest == b"\0\0\0\x01\x0f";
-    assert!(rest.is_empty() || have_none, "sent {rest:?}");
+    let introduced = report.heard.is_some() && rest == introduction(&peer.told, settings);
+    assert!(rest.is_empty() || introduced, "sent {rest:?}");
+}
+
+/// What follows our handshake when theirs is the beginning of `told`.
+fn introduction(told: &[u8], settings: &VisitSettings) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if settings.fast_extension && told[27] & 4 != 0 {
+        bytes.extend(b"\0\0\0\x01\x0f");
+    }
+    if settings.dht_port.is_some() && told[27] & 1 != 0 {
+        bytes.extend(b"\0\0\0\x03\x09");
+        bytes.extend(DHT_PORT.to_be_bytes());
+    }
+    bytes
 }
 
 /// The same from all bytes that the visit has read, with BEP 3 and 6 beside
@@ -252,8 +269,9 @@ fn heard_what_was_told(
         return;
     };
     let fast = settings.fast_extension && told[27] & 4 != 0;
-    let stream = if fast && peer.heard.len() < HANDSHAKE_LEN + 5 {
-        // Could not be told of our having nothing, and was left.
+    let greeting = HANDSHAKE_LEN + introduction(told, settings).len();
+    let stream = if peer.heard.len() < greeting {
+        // Could not be introduced to, and was left.
         &[]
     } else {
         &told[HANDSHAKE_LEN..]
@@ -262,7 +280,7 @@ fn heard_what_was_told(
     assert_eq!(summary(heard), expected);
 }
 
-fn summary(heard: &Heard) -> (u32, u32, bool) {
+fn summary(heard: &Heard) -> Sum {
     let counts = &heard.counts;
     let kinds = [
         counts.state,
@@ -278,99 +296,14 @@ fn summary(heard: &Heard) -> (u32, u32, bool) {
         counts.unknown,
     ];
     assert_eq!(kinds.iter().sum::<u32>(), counts.total);
-    (heard.pieces.count().0, counts.total, heard.told)
-}
-
-/// Pieces, messages, and whether anything was told of pieces.
-fn naive(
-    stream: &[u8],
-    fast: bool,
-    settings: &VisitSettings,
-    torrent: &Torrent,
-) -> (u32, u32, bool) {
-    let count = torrent.pieces.0 as usize;
-    let mut pieces = vec![false; count];
-    let (mut total, mut told) = (0, false);
-    let mut rest = stream;
-    while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(*prefix) as usize;
-        if length > 1 << 20 {
-            break;
-        }
-        let long = length > count.div_ceil(8).max(16) + 1;
-        let known = if long {
-            1.min(behind.len())
-        } else {
-            behind.len().min(length)
-        };
-        if known < if long { 1 } else { length } {
-            break;
-        }
-        total += 1;
-        let message = &behind[..known];
-        match naive_message(message, long, fast, &mut pieces) {
-            Taken::Told => told = true,
-            Taken::Nothing => {}
-            Taken::Malformed if settings.ignore_malformed => {}
-            Taken::Piece | Taken::Malformed => break,
-        }
-        let complete = told && pieces.iter().all(|piece| *piece);
-        if settings.finish_when_complete && complete || total >= settings.message_limit {
-            break;
-        }
-        let Some(next) = behind.get(length..) else {
-            break;
-        };
-        rest = next;
+    if let (Some(below), Some(reached)) = (heard.below, heard.reached) {
+        assert!(below.at <= reached.at);
     }
-    let pieces = pieces.iter().filter(|piece| **piece).count();
-    (u32::try_from(pieces).expect("a count"), total, told)
-}
-
-enum Taken {
-    Told,
-    Nothing,
-    Piece,
-    Malformed,
-}
-
-fn naive_message(message: &[u8], long: bool, fast: bool, pieces: &mut [bool]) -> Taken {
-    let Some((&id, payload)) = message.split_first() else {
-        return Taken::Nothing;
-    };
-    match id {
-        7 => Taken::Piece,
-        5 => naive_bitfield(payload, long, pieces),
-        0..=3 | 14 | 15 if long || !payload.is_empty() => Taken::Malformed,
-        14 | 15 if fast => {
-            pieces.fill(id == 14);
-            Taken::Told
-        }
-        4 | 13 | 17 if long || payload.len() != 4 => Taken::Malformed,
-        4 => {
-            let index = u32::from_be_bytes([payload[0], payload[1], payload[2], payload[3]]);
-            match pieces.get_mut(index as usize) {
-                Some(piece) => {
-                    *piece = true;
-                    Taken::Told
-                }
-                None => Taken::Malformed,
-            }
-        }
-        6 | 8 | 16 if long || payload.len() != 12 => Taken::Malformed,
-        9 if long || payload.len() != 2 => Taken::Malformed,
-        _ => Taken::Nothing,
+    Sum {
+        pieces: heard.pieces.count().0,
+        messages: counts.total,
+        told: heard.told,
+        below: heard.below.map(|moment| moment.pieces.0),
+        reached: heard.reached.map(|moment| moment.pieces.0),
     }
-}
-
-fn naive_bitfield(payload: &[u8], long: bool, pieces: &mut [bool]) -> Taken {
-    let bit = |index: usize| payload[index / 8] >> (7 - index % 8) & 1 == 1;
-    let right_length = !long && payload.len() == pieces.len().div_ceil(8);
-    if !right_length || (pieces.len()..payload.len() * 8).any(bit) {
-        return Taken::Malformed;
-    }
-    for (index, piece) in pieces.iter_mut().enumerate() {
-        *piece = bit(index);
-    }
-    Taken::Told
 }
