@@ -152,7 +152,8 @@ mod tests {
         assert_eq!(
             tables,
             [
-                "", "run", "visit", "retry", "listen", "tracker", "storage", "privacy", "log"
+                "", "run", "visit", "retry", "listen", "tracker", "dht", "storage", "privacy",
+                "log"
             ]
         );
     }
