@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::settings::VisitSettings;
 use crate::deadline::Deadline;
 use crate::model::{PeerId, PieceSet, Reason, Torrent};
-use crate::net::{NetError, Stream};
+use crate::net::Stream;
 use crate::protocol::frame::{FrameDecoder, FrameLimits};
 use crate::protocol::handshake::{Handshake, HandshakeDecoder, Reserved};
 use crate::protocol::message::{self, Message};
@@ -70,6 +70,10 @@ const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
 /// Bytes read from a socket at one time.
 const READ_SIZE: usize = 2048;
 
+/// Reads without waiting behind a quiet deadline: on a busy machine what came
+/// in time may lie there unread until this thread gets the processor.
+const LATE_READS: u32 = 32;
+
 impl Visitor<'_> {
     /// Visits the peer at the other end of `stream`, which we opened.
     pub fn outgoing(&self, stream: &mut dyn Stream, torrent: &Torrent) -> Report {
@@ -104,6 +108,7 @@ impl Visitor<'_> {
             stream,
             budget: Deadline::after(now, self.settings.budget),
             quiet: Deadline::after(now, self.settings.quiet_timeout),
+            late_reads: LATE_READS,
             decoder: HandshakeDecoder::default(),
             unread: Vec::new(),
         }
@@ -187,6 +192,7 @@ struct Session<'a> {
     stream: &'a mut dyn Stream,
     budget: Deadline,
     quiet: Deadline,
+    late_reads: u32,
     decoder: HandshakeDecoder,
     /// Bytes that came behind the handshake in the same read.
     unread: Vec<u8>,
@@ -261,6 +267,8 @@ impl Session<'_> {
         if !fast {
             return Ok(());
         }
+        // The handshake may have come at the last moment.
+        self.start_quiet(self.visitor.clock.now());
         let mut bytes = Vec::with_capacity(5);
         message::encode_have_none(&mut bytes);
         self.write(&bytes)
@@ -276,7 +284,7 @@ impl Session<'_> {
         };
         let mut frames = FrameDecoder::new(limits);
         let mut last = self.visitor.clock.now();
-        self.quiet = Deadline::after(last, self.visitor.settings.quiet_timeout);
+        self.start_quiet(last);
         let early = std::mem::take(&mut self.unread);
         if let Some(end) = self.take_messages(&mut frames, &early, heard, &mut last) {
             return end;
@@ -311,7 +319,7 @@ impl Session<'_> {
             if let Some(frame) = frame {
                 heard.waited(now.saturating_duration_since(*last));
                 *last = now;
-                self.quiet = Deadline::after(now, settings.quiet_timeout);
+                self.start_quiet(now);
                 let message = Message::parse(frame);
                 log_message(&message, settings.message_log_length);
                 if let Err(reason) = heard.take(&message)
@@ -332,19 +340,20 @@ impl Session<'_> {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Cut> {
-        let (wait, cut) = self.time_left()?;
+        let spent = self.budget.left(self.visitor.clock.now()).is_none();
+        let (wait, cut) = match self.time_left() {
+            Err(Cut::Quiet) if self.late_reads > 0 && !spent => {
+                self.late_reads -= 1;
+                (Duration::ZERO, Cut::Quiet)
+            }
+            left => left?,
+        };
         match self.stream.read(buffer, wait) {
             Ok(0) => Err(self.broken(Reason::Closed)),
             Ok(read) => Ok(read),
-            Err(NetError {
-                reason: Reason::TimedOut,
-                ..
-            }) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
-            Err(NetError {
-                reason: Reason::TimedOut,
-                ..
-            }) => Err(cut),
-            Err(error) => Err(self.broken(error.reason)),
+            Err(error) if error.reason != Reason::TimedOut => Err(self.broken(error.reason)),
+            Err(_) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
+            Err(_) => Err(cut),
         }
     }
 
@@ -353,6 +362,11 @@ impl Session<'_> {
         self.stream
             .write_all(bytes, wait)
             .map_err(|error| self.broken(error.reason))
+    }
+
+    fn start_quiet(&mut self, now: Instant) {
+        self.quiet = Deadline::after(now, self.visitor.settings.quiet_timeout);
+        self.late_reads = LATE_READS;
     }
 
     /// The time left, and what it means when it runs out.
