@@ -96,11 +96,12 @@ pub(super) fn meet(
         said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
         fast: false,
     };
+    encounter.said.begin(meeting.started);
     let left = encounter.act();
     let Encounter {
         mut line,
         mut contact,
-        said,
+        mut said,
         ..
     } = encounter;
     contact.end = match left {
@@ -127,8 +128,11 @@ pub(super) fn meet(
     if contact.end != End::WeClosed {
         contact.ended = clock.timestamp();
     }
+    if contact.handshake && contact.fault.is_none() && !said.in_time() {
+        said.missed_it();
+    }
     contact.told = said.told();
-    contact.settled = said.settled(contact.ended);
+    contact.settled = said.settled(contact.end, contact.ended);
     contact.slowest = said.slowest();
     contact.messages = said.messages();
     contact
@@ -146,6 +150,7 @@ const fn ended(quit: Quit) -> End {
 impl Encounter<'_> {
     fn act(&mut self) -> Result<Leave, Quit> {
         if self.story.is_over() {
+            self.come_in_time()?;
             self.contact.fault = Some(Reason::Closed);
             return Ok(Leave::Close);
         }
@@ -171,15 +176,19 @@ impl Encounter<'_> {
     fn spoil(&mut self, behaviour: Behaviour) -> Result<Leave, Quit> {
         let drip = self.story.plan.options.drip;
         match behaviour {
-            Behaviour::ClosesAtOnce => return Ok(Leave::Close),
+            Behaviour::ClosesAtOnce => {
+                self.come_in_time()?;
+                return Ok(Leave::Close);
+            }
             Behaviour::Resets => {
                 if self.contact.direction == Direction::Outgoing {
                     self.read_greeting()?;
                 }
+                self.come_in_time()?;
                 return Ok(Leave::Reset);
             }
-            Behaviour::Garbage => self.line.write(GARBAGE)?,
-            Behaviour::TlsHello => self.line.write(TLS_HELLO)?,
+            Behaviour::Garbage => self.write_in_time(GARBAGE)?,
+            Behaviour::TlsHello => self.write_in_time(TLS_HELLO)?,
             Behaviour::HalfHandshake => {
                 let handshake = self.handshake();
                 self.line.write(handshake.get(..30).unwrap_or_default())?;
@@ -196,18 +205,36 @@ impl Encounter<'_> {
                 }
                 let other = self.info_hash().map(|byte| !byte);
                 let handshake = wire::handshake(EXTENDED, &other, &self.party.peer_id);
-                self.line.write(&handshake)?;
+                self.write_in_time(&handshake)?;
             }
             _ => {}
         }
         Ok(Leave::Last)
     }
 
+    /// Notes when the analyzer was gone before the party came to its part.
+    fn come_in_time(&mut self) -> Result<(), Quit> {
+        let open = self.line.check_open();
+        match open {
+            Ok(()) => self.said.spoke(self.story.clock.timestamp()),
+            Err(_) => self.said.missed_it(),
+        }
+        open
+    }
+
+    /// Writes what decides the contact.
+    fn write_in_time(&mut self, bytes: &[u8]) -> Result<(), Quit> {
+        self.come_in_time()?;
+        self.line.write(bytes)?;
+        self.said.spoke(self.story.clock.timestamp());
+        Ok(())
+    }
+
     /// Both handshakes; `false` when the analyzer wants another torrent.
     fn greet(&mut self) -> Result<bool, Quit> {
         let handshake = self.handshake();
         if self.contact.direction == Direction::Incoming {
-            self.line.write(&handshake)?;
+            self.write_in_time(&handshake)?;
         }
         let greeting = self.read_greeting()?;
         let wanted = self.info_hash();
@@ -217,11 +244,14 @@ impl Encounter<'_> {
         if self.contact.direction == Direction::Outgoing {
             // Who has left for lack of an answer must not get one.
             self.line.check_open()?;
+            self.said.begin(self.story.clock.timestamp());
             self.line.write(&handshake)?;
+        }
+        if self.line.check_open().is_ok() {
+            self.said.land();
         }
         self.fast = greeting.fast();
         self.contact.handshake = true;
-        self.said.begin(self.story.clock.timestamp());
         Ok(true)
     }
 

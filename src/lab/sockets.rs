@@ -144,19 +144,24 @@ impl Line<'_> {
         }
     }
 
-    /// Fails when the other side has closed already.
-    pub(super) fn check_open(&self) -> Result<(), Quit> {
-        let looked = self
-            .stream
-            .set_nonblocking(true)
-            .and_then(|()| self.stream.peek(&mut [0]));
-        let restored = self.stream.set_nonblocking(false);
-        match (looked, restored) {
-            (Ok(0), Ok(())) => Err(Quit::Closed),
-            (Ok(_), Ok(())) => Ok(()),
-            (Err(error), Ok(())) if is_timeout(&error) => Ok(()),
-            _ => Err(Quit::Reset),
+    /// Fails when the other side has closed already; forgets what it sent
+    /// before. On loopback everything written before this is in its hands: it
+    /// reads it, or its closing becomes a reset.
+    pub(super) fn check_open(&mut self) -> Result<(), Quit> {
+        let mut buffer = [0; 4096];
+        if self.stream.set_nonblocking(true).is_err() {
+            return Err(Quit::Reset);
         }
+        let end = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break Err(Quit::Closed),
+                Ok(_) => {}
+                Err(error) if is_timeout(&error) => break Ok(()),
+                Err(_) => break Err(Quit::Reset),
+            }
+        };
+        let restored = self.stream.set_nonblocking(false);
+        end.and(restored.map_err(|_| Quit::Reset))
     }
 
     /// Reads exactly as many bytes as `buffer` holds.

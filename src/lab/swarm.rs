@@ -217,11 +217,6 @@ impl Swarm {
         self.story.recorded().len()
     }
 
-    /// Where peers listen: their own address each, and these ports.
-    pub fn ports(&self) -> (u16, u16) {
-        (self.story.ports.open, self.story.ports.late)
-    }
-
     /// The truth so far.
     pub fn truth(&self) -> Truth {
         Truth {

@@ -8,7 +8,7 @@ use crate::analyzer::directory::Directory;
 use crate::analyzer::evaluate::{End, Heard};
 use crate::deadline::Deadline;
 use crate::model::{PieceSet, Reason, Torrent};
-use crate::net::{NetError, Stream};
+use crate::net::Stream;
 use crate::protocol::frame::{FrameDecoder, FrameLimits};
 use crate::protocol::handshake::{Handshake, HandshakeDecoder, Reserved};
 use crate::protocol::message::{self, Message};
@@ -21,6 +21,10 @@ const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
 
 /// Bytes read from a socket at one time.
 const READ_SIZE: usize = 2048;
+
+/// Reads without waiting behind a quiet deadline: on a busy machine what came
+/// in time may lie there unread until this thread gets the processor.
+pub(super) const LATE_READS: u32 = 32;
 
 /// Why reading or writing went no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +54,7 @@ pub(super) struct Session<'a> {
     stream: &'a mut dyn Stream,
     budget: Deadline,
     quiet: Deadline,
+    late_reads: u32,
     decoder: HandshakeDecoder,
     /// Bytes that came behind the handshake in the same read.
     unread: Vec<u8>,
@@ -62,6 +67,7 @@ impl<'a> Session<'a> {
         Self {
             budget: Deadline::after(started, visitor.settings.budget),
             quiet: Deadline::after(now, visitor.settings.quiet_timeout),
+            late_reads: LATE_READS,
             visitor,
             stream,
             decoder: HandshakeDecoder::default(),
@@ -135,7 +141,7 @@ impl<'a> Session<'a> {
     /// it), and where our DHT node is (BEP 5).
     pub(super) fn introduce(&mut self, theirs: Reserved, fast: bool) -> Result<(), Cut> {
         // The handshake may have come at the last moment.
-        self.quiet = self.quiet_from_now();
+        self.start_quiet(self.visitor.clock.now());
         let mut bytes = Vec::with_capacity(12);
         if fast {
             message::encode_have_none(&mut bytes);
@@ -161,7 +167,7 @@ impl<'a> Session<'a> {
         };
         let mut frames = FrameDecoder::new(limits);
         let mut last = self.visitor.clock.now();
-        self.quiet = self.quiet_from_now();
+        self.start_quiet(self.visitor.clock.now());
         let early = std::mem::take(&mut self.unread);
         if let Some(end) = self.take_messages(&mut frames, &early, heard, &mut last) {
             return end;
@@ -194,7 +200,7 @@ impl<'a> Session<'a> {
             if haves > 0 {
                 heard.waited(now.saturating_duration_since(*last));
                 *last = now;
-                self.quiet = Deadline::after(now, settings.quiet_timeout);
+                self.start_quiet(now);
                 if let Some(end) = self.is_enough(heard) {
                     return Some(end);
                 }
@@ -207,7 +213,7 @@ impl<'a> Session<'a> {
             if let Some(frame) = frame {
                 heard.waited(now.saturating_duration_since(*last));
                 *last = now;
-                self.quiet = Deadline::after(now, settings.quiet_timeout);
+                self.start_quiet(now);
                 let message = Message::parse(frame);
                 log_message(&message, settings.message_log_length);
                 if let Err(reason) = heard.take(&message, now)
@@ -253,19 +259,20 @@ impl<'a> Session<'a> {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Cut> {
-        let (wait, cut) = self.time_left()?;
+        let spent = self.budget.left(self.visitor.clock.now()).is_none();
+        let (wait, cut) = match self.time_left() {
+            Err(Cut::Quiet) if self.late_reads > 0 && !spent => {
+                self.late_reads -= 1;
+                (Duration::ZERO, Cut::Quiet)
+            }
+            left => left?,
+        };
         match self.stream.read(buffer, wait) {
             Ok(0) => Err(self.broken(Reason::Closed)),
             Ok(read) => Ok(read),
-            Err(NetError {
-                reason: Reason::TimedOut,
-                ..
-            }) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
-            Err(NetError {
-                reason: Reason::TimedOut,
-                ..
-            }) => Err(cut),
-            Err(error) => Err(self.broken(error.reason)),
+            Err(error) if error.reason != Reason::TimedOut => Err(self.broken(error.reason)),
+            Err(_) if self.visitor.stop.is_stopped() => Err(Cut::Stopped),
+            Err(_) => Err(cut),
         }
     }
 
@@ -276,11 +283,9 @@ impl<'a> Session<'a> {
             .map_err(|error| self.broken(error.reason))
     }
 
-    fn quiet_from_now(&self) -> Deadline {
-        Deadline::after(
-            self.visitor.clock.now(),
-            self.visitor.settings.quiet_timeout,
-        )
+    fn start_quiet(&mut self, now: Instant) {
+        self.quiet = Deadline::after(now, self.visitor.settings.quiet_timeout);
+        self.late_reads = LATE_READS;
     }
 
     /// The time left, and what it means when it runs out.

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::record::MessageCounts;
-use crate::model::{InfoHash, Timestamp, VisitEnd};
+use crate::model::{InfoHash, PieceCount, Timestamp, VisitEnd};
+use crate::net::NetError;
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
     encode_bitfield, encode_have, encode_have_all, encode_keep_alive, encode_raw,
@@ -563,6 +564,76 @@ fn a_write_that_fails_has_its_reason() {
         .visitor()
         .outgoing(&mut stream, &torrent(), world.clock.now());
     assert_eq!(report.verdict, Verdict::Failed(Reason::Os(32)));
+}
+
+/// A busy machine: after every call to the stream this thread does not get
+/// the processor for a while.
+struct Starved {
+    inner: FakeStream,
+    clock: ManualClock,
+    pause: Duration,
+}
+
+impl Stream for Starved {
+    fn read(&mut self, buffer: &mut [u8], wait: Duration) -> Result<usize, NetError> {
+        let read = self.inner.read(buffer, wait);
+        self.clock.advance(self.pause);
+        read
+    }
+
+    fn write_all(&mut self, bytes: &[u8], wait: Duration) -> Result<(), NetError> {
+        let written = self.inner.write_all(bytes, wait);
+        self.clock.advance(self.pause);
+        written
+    }
+}
+
+/// The report, and how many seconds it took.
+fn visit_starved(world: &World, script: Vec<Step>) -> (Report, i64) {
+    let mut stream = Starved {
+        inner: FakeStream::new(&world.clock, script),
+        clock: world.clock.clone(),
+        pause: Duration::from_secs(7),
+    };
+    let report = world
+        .visitor()
+        .outgoing(&mut stream, &torrent(), world.clock.now());
+    (report, world.clock.timestamp().millis() / 1000)
+}
+
+#[test]
+fn what_came_in_time_counts_however_late_it_is_read() {
+    let whole = bitfield([0xff, 0, 0]);
+    let (head, tail) = whole.split_at(4);
+    for script in [
+        vec![send(&handshake(true)), send(&whole)],
+        vec![send(&handshake(false)), send(head), send(tail)],
+        vec![send(&[handshake(false), whole.clone()].concat())],
+    ] {
+        let (report, _) = visit_starved(&World::new(), script);
+        assert!(matches!(report.verdict, Verdict::Counts(_)), "{report:?}");
+        assert_eq!(report.heard.unwrap().pieces.count(), PieceCount(8));
+    }
+}
+
+#[test]
+fn late_reads_have_an_end() {
+    // Seven seconds each, and no message is ever whole: the budget ends it.
+    let mut script = vec![send(&handshake(false)), send(&100_000_u32.to_be_bytes())];
+    script.extend((0..10_000).map(|_| send(&[20])));
+    let (report, seconds) = visit_starved(&World::new(), script);
+    assert_eq!(report.verdict, Verdict::Failed(Reason::TimedOut));
+    assert!(seconds <= 75, "{seconds}");
+    let mut world = World::new();
+    world.settings.budget = Duration::from_secs(100_000);
+    let script = handshake(false).iter().map(|byte| send(&[*byte])).collect();
+    let (report, seconds) = visit_starved(&world, script);
+    assert_eq!(report.verdict, Verdict::Failed(Reason::TimedOut));
+    // Our handshake, the reads in time and those behind the deadline.
+    assert!(
+        seconds <= 7 * (i64::from(session::LATE_READS) + 3),
+        "{seconds}"
+    );
 }
 
 proptest! {

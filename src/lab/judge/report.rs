@@ -160,6 +160,7 @@ impl Judgement {
                     "reason": reason,
                     "counted": it.counted,
                     "true": seen.then(|| it.happened()),
+                    "broken_off": it.broken_off,
                     "by_behaviour": causes.collect::<std::collections::BTreeMap<_, _>>(),
                 })
             })
@@ -203,8 +204,12 @@ impl TorrentJudgement {
 
 impl Failures {
     fn causes(&self) -> String {
-        let causes = self.causes.iter();
-        let causes: Vec<_> = causes.map(|(by, count)| format!("{by} {count}")).collect();
+        let broken_off = (self.broken_off > 0).then_some(("broken off", self.broken_off));
+        let causes = self.causes.iter().map(|(by, count)| (*by, *count));
+        let causes: Vec<_> = causes
+            .chain(broken_off)
+            .map(|(by, count)| format!("{by} {count}"))
+            .collect();
         causes.join(", ")
     }
 }

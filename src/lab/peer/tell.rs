@@ -3,6 +3,7 @@
 use super::super::behaviour::Behaviour;
 use super::super::plan::millis;
 use super::super::sockets::Quit;
+use super::super::truth::End;
 use super::super::truth::contact::CROSSING;
 use super::super::wire;
 use super::{Encounter, Leave};
@@ -24,6 +25,9 @@ pub(super) struct Said {
     /// What was told after each of the last milliseconds with a message, and
     /// the newest that is older than [`CROSSING`].
     states: Vec<(Timestamp, Option<u32>)>,
+    /// What was told when the analyzer was last known not to have closed.
+    landed: Option<u32>,
+    in_time: bool,
     last: Option<Timestamp>,
     slowest: u32,
 }
@@ -37,21 +41,28 @@ impl Said {
             messages: 0,
             limit,
             states: Vec::new(),
+            landed: None,
+            in_time: false,
             last: None,
             slowest: 0,
         }
     }
 
     /// Distinct pieces told; `None` when nothing was told about pieces.
-    pub(super) fn told(&self) -> Option<u32> {
-        self.told.then_some(self.count)
+    pub(super) const fn told(&self) -> Option<u32> {
+        if self.told { Some(self.count) } else { None }
     }
 
-    /// What was told [`CROSSING`] before `end`.
-    pub(super) fn settled(&self, end: Timestamp) -> Option<u32> {
+    /// What the analyzer must have read. Whoever closes in order has read
+    /// what had landed; whoever closes with something unread resets, and then
+    /// what was told [`CROSSING`] before is certain.
+    pub(super) fn settled(&self, end: End, ended: Timestamp) -> Option<u32> {
+        if end == End::TheyClosed {
+            return self.landed;
+        }
         let mut states = self.states.iter().rev();
         states
-            .find(|(at, _)| at.millis() <= end.millis() - CROSSING)
+            .find(|(at, _)| at.millis() <= ended.millis() - CROSSING)
             .and_then(|(_, told)| *told)
     }
 
@@ -60,20 +71,36 @@ impl Said {
         self.slowest
     }
 
-    /// The handshakes are done.
+    /// From here on the analyzer waits for the party.
     pub(super) const fn begin(&mut self, now: Timestamp) {
         self.last = Some(now);
     }
 
-    /// Something was sent.
-    fn spoke(&mut self, now: Timestamp) {
+    /// Something was done that the analyzer waits for.
+    pub(super) fn spoke(&mut self, now: Timestamp) {
         let last = self.last.replace(now).unwrap_or(now);
         let wait = u32::try_from(now.millis() - last.millis()).unwrap_or(0);
         self.slowest = self.slowest.max(wait);
     }
 
+    /// The analyzer had closed before the party came to its part.
+    pub(super) const fn missed_it(&mut self) {
+        self.slowest = u32::MAX;
+    }
+
     pub(super) const fn messages(&self) -> u32 {
         self.messages
+    }
+
+    /// The analyzer has not closed.
+    pub(super) const fn land(&mut self) {
+        self.in_time = true;
+        self.landed = self.told();
+    }
+
+    /// Whether the analyzer was there after the handshakes.
+    pub(super) const fn in_time(&self) -> bool {
+        self.in_time
     }
 
     fn note(&mut self, what: &Told<'_>, now: Timestamp) {
@@ -240,7 +267,6 @@ impl Encounter<'_> {
         while self.story.elapsed() < until {
             self.line.pause(pause)?;
             let now = self.pieces_now();
-            self.line.check_open()?;
             self.say_haves(now.get(pieces.len()..).unwrap_or_default())?;
             pieces = now;
         }
@@ -285,8 +311,16 @@ impl Encounter<'_> {
     }
 
     fn say(&mut self, bytes: &[u8], told: &Told<'_>) -> Result<(), Quit> {
+        // The wait that follows is measured from before the message: it may
+        // take this thread long to get on.
+        let before = self.story.clock.timestamp();
         self.line.write(bytes)?;
         self.said.note(told, self.story.clock.timestamp());
+        // The end itself is found where the party waits.
+        if self.line.check_open().is_ok() {
+            self.said.land();
+        }
+        self.said.begin(before);
         Ok(())
     }
 

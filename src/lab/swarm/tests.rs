@@ -53,6 +53,17 @@ struct Seen {
     error: Option<ErrorKind>,
 }
 
+impl Seen {
+    fn reset() -> Self {
+        Self {
+            greeting: None,
+            messages: Vec::new(),
+            bytes: Vec::new(),
+            error: Some(ErrorKind::ConnectionReset),
+        }
+    }
+}
+
 fn connect(swarm: &Swarm, behaviour: Behaviour) -> std::io::Result<TcpStream> {
     let index = index_of(swarm, behaviour);
     let stream = TcpStream::connect(swarm.peer_address(index).unwrap())?;
@@ -70,12 +81,19 @@ fn visit(swarm: &Swarm, behaviour: Behaviour) -> Seen {
     let mut stream = connect(swarm, behaviour).unwrap();
     greet(swarm, &mut stream);
     let mut bytes = Vec::new();
-    if behaviour.fails_before_messages().is_none() {
-        // To whoever has left already no party answers.
+    // To whoever has left already no party does anything.
+    if behaviour != Behaviour::Silent {
         let mut greeting = [0; 68];
-        if stream.read_exact(&mut greeting).is_ok() {
-            bytes.extend(greeting);
+        let read = match behaviour.fails_before_messages() {
+            Some(_) => stream.read(&mut greeting),
+            None => stream.read_exact(&mut greeting).map(|()| 68),
+        };
+        if let Err(error) = &read
+            && error.kind() == ErrorKind::ConnectionReset
+        {
+            return Seen::reset();
         }
+        bytes.extend(&greeting[..read.unwrap_or(0)]);
     }
     stream.shutdown(Shutdown::Write).ok();
     let error = stream.read_to_end(&mut bytes).err().map(|it| it.kind());
@@ -174,13 +192,6 @@ fn honest_peers_tell_what_the_truth_says() {
         assert_eq!(contact.messages as usize, seen.messages.len());
         assert!(contact.handshake && contact.finished, "{behaviour:?}");
         assert_eq!(contact.end, End::TheyClosed);
-        // This client closes at once, so the lab cannot know what it read.
-        let expected = truth.expected(&contact, Rules::corrected(1_000));
-        let read = matches!(
-            expected,
-            Expected::Counts(count) | Expected::Between(_, count) if count == PieceCount(told)
-        );
-        assert!(read, "{contact:?}");
         if behaviour == Seed {
             assert_eq!(told, PIECES);
         }
@@ -402,7 +413,7 @@ fn behind_the_curfew_every_connection_is_closed() {
     assert!(visit(&swarm, Behaviour::Seed).greeting.is_some());
     clock.advance(Duration::from_secs(3_000));
     assert_eq!(visit(&swarm, Behaviour::Seed).bytes, b"");
-    assert_eq!(visit(&swarm, Behaviour::Silent).bytes, b"");
+    assert_eq!(visit(&swarm, Behaviour::Chatty).bytes, b"");
     let truth = swarm.stop();
     let expected: Vec<_> = truth.contacts[1..]
         .iter()
@@ -475,13 +486,10 @@ fn many_peers_and_a_storm_of_callers() {
     assert!(truth.contacts.is_sorted_by_key(|it| it.ended));
     assert!(truth.contacts.iter().all(|it| it.end != End::NotConnected));
     assert!(truth.contacts.len() > 300);
-    let evaluated = truth.contacts.iter().filter(|it| {
-        it.direction == Direction::Incoming
-            && matches!(
-                truth.expected(it, Rules::corrected(1_000)),
-                Expected::Counts(_)
-            )
-    });
+    let evaluated = truth
+        .contacts
+        .iter()
+        .filter(|it| it.direction == Direction::Incoming && it.handshake);
     assert!(evaluated.count() > 10);
     drop(streams);
 }

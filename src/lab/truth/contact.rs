@@ -86,11 +86,12 @@ pub struct Contact {
     /// Distinct pieces told in the messages that the analyzer reads
     /// (`message_limit`); `None` when nothing was told about pieces.
     pub told: Option<u32>,
-    /// The same for what was sent 100 ms or more before the end: later
-    /// messages may have crossed the analyzer's closing on their way.
+    /// The same for what the analyzer must have read: later messages may have
+    /// crossed its closing on their way.
     pub settled: Option<u32>,
-    /// Longest time from the handshakes or a message to the next message, in
-    /// milliseconds: how slow the party was.
+    /// Longest time in milliseconds that the party let the analyzer wait for
+    /// its next message (or whatever else decides the contact): how slow it
+    /// was. 4,294,967,295 when the analyzer had left before.
     pub slowest: u32,
     /// Messages sent.
     pub messages: u32,
@@ -102,8 +103,8 @@ pub struct Contact {
     pub end: End,
 }
 
-/// Messages sent in the last so many milliseconds of a contact may not have
-/// reached an analyzer that was about to close.
+/// Messages sent in the last so many milliseconds before a reset may not have
+/// been read by an analyzer that was about to close.
 pub(in super::super) const CROSSING: i64 = 100;
 
 /// Switches of an analyzer that change what a contact counts for.
@@ -167,9 +168,7 @@ impl Contact {
         let told = PieceCount(self.told.unwrap_or(0));
         // A quarter is for the way and for rounding.
         let too_slow = self.slowest >= rules.quiet / 4 * 3;
-        if matches!(self.end, End::Stopped | End::NotConnected | End::NotServed)
-            || (self.handshake && too_slow)
-        {
+        if matches!(self.end, End::Stopped | End::NotConnected | End::NotServed) || too_slow {
             return Expected::Open(told);
         }
         if self.handshake && rules.finish_when_complete && told.0 == total {
