@@ -190,7 +190,7 @@ impl Call {
                 let caller = self.call();
                 self.callers.push(caller);
                 // Also when the calls are late, answers are read as they come.
-                if self.callers.len() % 8 == 0 {
+                if self.callers.len().is_multiple_of(8) {
                     self.listen(Duration::ZERO);
                 }
             }
