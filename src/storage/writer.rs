@@ -217,8 +217,7 @@ impl Writer {
             Ok(record) => {
                 self.take(record, records.len());
                 self.take_more(records);
-                let full = self.pending.in_memory() >= self.settings.batch_rows;
-                if self.is_due() || (full && !self.pending.is_behind()) {
+                if self.is_due() || (!self.has_room() && !self.pending.is_behind()) {
                     self.commit();
                 }
             }
@@ -233,8 +232,7 @@ impl Writer {
     /// that measuring does not wait for a database that does not work.
     fn take_more(&mut self, records: &Receiver<Record>) {
         for _ in 0..RECORDS_AT_ONCE {
-            let room = self.pending.in_memory() < self.settings.batch_rows;
-            if self.ended || !(room || self.pending.is_behind()) {
+            if self.ended || !(self.has_room() || self.pending.is_behind()) {
                 return;
             }
             let Ok(record) = records.try_recv() else {
@@ -242,6 +240,15 @@ impl Writer {
             };
             self.take(record, records.len());
         }
+    }
+
+    /// Whether a batch has room for the rows of one more record. A record
+    /// that went beyond it would leave a row or two for a transaction of
+    /// their own, which costs as much as a whole batch.
+    fn has_room(&self) -> bool {
+        let batch = self.settings.batch_rows;
+        let spare = RECORD_ROWS.min(batch / 10);
+        self.pending.in_memory() < batch.saturating_sub(spare)
     }
 
     fn take(&mut self, record: Record, waiting: usize) {
@@ -349,6 +356,9 @@ fn open_geolocation(
 
 /// Age in days above which a geolocation database is warned about.
 const OLD_DAYS: u64 = 30;
+/// Rows that one visit changes at most: peer, place, visit, crossing and the
+/// error that it takes back.
+const RECORD_ROWS: usize = 5;
 /// Records taken in between two transactions at most.
 const RECORDS_AT_ONCE: usize = 4096;
 /// Memory for rows that the database does not take, beside

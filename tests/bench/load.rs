@@ -189,6 +189,10 @@ impl Call {
             } else {
                 let caller = self.call();
                 self.callers.push(caller);
+                // Also when the calls are late, answers are read as they come.
+                if self.callers.len().is_multiple_of(8) {
+                    self.listen(Duration::ZERO);
+                }
             }
         }
         let end = Instant::now() + PATIENCE;

@@ -2,12 +2,12 @@
 //! worker does: taking the peer, the visit, the record, giving the peer back.
 //!
 //! Yardstick: a bare loop of the same system calls on the same peers with the
-//! same number of threads. `strace -f -c` shows for one visit, in both:
-//! `socket`, `connect` with the switch to non-blocking and back (`fcntl` ×4),
-//! `poll` and the question for its error (`getsockopt`), then `setsockopt`
-//! for no delay, timeout and `sendto` for the handshake, timeout and
-//! `recvfrom` for what is said, timeout and `recvfrom` for the end (none when
-//! the peer is complete), and `close`.
+//! same number of threads. `strace -f` shows for one visit, in both: `socket`,
+//! `connect` between the switch to non-blocking and back (`fcntl` ×4), `poll`,
+//! then `setsockopt` for no delay, timeout and `sendto` for the handshake,
+//! timeout and `recvfrom` for what is said, timeout and `recvfrom` for the end
+//! (none when the peer is complete), and `close`. Only the visit has the
+//! `futex` that wakes the writer.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;

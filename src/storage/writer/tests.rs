@@ -792,12 +792,13 @@ fn batches_are_committed_when_full_or_due() {
         let record = visited(visit(key(host, 1, 1), 0.0, 1));
         sender.send(record).unwrap();
     };
-    // Two rows a visit, 50 rows a batch.
+    // Two rows a visit, 50 rows a batch, which is full when one more record
+    // might not fit.
     (0..30).for_each(send);
     assert!(writer.turn(&receiver));
-    assert_eq!(bench.progress.rows(), 50);
+    assert_eq!(bench.progress.rows(), 46);
     assert!(writer.turn(&receiver));
-    assert_eq!((bench.progress.rows(), bench.progress.waiting()), (50, 10));
+    assert_eq!((bench.progress.rows(), bench.progress.waiting()), (46, 14));
     bench.clock.advance(Duration::from_secs(1));
     send(30);
     assert!(writer.turn(&receiver));
