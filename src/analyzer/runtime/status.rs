@@ -1,6 +1,7 @@
 //! What a person sees while a run goes on: a status line on a terminal, else
 //! a plain line at intervals. Both go to standard error.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -12,6 +13,9 @@ use crate::outside::one_line;
 
 /// Interval of plain lines.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Visits per second are the mean of this time.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
 
 /// Everything the line shows.
 #[derive(Debug, Clone)]
@@ -89,7 +93,8 @@ impl fmt::Display for Figures {
 /// Shows the figures in the way that fits standard error.
 pub(super) struct Status {
     bar: Option<ProgressBar>,
-    last: Option<Snapshot>,
+    /// Snapshots shown within [`RATE_WINDOW`], the oldest first.
+    shown: VecDeque<Snapshot>,
     last_plain: Option<Instant>,
 }
 
@@ -105,14 +110,17 @@ impl Status {
         Self {
             // A terminal that cannot move its cursor gets plain lines.
             bar: bar.filter(|bar| !bar.is_hidden()),
-            last: None,
+            shown: VecDeque::new(),
             last_plain: None,
         }
     }
 
-    /// Contacts ended per second between the snapshot shown last and `now`.
+    /// Contacts ended per second over the last [`RATE_WINDOW`] or since the
+    /// line before, whichever is longer.
     pub(super) fn rate(&self, now: &Snapshot) -> f64 {
-        let Some(last) = &self.last else { return 0.0 };
+        let Some(last) = self.shown.front() else {
+            return 0.0;
+        };
         let seconds = now.at.saturating_duration_since(last.at).as_secs_f64();
         if seconds > 0.0 {
             (now.contacts() - last.contacts()) as f64 / seconds
@@ -131,7 +139,12 @@ impl Status {
 
     /// Shows `figures`.
     pub(super) fn show(&mut self, figures: &Figures) {
-        self.last = Some(figures.now);
+        let now = figures.now;
+        let old = |then: &Snapshot| now.at.saturating_duration_since(then.at) > RATE_WINDOW;
+        while self.shown.front().is_some_and(old) {
+            self.shown.pop_front();
+        }
+        self.shown.push_back(now);
         if let Some(bar) = &self.bar {
             bar.set_message(figures.to_string());
             bar.tick();
@@ -205,12 +218,12 @@ mod tests {
         let stats = Stats::new(start);
         let mut shown = Status {
             bar: None,
-            last: None,
+            shown: VecDeque::new(),
             last_plain: None,
         };
         let first = stats.snapshot(start);
         assert!(shown.rate(&first).abs() < f64::EPSILON);
-        shown.last = Some(first);
+        shown.shown.push_back(first);
         (0..30).for_each(|_| stats.contact_failed());
         let later = stats.snapshot(start + Duration::from_secs(10));
         assert!((shown.rate(&later) - 3.0).abs() < 1e-9);
