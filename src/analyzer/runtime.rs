@@ -176,6 +176,8 @@ impl Run {
             confirmed: self.progress.confirmed(),
             rows: self.progress.rows(),
             unwritten: engine.records.len(),
+            spooled: self.progress.in_spool(),
+            lost: self.progress.lost(),
             warnings: self.log_counts.warnings() + self.log_counts.errors(),
             restarts: crew.early_ends(),
         }

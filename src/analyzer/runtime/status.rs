@@ -39,6 +39,10 @@ pub(super) struct Figures {
     pub(super) rows: u64,
     /// Records that wait for the writer.
     pub(super) unwritten: usize,
+    /// Rows in spool files, because the database takes none.
+    pub(super) spooled: u64,
+    /// Rows lost for good.
+    pub(super) lost: u64,
     /// Log lines of level WARNING and up so far.
     pub(super) warnings: u64,
     /// Threads that ended before their time.
@@ -83,6 +87,12 @@ impl fmt::Display for Figures {
             "rows {} (+{} waiting), warnings {}",
             self.rows, self.unwritten, self.warnings
         )?;
+        if self.spooled > 0 {
+            write!(f, ", spooled {}", self.spooled)?;
+        }
+        if self.lost > 0 {
+            write!(f, ", LOST {}", self.lost)?;
+        }
         if self.restarts > 0 {
             write!(f, ", threads ended early {}", self.restarts)?;
         }
@@ -181,11 +191,8 @@ mod tests {
     use super::*;
     use crate::analyzer::stats::Stats;
 
-    #[test]
-    fn the_line_reads_well() {
-        let start = Instant::now();
-        let stats = Stats::new(start);
-        let figures = |now| Figures {
+    fn figures(now: Snapshot) -> Figures {
+        Figures {
             now,
             visits_per_second: 12.34,
             queue: 900,
@@ -195,9 +202,17 @@ mod tests {
             confirmed: 3,
             rows: 42,
             unwritten: 1,
+            spooled: 0,
+            lost: 0,
             warnings: 2,
             restarts: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn the_line_reads_well() {
+        let start = Instant::now();
+        let stats = Stats::new(start);
         let text = figures(stats.snapshot(start)).to_string();
         assert!(
             text.starts_with("confirmed 3, 12.3 visits/s, success -, queue 900, contacts 0/64, "),
@@ -210,6 +225,19 @@ mod tests {
             text.contains("success 25.0 %") && text.ends_with("rows 42 (+1 waiting), warnings 2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_not_in_the_database_is_shown() {
+        let start = Instant::now();
+        let text = Figures {
+            spooled: 7,
+            lost: 1,
+            restarts: 2,
+            ..figures(Stats::new(start).snapshot(start))
+        };
+        let wanted = "warnings 2, spooled 7, LOST 1, threads restarted 2";
+        assert!(text.to_string().ends_with(wanted), "{text}");
     }
 
     #[test]
