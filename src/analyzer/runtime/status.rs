@@ -236,7 +236,7 @@ mod tests {
             restarts: 2,
             ..figures(Stats::new(start).snapshot(start))
         };
-        let wanted = "warnings 2, spooled 7, LOST 1, threads restarted 2";
+        let wanted = "warnings 2, spooled 7, LOST 1, threads ended early 2";
         assert!(text.to_string().ends_with(wanted), "{text}");
     }
 
