@@ -5,13 +5,14 @@
 //!
 //! # Architecture on one page
 //!
-//! One process, many threads, blocking I/O. Trackers name peers; the
-//! scheduler holds them until they are due; contact workers visit them, and
-//! callers are visited by the same code; one writer thread stores everything.
+//! One process, many threads, blocking I/O. Trackers and the DHT name peers;
+//! the scheduler holds them until they are due; contact workers visit them,
+//! and callers are visited by the same code; one writer thread stores
+//! everything.
 //!
 //! ```text
 //! tracker ──offer──▶ analyzer::scheduler ──ticket──▶ workers ──▶ visit ──▶ evaluate
-//!                        ▲                                                    │
+//! dht ─────offer──▶      ▲                                                    │
 //!                        └──next due time── policy ◀──────────────────────────┤ Record
 //! listener ──caller──▶ visit ──▶ evaluate ──Record──▶ one bounded channel ◀───┘
 //!                                                              │
@@ -25,14 +26,16 @@
 //!
 //! * [`cli`], [`config`], [`exit`], [`signals`]: what is asked for, and how it ends.
 //! * [`analyzer`]: the engine; `analyzer::runtime` starts, watches and stops all threads.
-//! * [`torrent`], [`tracker`]: what is measured, and who names peers.
+//! * [`torrent`]: what is measured. [`tracker`], [`dht`]: who names peers; the
+//!   latter with a node of our own.
 //! * [`protocol`]: the peer wire protocol and bencoding, bytes in, values out.
 //! * [`net`]: the only sockets. [`threads`]: the only start of threads.
-//! * [`storage`]: the only SQL; ledger, writer, error files, manifest.
+//! * [`storage`]: the only SQL; ledger, writer, spool, error files, manifest.
 //! * [`model`], [`intake`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
 //! * [`logging`], [`outside`]: the log, and text from outside made harmless.
-//! * [`lab`]: a practice swarm with known truth, which shares no codec with the rest.
+//! * [`lab`]: a practice swarm with known truth, which shares no codec with the
+//!   rest; [`lab::trial`] is the command `btda lab`.
 //!
 //! Threads, channels, invariants and who may know whom are in
 //! `ARCHITECTURE.md`; `tests/architecture.rs` enforces the last.
