@@ -63,8 +63,7 @@ impl Report {
     }
 }
 
-/// Largest message that is read at all; what is larger than a bitfield or a
-/// have is skipped without memory.
+/// Largest message that is read; what is no bitfield or have is skipped.
 const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
 
 /// Bytes read from a socket at one time.
@@ -174,8 +173,7 @@ enum Cut {
 }
 
 impl Cut {
-    /// The end of the reading of messages; quiet in the middle of a message
-    /// is a break.
+    /// The end of the reading; quiet in the middle of a message is a break.
     const fn into_end(self, mid_frame: bool) -> End {
         match self {
             Self::Quiet if mid_frame => End::Broken(Reason::TimedOut),
@@ -358,9 +356,11 @@ impl Session<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
-        let (wait, _) = self.time_left()?;
+        // Ours to do: the peer is not quiet because we come late to it.
+        let wait = self.budget.left(self.visitor.clock.now());
+        let wait = wait.ok_or(Cut::Budget)?;
         self.stream
-            .write_all(bytes, wait)
+            .write_all(bytes, wait.min(self.visitor.settings.quiet_timeout))
             .map_err(|error| self.broken(error.reason))
     }
 
