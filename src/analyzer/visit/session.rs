@@ -277,9 +277,11 @@ impl<'a> Session<'a> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
-        let (wait, _) = self.time_left()?;
+        // Ours to do: the peer is not quiet because we come late to it.
+        let wait = self.budget.left(self.visitor.clock.now());
+        let wait = wait.ok_or(Cut::Budget)?;
         self.stream
-            .write_all(bytes, wait)
+            .write_all(bytes, wait.min(self.visitor.settings.quiet_timeout))
             .map_err(|error| self.broken(error.reason))
     }
 

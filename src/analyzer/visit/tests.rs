@@ -617,6 +617,24 @@ fn what_came_in_time_counts_however_late_it_is_read() {
 }
 
 #[test]
+fn a_caller_is_answered_however_late_it_is_read() {
+    let world = World::new();
+    let directory = Directory::new(vec![torrent()]);
+    let mut stream = Starved {
+        inner: FakeStream::new(
+            &world.clock,
+            vec![send(&handshake(true)), send(&bitfield([0xff, 0, 0]))],
+        ),
+        clock: world.clock.clone(),
+        pause: Duration::from_secs(7),
+    };
+    let (_, report) = world
+        .visitor()
+        .incoming(&mut stream, &directory, &|_| Ok(()));
+    assert_eq!(report.heard.unwrap().pieces.count(), PieceCount(8));
+}
+
+#[test]
 fn late_reads_have_an_end() {
     // Seven seconds each, and no message is ever whole: the budget ends it.
     let mut script = vec![send(&handshake(false)), send(&100_000_u32.to_be_bytes())];
