@@ -87,7 +87,7 @@ pub(crate) fn rows(scale: Scale) {
     let world = World::new(PIECES, settings());
     let store = world.store();
     let before = cpu::resident("self");
-    // Four records make six rows and one known peer.
+    // Four records make seven rows: more than 200,000 in all.
     let all = scale.pick(133_334, 13_334);
     let mut sent = 0;
     for (load, part) in [("1×", 16), ("4×", 4), ("16×", 1)] {

@@ -91,29 +91,33 @@ fn measure(scale: Scale, load: &str, full: usize) {
     }
 }
 
-/// `turns` times take and take back in all; seconds per turn.
+/// `turns` times take and take back in all; seconds per turn, from the first
+/// start of a worker to the last end of one.
 fn turn(scheduler: &Arc<Scheduler>, workers: usize, turns: usize) -> f64 {
-    let gate = Arc::new(Barrier::new(workers + 1));
+    let gate = Arc::new(Barrier::new(workers));
     let threads: Vec<_> = (0..workers)
         .map(|_| {
             let (scheduler, gate) = (Arc::clone(scheduler), Arc::clone(&gate));
             let body = move || {
                 gate.wait();
+                let start = Instant::now();
                 for _ in 0..turns / workers {
                     let ticket = scheduler.take().expect("open");
                     scheduler.put_back(ticket, Instant::now());
                 }
+                (start, Instant::now())
             };
             let builder = std::thread::Builder::new().stack_size(128 * 1024);
             builder.spawn(body).expect("room for it")
         })
         .collect();
-    gate.wait();
-    let start = Instant::now();
-    for thread in threads {
-        thread.join().expect("no panic");
-    }
-    per(start.elapsed(), turns)
+    let times = threads.into_iter().map(|it| it.join().expect("no panic"));
+    let (starts, ends): (Vec<Instant>, Vec<Instant>) = times.unzip();
+    let (start, end) = (starts.iter().min(), ends.iter().max());
+    let took = end
+        .zip(start)
+        .map(|(end, start)| end.duration_since(*start));
+    per(took.expect("there are workers"), turns)
 }
 
 /// What one thread would do without a scheduler.
