@@ -101,11 +101,22 @@ fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duratio
         log::error!(
             "stage={stage} did not end in {} s: threads={}",
             time.as_secs(),
-            late.join(" ")
+            some_of(&late)
         );
-        status.say(&format!("left behind: {stage}: {}", late.join(" ")));
+        status.say(&format!("left behind: {stage}: {}", some_of(&late)));
     }
     late
+}
+
+/// A few names and how many more there are: a thousand in one line help
+/// nobody.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = names.get(..SHOWN.min(names.len())).unwrap_or_default();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(" "),
+        more => format!("{} and {more} more", shown.join(" ")),
+    }
 }
 
 /// Callers are evaluated by threads of the listener's own pool.
@@ -158,5 +169,18 @@ fn conclude(run: &Run, crew: &Crew, status: &Status, cause: Cause, late: &[Strin
         Exit::Success
     } else {
         Exit::DataLost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_names_make_a_short_line() {
+        let names = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+        assert_eq!(some_of(&names(0)), "");
+        assert_eq!(some_of(&names(8)), "0 1 2 3 4 5 6 7");
+        assert_eq!(some_of(&names(1_000)), "0 1 2 3 4 5 6 7 and 992 more");
     }
 }
