@@ -78,7 +78,7 @@ pub(super) fn write_end(to: &mut impl Write, ended: Timestamp, contacts: u64) ->
 ///
 /// # Errors
 /// When reading fails, and with the number of the line for one that is not in
-/// the format of [`super`].
+/// the format of `lab::truth`.
 pub fn read_contacts(from: impl BufRead, mut take: impl FnMut(&Contact)) -> io::Result<()> {
     for (number, line) in (1..).zip(from.lines()) {
         let line = line?;
