@@ -7,7 +7,7 @@
 //! by further attempts with growing pauses. Peers named before a failure have
 //! been handed over by then.
 //!
-//! [`line`] has the dialogue itself, without sockets.
+//! [`mod@line`] has the dialogue itself, without sockets.
 
 mod connection;
 mod error;

@@ -8,7 +8,7 @@
 //!
 //! # Form
 //!
-//! JSON Lines, UTF-8. The first line is the [`form::Header`]. Every further
+//! JSON Lines, UTF-8. The first line is the header. Every further
 //! line holds the rows of one record, in order, as an array; a row is an
 //! object with one key, its kind, and the row's fields below it:
 //!
