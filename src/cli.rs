@@ -69,7 +69,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]"
 )]
 struct Arguments {
     #[command(subcommand)]

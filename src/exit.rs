@@ -10,7 +10,7 @@ pub enum Exit {
     Success = 0,
     /// 1: failed while running.
     Failed = 1,
-    /// 2: the command line makes no sense, or asks for something not built.
+    /// 2: the command line makes no sense.
     Usage = 2,
     /// 3: the configuration file or the environment is wrong.
     Configuration = 3,

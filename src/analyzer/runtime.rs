@@ -1,9 +1,8 @@
 //! Builds, starts, supervises and stops everything.
 //!
-//! Order of start: log, import, limits, listener's socket, database, first
-//! statistics row, writer, listener, trackers, statistics, contact workers.
-//! Order of stop (see `runtime/shutdown.rs`): sources and listener, contacts,
-//! statistics, writer.
+//! Order of start: log, import, limits, listener's socket, database, DHT node,
+//! first statistics row, writer, listener, trackers, DHT thread, statistics,
+//! contact workers. Order of stop: see `runtime/shutdown.rs`.
 
 mod crew;
 mod dht;

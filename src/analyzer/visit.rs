@@ -112,7 +112,7 @@ impl Visitor<'_> {
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
         let mut heard = Heard::new(torrent, fast);
-        let end = match session.introduce(theirs.reserved, fast) {
+        let end = match session.introduce(torrent, theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
         };
@@ -137,12 +137,18 @@ impl Visitor<'_> {
         })
     }
 
+    /// The port of our DHT node, for peers of a torrent that is not private
+    /// (BEP 27: those are none of the DHT's business).
+    fn dht_port(&self, torrent: &Torrent) -> Option<u16> {
+        self.settings.dht_port.filter(|_| !torrent.private)
+    }
+
     fn own_handshake(&self, torrent: &Torrent) -> Handshake {
         let mut reserved = Reserved::default();
         if self.settings.fast_extension {
             reserved = reserved.with_fast();
         }
-        if self.settings.dht_port.is_some() {
+        if self.dht_port(torrent).is_some() {
             reserved = reserved.with_dht();
         }
         Handshake {

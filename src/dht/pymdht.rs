@@ -246,7 +246,7 @@ impl PymdhtClient {
         self.due = None;
         self.failures = 0;
         if self.context.status.succeeded() {
-            log::info!("the DHT node answers again");
+            log::warn!("the DHT node answers again");
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Unit {
     pub(super) body: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// Stages of the shutdown, in their order.
+/// Stages of the shutdown; their order is in `runtime/shutdown.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Stage {
     /// Trackers: no new peers.

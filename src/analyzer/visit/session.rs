@@ -139,14 +139,19 @@ impl<'a> Session<'a> {
 
     /// What follows our handshake: that we have nothing (BEP 6, right after
     /// it), and where our DHT node is (BEP 5).
-    pub(super) fn introduce(&mut self, theirs: Reserved, fast: bool) -> Result<(), Cut> {
+    pub(super) fn introduce(
+        &mut self,
+        torrent: &Torrent,
+        theirs: Reserved,
+        fast: bool,
+    ) -> Result<(), Cut> {
         // The handshake may have come at the last moment.
         self.start_quiet(self.visitor.clock.now());
         let mut bytes = Vec::with_capacity(12);
         if fast {
             message::encode_have_none(&mut bytes);
         }
-        if let Some(port) = self.visitor.settings.dht_port
+        if let Some(port) = self.visitor.dht_port(torrent)
             && theirs.supports_dht()
         {
             message::encode_port(port, &mut bytes);

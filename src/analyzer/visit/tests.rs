@@ -274,6 +274,16 @@ fn peers_with_a_dht_node_are_told_ours() {
             &[]
         };
         assert_eq!(&stream.written[68..], port);
+        let private = Torrent {
+            private: true,
+            ..torrent()
+        };
+        let mut stream = FakeStream::new(&world.clock, vec![send(&handshake)]);
+        let now = world.clock.now();
+        world.visitor().outgoing(&mut stream, &private, now);
+        let ours = Reserved::default().with_fast();
+        assert_eq!(stream.written[20..28], *ours.as_bytes(), "BEP 27");
+        assert_eq!(stream.written.len(), 68);
     }
 }
 
