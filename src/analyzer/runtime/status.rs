@@ -29,6 +29,8 @@ pub(super) struct Figures {
     pub(super) trackers: (usize, usize),
     /// State of the DHT node, with `-d`.
     pub(super) dht: Option<String>,
+    /// Magnet links without metadata.
+    pub(super) magnets: usize,
     /// Confirmed downloads stored so far.
     pub(super) confirmed: u64,
     /// Rows stored so far.
@@ -79,6 +81,9 @@ impl fmt::Display for Figures {
             "rows {} (+{} waiting), warnings {}",
             self.rows, self.unwritten, self.warnings
         )?;
+        if self.magnets > 0 {
+            write!(f, ", magnets {} pending", self.magnets)?;
+        }
         if self.restarts > 0 {
             write!(f, ", threads ended early {}", self.restarts)?;
         }
@@ -179,6 +184,7 @@ mod tests {
             workers: 64,
             trackers: (4, 1),
             dht: Some("9 nodes".to_owned()),
+            magnets: 0,
             confirmed: 3,
             rows: 42,
             unwritten: 1,
