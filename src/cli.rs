@@ -125,6 +125,9 @@ struct RunArguments {
     /// A torrent file to measure, beside those of the input folder; repeatable
     #[arg(long = "file", value_name = "TORRENT")]
     files: Vec<PathBuf>,
+    /// A magnet link to measure, beside those of the magnet file; repeatable
+    #[arg(long = "magnet", value_name = "LINK")]
+    magnets: Vec<String>,
     #[command(flatten)]
     options: Options,
 }
@@ -144,6 +147,7 @@ impl RunArguments {
             dht: self.dht,
             debug: self.debug,
             files: self.files,
+            magnets: self.magnets,
         };
         Ok(Request::Run { switches, choice })
     }
@@ -288,6 +292,7 @@ mod tests {
                 dht: false,
                 debug,
                 files: Vec::new(),
+                magnets: Vec::new(),
             };
             let choice = ConfigChoice::default();
             assert_eq!(parsed(line).unwrap(), Request::Run { switches, choice });

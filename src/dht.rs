@@ -4,6 +4,7 @@
 
 pub mod node;
 mod own;
+pub mod pending;
 pub mod pymdht;
 pub mod requester;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use btda::clock::{Clock, SystemClock};
 use btda::deadline::Deadline;
+use btda::dht::pending::PendingLookups;
 use btda::dht::pymdht::{
     LookupOutcome, NodeState, PymdhtClient, PymdhtContext, PymdhtError, PymdhtStatus,
 };
@@ -334,6 +335,7 @@ fn start(
         clock: Arc::clone(&world.context.clock),
         stop,
         torrents: Arc::new(move || torrents.clone()),
+        pending: PendingLookups::new(),
         intake: Arc::new(Intake::default()),
         records: send,
         interval: Duration::ZERO,

@@ -34,17 +34,21 @@ impl Directory {
     }
 
     /// Adds the torrent of `info_hash` that `make` makes for the next number;
-    /// `None` when it is there already or numbers have run out.
+    /// `None` when it is there already or numbers have run out. `tell` is
+    /// called before anybody can find it, in the order of the numbers: no
+    /// record of a torrent may come before that of its joining.
     pub fn add(
         &self,
         info_hash: InfoHash,
         make: impl FnOnce(TorrentId) -> Torrent,
+        tell: impl FnOnce(&Arc<Torrent>),
     ) -> Option<Arc<Torrent>> {
         let mut inner = self.inner.write();
         if inner.by_hash.contains_key(&info_hash) {
             return None;
         }
         let torrent = Arc::new(make(TorrentId::from_index(inner.torrents.len())?));
+        tell(&torrent);
         inner.torrents.push(Arc::clone(&torrent));
         inner.by_hash.insert(info_hash, Arc::clone(&torrent));
         Some(torrent)
@@ -79,9 +83,12 @@ mod tests {
             info_hash: hash,
             ..Torrent::sample(4)
         };
-        let joined = directory.add(hash, make).unwrap();
+        let joined = directory
+            .add(hash, make, |torrent| assert_eq!(torrent.id.number(), 2))
+            .unwrap();
         assert_eq!(joined.id.number(), 2);
-        assert!(directory.add(hash, make).is_none());
+        let never = |_: &Arc<Torrent>| panic!("it is there already");
+        assert!(directory.add(hash, make, never).is_none());
         assert_eq!(directory.find(&hash), Some(Arc::clone(&joined)));
         assert_eq!(directory.by_id(joined.id), Some(joined));
         assert_eq!(directory.all().len(), 2);

@@ -9,27 +9,30 @@ mod dht;
 #[cfg(feature = "faults")]
 mod fault;
 mod limits;
+mod links;
+mod magnets;
 mod prepare;
 mod shutdown;
 mod status;
+mod trackers;
 mod units;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, after, select};
+use crossbeam_channel::{Receiver, after, never, select};
 
 use crate::config::settings::Settings;
 use crate::config::{Config, Switches};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
+use crate::model::Torrent;
 use crate::signals::{self, Signal};
 
 use crew::{Consequence, Crew};
 use prepare::Run;
 use status::{Figures, Status};
-
-use crate::tracker::run as tracker_run;
 
 pub(crate) use status::say;
 
@@ -130,6 +133,8 @@ impl Run {
             .duration
             .map(|duration| Deadline::after(clock.now(), duration));
         let reports = crew.reports().clone();
+        let magnets = self.magnets.as_ref();
+        let joined = magnets.map_or_else(never, |magnets| magnets.joined().clone());
         loop {
             let left = end.map(|end| end.left(clock.now()));
             let Some(wait) = left.map_or(Some(STATUS_INTERVAL), |left| {
@@ -146,10 +151,27 @@ impl Run {
                         return Cause::ThreadEnded;
                     }
                 }
+                recv(joined) -> torrent => {
+                    if let Ok(torrent) = torrent {
+                        self.start_joined(&torrent, crew, status);
+                    }
+                }
                 recv(after(wait)) -> _ => {}
             }
             crew.restart_due();
             self.show(crew, status);
+        }
+    }
+
+    /// A magnet link has become a torrent: its trackers are asked from now on.
+    fn start_joined(&self, torrent: &Arc<Torrent>, crew: &mut Crew, status: &Status) {
+        let id = torrent.id;
+        status.say(&format!("torrent {id} joins by its magnet link"));
+        let Some(index) = self.trackers.join(torrent) else {
+            return;
+        };
+        if let Err(error) = crew.start(units::tracker(self, index, id)) {
+            log::error!("no thread for the trackers of torrent={id}: {error}");
         }
     }
 
@@ -172,6 +194,7 @@ impl Run {
             workers: engine.settings.workers,
             trackers: self.trackers.context.health.counts(),
             dht: self.dht.as_ref().map(|dht| dht.state()),
+            magnets: self.magnets.as_ref().map_or(0, |magnets| magnets.pending()),
             confirmed: self.progress.confirmed(),
             rows: self.progress.rows(),
             unwritten: engine.records.len(),
@@ -192,9 +215,13 @@ impl Run {
             Some(dht) => format!("DHT by {}, ", dht.name()),
             None => String::new(),
         };
+        let links = match &self.magnets {
+            Some(magnets) => format!("{} magnet links without metadata, ", magnets.pending()),
+            None => String::new(),
+        };
         let workers = if settings.active { settings.workers } else { 0 };
         format!(
-            "btda {}: {} torrents, {workers} contact threads, {callers}, {dht}results in {}",
+            "btda {}: {} torrents, {links}{workers} contact threads, {callers}, {dht}results in {}",
             env!("CARGO_PKG_VERSION"),
             self.engine.directory.all().len(),
             self.database.display(),

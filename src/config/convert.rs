@@ -26,6 +26,8 @@ pub struct Switches {
     pub debug: bool,
     /// `--file`, each.
     pub files: Vec<PathBuf>,
+    /// `--magnet`, each as written.
+    pub magnets: Vec<String>,
 }
 
 impl Config {
@@ -39,6 +41,11 @@ impl Config {
             input: InputSettings {
                 folder: self.path(&keys::INPUT_PATH),
                 files: switches.files.clone(),
+                magnet_file: self
+                    .path(&keys::INPUT_PATH)
+                    .join(self.path(&keys::MAGNET_FILE)),
+                magnets: switches.magnets.clone(),
+                metadata_number: self.integer(&keys::EXTENSION_UT_METADATA_ID),
             },
             output: self.path(&keys::OUTPUT_PATH),
             complete_threshold: self.number(&keys::TORRENT_COMPLETE_THRESHOLD),

@@ -70,6 +70,12 @@ pub struct InputSettings {
     pub folder: PathBuf,
     /// Single files (`--file`).
     pub files: Vec<PathBuf>,
+    /// `magnet_file`, below `input_path`; need not exist.
+    pub magnet_file: PathBuf,
+    /// Single links (`--magnet`), as written.
+    pub magnets: Vec<String>,
+    /// `extension_ut_metadata_id`: our number for `ut_metadata`, not 0.
+    pub metadata_number: u8,
 }
 
 /// One visit.

@@ -19,6 +19,7 @@ use crate::model::record::{Lookup, Record};
 use crate::model::{InfoHash, PeerAddress, Source, Torrent, TorrentId};
 use crate::stop::StopToken;
 
+use super::pending::PendingLookups;
 use super::pymdht::{PymdhtClient, PymdhtError};
 
 /// Longest time until a torrent that joined the run is noticed.
@@ -117,6 +118,8 @@ pub struct RequesterContext {
     pub stop: StopToken,
     /// Which torrents.
     pub torrents: Arc<dyn TorrentList>,
+    /// Which magnet links that wait for their metadata.
+    pub pending: PendingLookups,
     /// Takes the peers.
     pub intake: Arc<dyn PeerIntake>,
     /// To the writer; a full channel makes the thread wait, a closed one ends
@@ -168,12 +171,40 @@ impl Requester {
             }
             let next = now.checked_add(self.context.interval).unwrap_or(now);
             self.due.insert(torrent.id, next);
+            self.look_up_pending(backend)?;
             self.look_up(torrent, backend)?;
         }
+        self.look_up_pending(backend)?;
         let now = self.context.clock.now();
         let next = self.due.values().min();
         let wait = next.map_or(LOOK_FOR_NEW, |due| due.saturating_duration_since(now));
         Ok(wait.min(LOOK_FOR_NEW))
+    }
+
+    /// Magnet links do not wait for the round to end: nothing is measured
+    /// without their metadata. Whether they are private nobody knows yet.
+    fn look_up_pending(&self, backend: &mut dyn DhtBackend) -> Result<(), Ended> {
+        let context = &self.context;
+        loop {
+            let now = context.clock.now();
+            let Some((hash, peers)) = context.pending.next(now, context.interval) else {
+                return Ok(());
+            };
+            if context.stop.is_stopped() {
+                return Err(Ended);
+            }
+            let deadline = Deadline::after(now, context.lookup_timeout);
+            let mut count = 0_u32;
+            let mut found = |address| {
+                count = count.saturating_add(1);
+                // What there is no room for is found again.
+                let _ = peers.try_send(address);
+            };
+            if let Err(error) = backend.lookup(hash, None, deadline, &mut found) {
+                log::debug!("DHT lookup failed: info_hash={hash} reason=\"{error}\"");
+            }
+            log::debug!("DHT lookup for a magnet link: info_hash={hash} peers={count}");
+        }
     }
 
     fn look_up(&self, torrent: &Torrent, backend: &mut dyn DhtBackend) -> Result<(), Ended> {

@@ -58,25 +58,42 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// Imports all `.torrent` files below the folder in all depths, sorted by the
+/// A torrent that a magnet link names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Which.
+    pub info_hash: InfoHash,
+    /// `tr`, as [`super::magnet::Magnet::trackers`].
+    pub trackers: Vec<String>,
+    /// The torrent file with its metadata, when they were fetched before.
+    pub kept: Option<PathBuf>,
+}
+
+/// Imports the `links` whose metadata are kept, then all `.torrent` files below the folder in all depths, sorted by the
 /// bytes of their path, then the single files. `threshold` is
 /// `torrent_complete_threshold`.
 ///
 /// A file that is named twice is read once. Two files with the same info hash
 /// give one torrent: the trackers of the second follow those of the first,
-/// and it is private if one of them is.
-pub fn import(settings: &InputSettings, threshold: f64) -> Import {
+/// and it is private if one of them is. The trackers of a link follow those of
+/// its file. A link whose metadata are neither kept nor in a file gives no
+/// torrent yet.
+pub fn import(settings: &InputSettings, threshold: f64, links: &[Link]) -> Import {
     let mut importer = Importer {
         threshold,
         seen: HashSet::new(),
         by_hash: HashMap::new(),
         found: Import::default(),
     };
-    for path in find(&settings.folder)
-        .into_iter()
+    let kept = links.iter().filter_map(|link| link.kept.clone());
+    for path in kept
+        .chain(find(&settings.folder))
         .chain(settings.files.iter().cloned())
     {
         importer.consider(path);
+    }
+    for link in links {
+        importer.link(link);
     }
     let Import { torrents, files } = &importer.found;
     info!(
@@ -172,6 +189,15 @@ impl Importer {
         self.found.files.push(file);
     }
 
+    /// Adds the trackers of a link to its torrent, if that is there.
+    fn link(&mut self, link: &Link) {
+        let index = self.by_hash.get(&link.info_hash);
+        let torrent = index.and_then(|&index| self.found.torrents.get_mut(index));
+        if let Some(torrent) = torrent {
+            merge_trackers(&mut torrent.trackers, &link.trackers);
+        }
+    }
+
     /// Reads the file and adds or merges its torrent; returns what was odd.
     fn take(&mut self, file: &mut InputFile) -> Result<Vec<String>, Skipped> {
         let bytes = read(&file.path)?;
@@ -194,27 +220,46 @@ impl Importer {
         let index = self.found.torrents.len();
         let id = TorrentId::from_index(index).ok_or(Skipped::TooMany)?;
         self.by_hash.insert(metainfo.info_hash, index);
-        self.found.torrents.push(Torrent {
-            id,
-            info_hash: metainfo.info_hash,
-            trackers: metainfo.trackers,
-            pieces: metainfo.pieces,
-            piece_length: metainfo.piece_length,
-            threshold: Torrent::threshold_of(metainfo.pieces, self.threshold),
-            path: path.to_owned(),
-            display_name: metainfo.display_name,
-            private: metainfo.private,
-        });
+        let torrent = torrent_of(id, path.to_owned(), metainfo, self.threshold);
+        self.found.torrents.push(torrent);
         Ok(id)
     }
+}
+
+/// The torrent that `metainfo` describes; `threshold` is
+/// `torrent_complete_threshold`.
+pub(crate) fn torrent_of(
+    id: TorrentId,
+    path: PathBuf,
+    metainfo: Metainfo,
+    threshold: f64,
+) -> Torrent {
+    Torrent {
+        id,
+        info_hash: metainfo.info_hash,
+        trackers: metainfo.trackers,
+        pieces: metainfo.pieces,
+        piece_length: metainfo.piece_length,
+        threshold: Torrent::threshold_of(metainfo.pieces, threshold),
+        path,
+        display_name: metainfo.display_name,
+        private: metainfo.private,
+    }
+}
+
+/// The URLs of `first`, then those of `second`, none twice.
+pub(crate) fn merge_trackers(first: &mut Vec<String>, second: &[String]) {
+    let mut list = TrackerList::from_urls(std::mem::take(first));
+    for url in second {
+        list.push(url);
+    }
+    (*first, _) = list.finish();
 }
 
 /// Adds what the second file of the same torrent says; returns the note.
 fn merge(torrent: &mut Torrent, second: &Metainfo) -> String {
     let before = torrent.trackers.len();
-    let mut list = TrackerList::from_urls(std::mem::take(&mut torrent.trackers));
-    second.trackers.iter().for_each(|url| list.push(url));
-    (torrent.trackers, _) = list.finish();
+    merge_trackers(&mut torrent.trackers, &second.trackers);
     torrent.private |= second.private;
     format!(
         "same info hash as torrent {} ({}): merged, {} trackers added",

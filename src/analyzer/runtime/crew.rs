@@ -36,6 +36,8 @@ pub(super) struct Unit {
 pub(super) enum Stage {
     /// Trackers: no new peers.
     Sources,
+    /// Magnet links: no new torrents.
+    Magnets,
     /// DHT: the same, and its node ends.
     Dht,
     /// Accept thread: no new callers.
@@ -52,6 +54,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sources => "trackers",
+            Self::Magnets => "magnet links",
             Self::Dht => "DHT",
             Self::Listener => "listener",
             Self::Contacts => "contacts",

@@ -9,6 +9,7 @@ use crate::analyzer::engine::Engine;
 use crate::config::settings::{DhtChoice, DhtSourceSettings};
 use crate::dht::OwnNode;
 use crate::dht::node::{DhtHandle, DhtNode, DhtSettings};
+use crate::dht::pending::PendingLookups;
 use crate::dht::pymdht::{NodeState, PymdhtClient, PymdhtContext, PymdhtStatus};
 use crate::dht::requester::{DhtBackend, RequesterContext, run};
 use crate::exit::Exit;
@@ -67,6 +68,7 @@ impl Dht {
             clock: Arc::clone(&engine.clock),
             stop: engine.stop.clone(),
             torrents: Arc::new(move || torrents.directory.all()),
+            pending: PendingLookups::new(),
             intake: Arc::clone(&engine.scheduler) as Arc<dyn PeerIntake>,
             records: engine.records.clone(),
             interval: settings.interval,
@@ -91,6 +93,11 @@ impl Dht {
             Node::Pymdht(_) => "pymdht",
             Node::Own(_) => "own",
         }
+    }
+
+    /// Where magnet links register to be looked up.
+    pub(super) fn pending(&self) -> PendingLookups {
+        self.context.pending.clone()
     }
 
     /// Body of the DHT thread.

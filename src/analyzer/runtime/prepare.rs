@@ -1,6 +1,7 @@
 //! Everything that must be there before the first thread of a run starts.
 //! What is missing refuses the run, with the reason and what to do.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,22 +21,19 @@ use crate::exit::Exit;
 use crate::logging::{self, LogCounts};
 use crate::model::record::Record;
 use crate::model::{PeerAddress, PeerId, PseudonymKey};
-use crate::net::http::SystemHttp;
-use crate::net::resolve::Resolver;
 use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
-use crate::net::udp::SystemUdp;
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
-use crate::torrent::import::{Import, import};
-use crate::tracker::{
-    Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext,
-    TrackerHealth,
-};
+use crate::torrent::import::{Import, Link, import};
+use crate::torrent::metadata::MetadataCache;
 
+use super::Request;
 use super::dht::Dht;
 use super::limits::Limits;
+use super::links::{self, Wanted};
+use super::magnets::Magnets;
 use super::status::say;
-use super::{Request, tracker_run};
+use super::trackers::Trackers;
 
 /// A run that is ready to start.
 pub(super) struct Run {
@@ -50,6 +48,7 @@ pub(super) struct Run {
     pub(super) seats: Option<Arc<Seats>>,
     pub(super) listen_port: Option<u16>,
     pub(super) dht: Option<Arc<Dht>>,
+    pub(super) magnets: Option<Arc<Magnets>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -65,47 +64,6 @@ pub(super) fn refuse(exit: Exit, text: String) -> Refusal {
     Refusal { text, exit }
 }
 
-/// The trackers of all torrents.
-pub(super) struct Trackers {
-    pub(super) client: Arc<TrackerClient>,
-    pub(super) context: TrackerContext,
-    pub(super) torrents: Vec<Arc<TorrentTrackers>>,
-    /// Made before any thread starts: each registers its torrent for the
-    /// scrapes that torrents share.
-    first: Vec<Mutex<Option<Requester>>>,
-}
-
-impl Trackers {
-    fn new(
-        client: Arc<TrackerClient>,
-        context: TrackerContext,
-        torrents: Vec<Arc<TorrentTrackers>>,
-    ) -> Self {
-        let first = torrents
-            .iter()
-            .map(|torrent| Mutex::new(Some(Requester::new(context.clone(), Arc::clone(torrent)))))
-            .collect();
-        Self {
-            client,
-            context,
-            torrents,
-            first,
-        }
-    }
-
-    /// Body of the thread of the torrent at `index`. After a panic a new
-    /// requester goes on where the first has ended.
-    pub(super) fn run(&self, index: usize) {
-        let (Some(torrent), Some(first)) = (self.torrents.get(index), self.first.get(index)) else {
-            return;
-        };
-        let first = first.lock().take();
-        tracker_run(
-            first.unwrap_or_else(|| Requester::new(self.context.clone(), Arc::clone(torrent))),
-        );
-    }
-}
-
 /// Makes a run from what was asked for.
 pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let Request {
@@ -113,11 +71,9 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         configuration,
         warnings,
     } = request;
-    let (clock, stem, log_counts) = start_log(&settings)?;
-    for warning in &warnings {
-        log::warn!("{warning}");
-    }
-    let import = import_torrents(&settings)?;
+    let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
+    let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
+    let (import, wanted) = import_torrents(&settings, &cache)?;
     fit(&mut settings);
     let random = random_bytes()?;
     let sockets = Arc::new(SocketRegister::default());
@@ -151,8 +107,11 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
+    let trackers = Arc::new(Trackers::new(&engine, random.key));
+    let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
     Ok(Run {
-        trackers: Arc::new(trackers(&engine, random.key)),
+        trackers,
+        magnets,
         statistics: Arc::new(Statistics::new(Arc::clone(&engine))),
         seats: listener.as_ref().map(Listener::seats),
         listener,
@@ -166,6 +125,21 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         listen_port,
         dht: dht.map(Arc::new),
     })
+}
+
+fn magnets(
+    engine: &Arc<Engine>,
+    trackers: &Arc<Trackers>,
+    dht: Option<&Dht>,
+    cache: MetadataCache,
+    wanted: Vec<Wanted>,
+) -> Option<Arc<Magnets>> {
+    if wanted.is_empty() {
+        return None;
+    }
+    let lookups = dht.map(Dht::pending);
+    let magnets = Magnets::new(engine, trackers, lookups, cache, wanted);
+    Some(Arc::new(magnets))
 }
 
 fn engine(
@@ -192,8 +166,11 @@ fn engine(
 }
 
 /// Makes the output folder and starts the log in it, with the clock of the
-/// run.
-fn start_log(settings: &Settings) -> Result<(Arc<dyn Clock>, Stem, LogCounts), Refusal> {
+/// run; what is odd about the configuration comes first.
+fn start_log(
+    settings: &Settings,
+    warnings: &[String],
+) -> Result<(Arc<dyn Clock>, Stem, LogCounts), Refusal> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
@@ -211,25 +188,48 @@ fn start_log(settings: &Settings) -> Result<(Arc<dyn Clock>, Stem, LogCounts), R
         .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     #[cfg(feature = "faults")]
     let clock = super::fault::clock(clock);
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
     Ok((clock, stem, counts))
 }
 
-fn import_torrents(settings: &Settings) -> Result<Import, Refusal> {
-    let import = import(&settings.input, settings.complete_threshold);
+/// Folder of the metadata of magnet links, in the output folder.
+const METADATA_FOLDER: &str = "metadata";
+
+/// The torrents that are there, and the links that wait for their metadata.
+fn import_torrents(
+    settings: &Settings,
+    cache: &MetadataCache,
+) -> Result<(Import, Vec<Wanted>), Refusal> {
+    let links = links::read(&settings.input);
+    let mut wanted = links.wanted;
+    let link = |link: &Wanted| Link {
+        info_hash: link.info_hash,
+        trackers: link.trackers.clone(),
+        kept: cache
+            .load(link.info_hash)
+            .map(|_| cache.path(link.info_hash)),
+    };
+    let known: Vec<Link> = wanted.iter().map(link).collect();
+    let mut import = import(&settings.input, settings.complete_threshold, &known);
     for file in &import.files {
         if let (None, Some(note)) = (file.torrent, &file.note) {
             say(&format!("btda: {}: {note}", file.path.display()));
         }
     }
-    if import.torrents.is_empty() {
+    import.files.splice(0..0, links.file);
+    let there: HashSet<_> = import.torrents.iter().map(|it| it.info_hash).collect();
+    wanted.retain(|link| !there.contains(&link.info_hash));
+    if import.torrents.is_empty() && wanted.is_empty() {
         let folder = settings.input.folder.display();
         let text = format!(
-            "no torrent to measure: put .torrent files into {folder}, or name one with --file"
+            "no torrent to measure: put .torrent files into {folder}, or name one with --file or --magnet"
         );
         log::warn!("{text}");
         return Err(refuse(Exit::NothingToImport, text));
     }
-    Ok(import)
+    Ok((import, wanted))
 }
 
 /// Makes the thread pools fit the machine and says what they can be.
@@ -322,35 +322,6 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
         })?;
     bytes.key = u32::from_ne_bytes(key);
     Ok(bytes)
-}
-
-fn trackers(engine: &Arc<Engine>, key: u32) -> Trackers {
-    let settings = engine.settings.tracker.clone();
-    let resolver = Resolver::new();
-    let client = Arc::new(TrackerClient {
-        clock: Arc::clone(&engine.clock),
-        random: Arc::new(SystemRandom),
-        http: Arc::new(SystemHttp::new(settings.redirects_max, resolver.clone())),
-        udp: Arc::new(SystemUdp::new(resolver)),
-        peer_id: engine.own_id,
-        key,
-        settings: settings.clone(),
-    });
-    let torrents = engine.directory.all();
-    let torrents = torrents
-        .iter()
-        .filter(|torrent| !torrent.trackers.is_empty())
-        .map(|torrent| Arc::new(TorrentTrackers::new(Arc::clone(torrent), &settings)))
-        .collect();
-    let context = TrackerContext {
-        client: Arc::clone(&client),
-        intake: Arc::clone(&engine.scheduler) as Arc<dyn crate::intake::PeerIntake>,
-        records: engine.records.clone(),
-        stop: engine.stop.clone(),
-        board: Arc::new(ScrapeBoard::new()),
-        health: Arc::new(TrackerHealth::new()),
-    };
-    Trackers::new(client, context, torrents)
 }
 
 fn manifest(

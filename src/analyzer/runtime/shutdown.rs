@@ -33,6 +33,9 @@ const THREADS: Duration = Duration::from_secs(5);
 /// for the run, so they are not waited for long.
 const SOURCES: Duration = Duration::from_millis(200);
 
+/// For the threads of magnet links, whose waits all end with the run.
+const MAGNETS: Duration = Duration::from_secs(1);
+
 /// For the DHT thread to take leave of its node.
 const DHT: Duration = Duration::from_secs(1);
 
@@ -46,7 +49,7 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     run.trigger.stop();
     engine.scheduler.close();
     engine.sockets.shut_all();
-    let told = tracker::farewell(&run.trackers.client, &run.trackers.torrents, FAREWELL);
+    let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
     status.say(&format!(
         "told trackers: {} of {} acknowledged",
         told.acknowledged, told.owed
@@ -61,6 +64,9 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     }
     late.extend(callers_left(run, status));
     wait(run, crew, status, Stage::Sources, SOURCES);
+    if run.magnets.is_some() {
+        late.extend(wait(run, crew, status, Stage::Magnets, MAGNETS));
+    }
     if let Some(dht) = &run.dht {
         late.extend(wait(run, crew, status, Stage::Dht, DHT));
         dht.end();
@@ -78,12 +84,14 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
 }
 
 /// What is only known at the end; the statistics row ends the writer.
-fn last_records(run: &Run, crew: &Crew, cause: Cause) -> [Record; 5] {
+fn last_records(run: &Run, crew: &Crew, cause: Cause) -> [Record; 6] {
     let fact = |key, value| Record::Manifest { key, value };
+    let magnets = run.magnets.as_ref().map_or(0, |magnets| magnets.pending());
     let never = run.engine.scheduler.never_contacted();
     [
         fact("ended", cause.as_str().to_owned()),
         fact("addresses_never_contacted", never.to_string()),
+        fact("magnets_pending", magnets.to_string()),
         fact("threads_ended_early", crew.early_ends().to_string()),
         fact("log_lines_lost", run.log_counts.lost().to_string()),
         run.statistics.next(true),

@@ -33,6 +33,8 @@ pub(super) struct Figures {
     pub(super) trackers: (usize, usize),
     /// State of the DHT node, with `-d`.
     pub(super) dht: Option<String>,
+    /// Magnet links without metadata.
+    pub(super) magnets: usize,
     /// Confirmed downloads stored so far.
     pub(super) confirmed: u64,
     /// Rows stored so far.
@@ -92,6 +94,9 @@ impl fmt::Display for Figures {
         }
         if self.lost > 0 {
             write!(f, ", LOST {}", self.lost)?;
+        }
+        if self.magnets > 0 {
+            write!(f, ", magnets {} pending", self.magnets)?;
         }
         if self.restarts > 0 {
             write!(f, ", threads ended early {}", self.restarts)?;
@@ -199,6 +204,7 @@ mod tests {
             workers: 64,
             trackers: (4, 1),
             dht: Some("9 nodes".to_owned()),
+            magnets: 0,
             confirmed: 3,
             rows: 42,
             unwritten: 1,

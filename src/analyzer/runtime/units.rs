@@ -7,10 +7,12 @@ use parking_lot::Mutex;
 
 use crate::analyzer::listener::Listener;
 use crate::analyzer::workers;
+use crate::model::TorrentId;
 use crate::threads::{LARGE_STACK, VISIT_STACK};
 
 use super::crew::{Crew, Stage, Unit};
 use super::dht::Dht;
+use super::magnets::Magnets;
 use super::prepare::Run;
 
 /// Starts every thread of the run, the writer first.
@@ -20,8 +22,13 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     if let Some(listener) = run.listener.take() {
         crew.start(accept(listener))?;
     }
-    for unit in trackers(run) {
-        crew.start(unit)?;
+    for (index, trackers) in run.trackers.torrents().iter().enumerate() {
+        crew.start(tracker(run, index, trackers.torrent().id))?;
+    }
+    if let Some(links) = &run.magnets {
+        for number in 1..=links.threads() {
+            crew.start(magnets(links, number))?;
+        }
     }
     if let Some(dht) = &run.dht {
         crew.start(lookups(dht))?;
@@ -62,21 +69,27 @@ fn accept(listener: Listener) -> Unit {
     }
 }
 
-fn trackers(run: &Run) -> Vec<Unit> {
-    let torrents = run.trackers.torrents.iter();
-    torrents
-        .enumerate()
-        .map(|(index, torrent)| {
-            let trackers = Arc::clone(&run.trackers);
-            Unit {
-                name: format!("tracker-{}", torrent.torrent().id),
-                stack: LARGE_STACK,
-                stage: Stage::Sources,
-                restart: true,
-                body: Arc::new(move || trackers.run(index)),
-            }
-        })
-        .collect()
+/// The trackers of the torrent `id`, which has that index among them.
+pub(super) fn tracker(run: &Run, index: usize, id: TorrentId) -> Unit {
+    let trackers = Arc::clone(&run.trackers);
+    Unit {
+        name: format!("tracker-{id}"),
+        stack: LARGE_STACK,
+        stage: Stage::Sources,
+        restart: true,
+        body: Arc::new(move || trackers.run(index)),
+    }
+}
+
+fn magnets(magnets: &Arc<Magnets>, number: usize) -> Unit {
+    let magnets = Arc::clone(magnets);
+    Unit {
+        name: format!("magnet-{number}"),
+        stack: LARGE_STACK,
+        stage: Stage::Magnets,
+        restart: true,
+        body: Arc::new(move || magnets.run(number)),
+    }
 }
 
 fn lookups(dht: &Arc<Dht>) -> Unit {

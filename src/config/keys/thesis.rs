@@ -52,8 +52,8 @@ registry! {
     /// Characters of a received message that a log line shows at most.
     BITTORRENT_MESSAGE_LOG_LENGTH: "bittorrent_message_log_length",
         integer(0, 65_536), Value::Integer(80), "2015 program";
-    /// Our number for the extension message `ut_metadata` (BEP 10). No effect
-    /// until magnet links are built.
+    /// Our number for the extension message `ut_metadata` (BEP 10), by which
+    /// peers give the metadata of magnet links.
     EXTENSION_UT_METADATA_ID: "extension_ut_metadata_id",
         integer(1, 255), Value::Integer(4), "2015 program";
     /// TCP port for callers, also told to trackers; 0 lets the system choose.
@@ -67,8 +67,8 @@ registry! {
     /// the working directory.
     INPUT_PATH: "input_path",
         Kind::Path, text("input/"), "2015 program";
-    /// File with one magnet link a line, relative to `input_path`. No effect
-    /// until magnet links are built.
+    /// File with one magnet link a line, relative to `input_path`; need not
+    /// exist.
     MAGNET_FILE: "magnet_file",
         Kind::Path, text("magnet.txt"), "2015 program";
     /// Time between two rows of statistics; the error files are rewritten as

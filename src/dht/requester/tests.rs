@@ -103,6 +103,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             stop,
             torrents: Arc::new(move || list.lock().clone()),
+            pending: PendingLookups::new(),
             intake: Arc::new(FakeIntake::default()),
             records: send,
             interval: Duration::from_secs(300),

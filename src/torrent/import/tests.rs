@@ -51,6 +51,9 @@ impl Folder {
         import_within_deadline(InputSettings {
             folder: self.0.path().to_owned(),
             files: files.to_vec(),
+            magnet_file: PathBuf::new(),
+            magnets: Vec::new(),
+            metadata_number: 4,
         })
     }
 }
@@ -58,7 +61,7 @@ impl Folder {
 /// Fails instead of waiting for ever when a file blocks.
 fn import_within_deadline(settings: InputSettings) -> Import {
     let (done, result) = mpsc::channel();
-    std::thread::spawn(move || done.send(import(&settings, 0.98)));
+    std::thread::spawn(move || done.send(import(&settings, 0.98, &[])));
     result.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
@@ -324,6 +327,9 @@ fn without_a_folder_the_single_files_count() {
     let settings = |files| InputSettings {
         folder: folder.path("missing"),
         files,
+        magnet_file: PathBuf::new(),
+        magnets: Vec::new(),
+        metadata_number: 4,
     };
     let import = import_within_deadline(settings(vec![file]));
     assert_eq!(names(&import), ["a.torrent"]);
