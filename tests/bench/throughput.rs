@@ -98,7 +98,10 @@ impl Load {
 fn rate(world: &World, time: Duration) -> f64 {
     let count = || {
         let now = world.engine.stats.snapshot(Instant::now());
-        assert_eq!(now.contacts_failed, 0, "peers answer");
+        // One thread plays all peers; on a busy machine it may be late to a
+        // few, which then count for nothing.
+        let few = now.contacts_counted / 10 + 10;
+        assert!(now.contacts_failed <= few, "peers answer");
         now.contacts_counted
     };
     let (start, before) = (Instant::now(), count());
