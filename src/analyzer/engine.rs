@@ -83,6 +83,7 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+            peer: None,
         }
     }
 
@@ -128,6 +129,7 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -184,6 +186,7 @@ impl Engine {
             client: report.peer_id.and_then(|id| id.client()),
             ended,
             takes_back: whom.history.unreached,
+            extension: heard.extension(),
         })
     }
 
@@ -193,6 +196,14 @@ impl Engine {
         Told {
             at,
             pieces: moment.pieces,
+        }
+    }
+
+    /// What the peer at `address` told of us.
+    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
+        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
+        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
+            self.scheduler.vote_own_ip(address.ip(), ip);
         }
     }
 
@@ -244,7 +255,10 @@ impl InHand<'_> {
             .connect
             .connect(address, engine.settings.visit.quiet_timeout)
         {
-            Ok(mut stream) => engine.visitor().outgoing(&mut *stream, &torrent, started),
+            Ok(mut stream) => {
+                let visitor = engine.visitor().at(address.ip());
+                visitor.outgoing(&mut *stream, &torrent, started)
+            }
             Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
             Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
         };
@@ -261,11 +275,9 @@ impl InHand<'_> {
             return;
         };
         let engine = self.engine;
-        engine.log(
-            Direction::Outgoing,
-            ticket.key.address.socket_addr(),
-            report,
-        );
+        let address = ticket.key.address.socket_addr();
+        engine.log(Direction::Outgoing, address, report);
+        engine.hear_of_us(address, report);
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
                 let next = policy::after_success(&engine.settings.policy, reached_threshold);

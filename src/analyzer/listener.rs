@@ -147,10 +147,8 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let (torrent, report) =
-        engine
-            .visitor()
-            .incoming(&mut caller.stream, &engine.directory, &admit);
+    let visitor = engine.visitor().at(address.ip());
+    let (torrent, report) = visitor.incoming(&mut caller.stream, &engine.directory, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
 }
