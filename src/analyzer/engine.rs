@@ -9,7 +9,7 @@ use crossbeam_channel::{SendTimeoutError, Sender};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::config::settings::Settings;
+use crate::config::settings::{Identity, Settings};
 use crate::deadline::Deadline;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
@@ -139,9 +139,11 @@ impl Engine {
                     source,
                     history: History::default(),
                 };
-                if let Some(visit) = self.visit_record(&whom, started, report) {
+                let direction = Direction::Incoming;
+                if let Some(visit) = self.visit_record(&whom, direction, started, report) {
                     self.record(Record::Visit(Box::new(visit)));
                 }
+                self.follow_up(key, report);
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
@@ -161,14 +163,15 @@ impl Engine {
         }));
     }
 
-    fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
+    fn visit_record(
+        &self,
+        whom: &Ticket,
+        direction: Direction,
+        started: Instant,
+        report: &Report,
+    ) -> Option<Visit> {
         let (Verdict::Counts(ended), Some(heard)) = (report.verdict, &report.heard) else {
             return None;
-        };
-        let direction = if whom.source == Source::Incoming {
-            Direction::Incoming
-        } else {
-            Direction::Outgoing
         };
         Some(Visit {
             peer: whom.key,
@@ -183,9 +186,10 @@ impl Engine {
             below: heard.below.map(|moment| self.told(moment)),
             reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
+            peer_id: report.peer_id,
             client: report.peer_id.and_then(|id| id.client()),
             ended,
-            takes_back: whom.history.unreached,
+            takes_back: whom.takes_back(),
             extension: heard.extension(),
         })
     }
@@ -237,7 +241,7 @@ pub struct InHand<'a> {
 
 impl InHand<'_> {
     /// Contacts the peer and settles what comes of it.
-    pub fn contact(self) {
+    pub fn contact(mut self) {
         let engine = self.engine;
         let Some(ticket) = self.ticket else {
             return;
@@ -246,6 +250,10 @@ impl InHand<'_> {
             return;
         };
         let started = engine.clock.now();
+        if engine.scheduler.is_finished(&ticket) {
+            self.ticket = None;
+            return;
+        }
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
             return self.settle(started, &report, false);
@@ -283,7 +291,7 @@ impl InHand<'_> {
                 let next = policy::after_success(&engine.settings.policy, reached_threshold);
                 Outcome {
                     record: engine
-                        .visit_record(&ticket, started, report)
+                        .visit_record(&ticket, Direction::Outgoing, started, report)
                         .map(|visit| Record::Visit(Box::new(visit))),
                     failure: None,
                     again: engine.again(ticket, ticket.history.with_success(), next),
@@ -325,7 +333,7 @@ impl Outcome {
         reason: Reason,
         messages: Option<Box<MessageCounts>>,
     ) -> Self {
-        let event = if ticket.history.successes == 0 {
+        let event = if ticket.history.successes == 0 && !ticket.is_call_back() {
             Event::FirstContact
         } else {
             Event::LaterContact
@@ -334,7 +342,7 @@ impl Outcome {
             at: engine.clock.timestamp(),
             event,
             reason,
-            takes_back: ticket.history.unreached,
+            takes_back: ticket.takes_back(),
             messages,
         });
         let history = ticket.history.with_failure(reason);
@@ -355,7 +363,9 @@ impl Outcome {
         if self.failure.is_some() {
             engine.stats.contact_failed();
         } else {
-            engine.contacted.insert(&ticket.key);
+            if engine.settings.identity == Identity::Thesis2015 {
+                engine.contacted.insert(&ticket.key);
+            }
             engine.stats.contact_counted();
         }
         if let Some(record) = self.record {

@@ -138,6 +138,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
     let _busy = Busy::begin(engine);
     let address = PeerAddress::from(caller.from);
     let admit = |torrent: &Torrent| {
+        // Empty unless identities are those of 2015.
         let known = engine
             .contacted
             .contains(&PeerKey::new(address, torrent.id));

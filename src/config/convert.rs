@@ -8,7 +8,7 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    DhtChoice, DhtSourceSettings, InputSettings, ListenSettings, LogSettings, Method,
+    DhtChoice, DhtSourceSettings, Identity, InputSettings, ListenSettings, LogSettings, Method,
     PolicySettings, Settings, StorageSettings, TrackerSettings, VisitSettings,
 };
 use super::{Config, keys};
@@ -37,6 +37,7 @@ impl Config {
             active: switches.active,
             passive: switches.passive,
             method: self.method(),
+            identity: self.identity(),
             duration: Some(self.time(&keys::DURATION_SECONDS)).filter(|time| !time.is_zero()),
             input: InputSettings {
                 folder: self.path(&keys::INPUT_PATH),
@@ -68,6 +69,13 @@ impl Config {
             Method::Thesis2015
         } else {
             Method::Corrected
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        match self.text(&keys::IDENTITY) {
+            "2015" => Identity::Thesis2015,
+            _ => Identity::Extended,
         }
     }
 
@@ -152,6 +160,8 @@ impl Config {
         let places = self.text(&keys::GEOLOCATION_DATABASE);
         StorageSettings {
             geolocation: (!places.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(places)),
+            identity: self.identity(),
+            speed_gap: self.time(&keys::SPEED_GAP_SECONDS),
             batch_rows: self.integer(&keys::BATCH_ROWS),
             batch_interval: self.time(&keys::BATCH_INTERVAL_SECONDS),
             queue_length: self.integer(&keys::QUEUE_LENGTH),

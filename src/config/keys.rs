@@ -32,8 +32,10 @@ pub fn is_table(name: &str) -> bool {
 /// What the method of 2015 sets: its way to visit (all messages until the
 /// timeout, plain BEP 3, nothing from broken visits) and to drop a peer for
 /// good at its first failure.
-pub fn method_2015() -> [(&'static Key, Value); 6] {
+pub fn method_2015() -> [(&'static Key, Value); 8] {
     [
+        (&IDENTITY, text("2015")),
+        (&SPEED_GAP_SECONDS, Value::Number(0.0)),
         (&FINISH_WHEN_COMPLETE, Value::Flag(false)),
         (&FAST_EXTENSION, Value::Flag(false)),
         (&EXTENSION_PROTOCOL, Value::Flag(false)),

@@ -14,6 +14,8 @@ pub struct Settings {
     pub passive: bool,
     /// `run.method` by name, for the manifest.
     pub method: Method,
+    /// `run.identity`: who a caller is.
+    pub identity: Identity,
     /// `run.duration_seconds`: stop by itself after this time.
     pub duration: Option<Duration>,
     /// What to import.
@@ -61,6 +63,15 @@ impl Method {
             Self::Corrected => "corrected",
         }
     }
+}
+
+/// `run.identity`: which calls are of one peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Those from one address that tell one listening port, else one peer id.
+    Extended,
+    /// Those from one address.
+    Thesis2015,
 }
 
 /// What to import.
@@ -216,6 +227,11 @@ pub enum DhtChoice {
 pub struct StorageSettings {
     /// `storage.geolocation_database`: `GeoLite2` City or alike.
     pub geolocation: Option<PathBuf>,
+    /// `run.identity`: who a caller is.
+    pub identity: Identity,
+    /// `visit.speed_gap_seconds`: least time between two visits that make a
+    /// speed; zero: any, as if a second at least.
+    pub speed_gap: Duration,
     /// `storage.batch_rows`: rows in one transaction at most.
     pub batch_rows: usize,
     /// `storage.batch_interval_seconds`: time between commits at most.

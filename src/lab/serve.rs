@@ -10,14 +10,43 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::peer::{Meeting, meet};
+use super::plan::{CallerPort, PlannedParty};
 use super::pool::Pool;
 use super::sockets;
 use super::story::Story;
 use super::truth::End;
 use crate::model::Direction;
 
-/// Index of each peer by its address.
-pub(super) type Directory = Arc<HashMap<IpAddr, usize>>;
+/// Who can be called at each address.
+pub(super) type Directory = Arc<HashMap<IpAddr, Callee>>;
+
+/// Who is called, by index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Callee {
+    /// A peer.
+    Peer(usize),
+    /// A caller that tells where it listens.
+    Caller(usize),
+}
+
+impl Callee {
+    fn party(self, story: &Story) -> Option<&PlannedParty> {
+        match self {
+            Self::Peer(index) => story.plan.peers.get(index),
+            Self::Caller(index) => story.plan.callers.get(index),
+        }
+    }
+}
+
+/// Everybody who can be called.
+pub(super) fn directory(story: &Story) -> Directory {
+    let callers = story.plan.callers.iter().enumerate();
+    let callers = callers.filter(|(_, it)| it.listens == Some(CallerPort::Open));
+    let callers = callers.map(|(index, it)| (IpAddr::V4(it.ip), Callee::Caller(index)));
+    let peers = story.plan.peers.iter().enumerate();
+    let peers = peers.map(|(index, it)| (IpAddr::V4(it.ip), Callee::Peer(index)));
+    Arc::new(callers.chain(peers).collect())
+}
 
 /// Accepts on `listener` until the lab is to stop.
 pub(super) fn serve(
@@ -27,35 +56,46 @@ pub(super) fn serve(
     listener: &TcpListener,
 ) {
     while let Some((stream, _)) = sockets::accept(listener, &story.stop) {
-        let Some((index, address)) = called(story, directory, &stream) else {
+        let Some((callee, address)) = called(story, directory, &stream) else {
             continue;
         };
-        let Some(meeting) = meeting(story, index, address) else {
+        let Some(meeting) = meeting(story, callee, address) else {
             continue;
         };
         let served = Arc::clone(story);
-        let job = move || answer(&served, &meeting, stream);
+        let job = move || answer(&served, callee, &meeting, stream);
         if !pool.run(job)
-            && let Some(peer) = story.plan.peers.get(index)
+            && let Some(party) = callee.party(story)
         {
-            let contact = meeting.contact(peer, End::NotServed, story.clock.timestamp());
+            let contact = meeting.contact(party, End::NotServed, story.clock.timestamp());
             story.record(contact);
         }
     }
 }
 
-/// The peer that was called; `None` when nobody has that address and port.
-fn called(story: &Story, directory: &Directory, stream: &TcpStream) -> Option<(usize, SocketAddr)> {
+/// Who was called; `None` when nobody has that address and port.
+fn called(
+    story: &Story,
+    directory: &Directory,
+    stream: &TcpStream,
+) -> Option<(Callee, SocketAddr)> {
     let address = stream.local_addr().ok()?;
-    let index = *directory.get(&address.ip())?;
-    let peer = story.plan.peers.get(index)?;
-    (story.address_of(peer) == address).then_some((index, address))
+    let callee = *directory.get(&address.ip())?;
+    let wanted = match callee {
+        Callee::Peer(index) => story.address_of(story.plan.peers.get(index)?),
+        Callee::Caller(_) => SocketAddr::new(address.ip(), story.ports.open),
+    };
+    (wanted == address).then_some((callee, address))
 }
 
-fn meeting(story: &Story, index: usize, address: SocketAddr) -> Option<Meeting> {
-    let visits = story.peer_visits.get(index)?;
+fn meeting(story: &Story, callee: Callee, address: SocketAddr) -> Option<Meeting> {
+    let (index, visits, called_back) = match callee {
+        Callee::Peer(index) => (index, story.peer_visits.get(index)?, false),
+        Callee::Caller(index) => (index, story.caller_visits.get(index)?, true),
+    };
     Some(Meeting {
         direction: Direction::Outgoing,
+        called_back,
         party: index,
         address,
         visit: visits.fetch_add(1, Ordering::AcqRel),
@@ -63,8 +103,8 @@ fn meeting(story: &Story, index: usize, address: SocketAddr) -> Option<Meeting> 
     })
 }
 
-fn answer(story: &Story, meeting: &Meeting, stream: TcpStream) {
-    if let Some(peer) = story.plan.peers.get(meeting.party) {
-        story.record(meet(story, peer, meeting, stream));
+fn answer(story: &Story, callee: Callee, meeting: &Meeting, stream: TcpStream) {
+    if let Some(party) = callee.party(story) {
+        story.record(meet(story, party, meeting, stream));
     }
 }

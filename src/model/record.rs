@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, InfoHash, PeerKey, PieceCount, Reason, Source, Timestamp,
+    Direction, Encryption, Event, InfoHash, PeerId, PeerKey, PieceCount, Reason, Source, Timestamp,
     Torrent, TorrentId, Transport, VisitEnd,
 };
 
@@ -74,6 +74,8 @@ pub struct Visit {
     /// Longest wait for one whole message, from the end of the message before
     /// (the handshake for the first); `None` when no message came.
     pub longest_wait: Option<Duration>,
+    /// How the peer names itself; its `client` column comes from it.
+    pub peer_id: Option<PeerId>,
     /// `client` column: see [`super::PeerId::client`].
     pub client: Option<String>,
     /// How it ended.

@@ -4,10 +4,13 @@
 //! record and keeps the rows until they are stored, so that nothing is counted
 //! twice when a transaction has to be repeated.
 
+mod contacts;
 mod counts;
+mod identity;
 mod peers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::geo::Locate;
 use super::row::{
@@ -15,14 +18,14 @@ use super::row::{
     TorrentRow, kinds,
 };
 use super::text;
+use crate::config::settings::Identity;
 use crate::model::record::{
-    Announce, Failure, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
-    Visit,
+    Announce, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
 };
-use crate::model::{Event, Reason, Source, Timestamp, Torrent, TorrentId};
+use crate::model::{Source, Timestamp, Torrent, TorrentId};
 use counts::{Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
-use peers::{Peers, Taken};
+use peers::Peers;
 
 /// State of a run that rows are computed from.
 pub struct Ledger {
@@ -49,9 +52,9 @@ pub struct Totals {
     pub peers: u64,
     /// Rows of `visit`.
     pub visits: u64,
-    /// Distinct callers.
+    /// Distinct callers: rows of `peer` with the source `incoming`.
     pub unique_incoming: u64,
-    /// Successful evaluations of contacted peers.
+    /// Successful evaluations of all other rows.
     pub success_active: u64,
     /// Confirmed downloads per torrent, in order of the ids.
     pub confirmed: Vec<u64>,
@@ -84,6 +87,14 @@ impl Ledger {
             dirty: false,
             notices: Vec::new(),
         }
+    }
+
+    /// The same with callers told apart by `identity` (otherwise as in 2015),
+    /// and speeds only from visits `speed_gap` apart; before the first record.
+    #[must_use]
+    pub fn measuring(mut self, identity: Identity, speed_gap: Duration) -> Self {
+        self.peers.measure(identity, speed_gap);
+        self
     }
 
     /// The rows that `record` changes, appended to `rows`; `waiting` is the
@@ -166,48 +177,6 @@ impl Ledger {
         self.callers.push(Callers::default());
         self.completed.push(None);
         self.peers.join();
-    }
-
-    fn visit(&mut self, visit: Visit, rows: &mut Vec<Row>) {
-        let Some(torrent) = self.torrent(visit.peer.torrent) else {
-            return;
-        };
-        self.count_messages(&visit.messages);
-        if let Some(reason) = visit.takes_back {
-            self.errors.take_back(reason, rows);
-        }
-        match self.peers.take(visit, &torrent, self.geo.as_ref(), rows) {
-            Taken::Refused => {
-                self.count_failure(Event::IncomingPeer, Reason::AlreadyInOutgoing, rows);
-            }
-            Taken::Contacted { first } => self.outcomes.success(if first {
-                Event::FirstContact
-            } else {
-                Event::LaterContact
-            }),
-            Taken::Caller { first } => {
-                self.outcomes.success(Event::IncomingPeer);
-                if let Some(callers) = self.callers.get_mut(torrent.id.index()) {
-                    callers.received += 1;
-                    callers.duplicates += u64::from(!first);
-                }
-            }
-        }
-    }
-
-    fn failure(&mut self, failure: &Failure, rows: &mut Vec<Row>) {
-        if let Some(reason) = failure.takes_back {
-            self.errors.take_back(reason, rows);
-        }
-        if let Some(messages) = &failure.messages {
-            self.count_messages(messages);
-        }
-        self.count_failure(failure.event, failure.reason, rows);
-    }
-
-    fn count_failure(&mut self, event: Event, reason: Reason, rows: &mut Vec<Row>) {
-        self.errors.add(event, reason, rows);
-        self.outcomes.failure(event, reason);
     }
 
     fn announce(&mut self, announce: &Announce, rows: &mut Vec<Row>) {
@@ -361,12 +330,6 @@ impl Ledger {
             ));
         }
         *before = Some(now);
-    }
-
-    fn count_messages(&mut self, messages: &MessageCounts) {
-        for (sum, (_, count)) in self.messages.iter_mut().zip(kinds(messages)) {
-            *sum += u64::from(count);
-        }
     }
 
     fn next_request(&mut self) -> i64 {

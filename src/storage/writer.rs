@@ -174,7 +174,7 @@ impl Writer {
             ended: false,
             home: home::Home::default(),
             files_failed: false,
-            ledger: Ledger::new(torrents, geo),
+            ledger: Ledger::new(torrents, geo).measuring(settings.identity, settings.speed_gap),
             pending: Pending::new(limit, spool),
             stem,
             settings,

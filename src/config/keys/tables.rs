@@ -5,11 +5,19 @@ use super::{Key, Kind, Value, integer, number, registry, seconds, text};
 registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
-    /// `visit.fast_extension`, `visit.extension_protocol`, `visit.keep_partial`,
-    /// `visit.ignore_malformed` and `retry.enabled`; where one of these is written
-    /// down, the written value wins.
+    /// `run.identity`, `visit.speed_gap_seconds`, `visit.fast_extension`,
+    /// `visit.extension_protocol`, `visit.keep_partial`, `visit.ignore_malformed`
+    /// and `retry.enabled`; where one of these is written down, the written value
+    /// wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
+    /// Who a caller is. extended: an address with the port on which it says it
+    /// listens (BEP 10), else with its peer id; it is called back there, and is
+    /// the same peer as one that was contacted there. 2015: an address, whoever
+    /// is behind it; it is never called back, and turned away once its address
+    /// was contacted.
+    IDENTITY: "run.identity",
+        Kind::Choice(&["extended", "2015"]), text("extended"), "own choice: many peers share one address";
     /// Time after which the run stops by itself; 0 = when it is told to.
     DURATION_SECONDS: "run.duration_seconds",
         seconds(0.0, 315_360_000.0), Value::Number(0.0), "2015 program: until stopped";
@@ -21,6 +29,10 @@ registry! {
     /// Lets a peer go as soon as it has told that it has everything.
     FINISH_WHEN_COMPLETE: "visit.finish_when_complete",
         Kind::Flag, Value::Flag(true), "own choice: nothing more can be learnt";
+    /// Least time between two visits that make a speed (`max_speed`). 0: every
+    /// two visits do, as if they were a second apart at least.
+    SPEED_GAP_SECONDS: "visit.speed_gap_seconds",
+        seconds(0.0, 86_400.0), Value::Number(60.0), "own choice: a visit lasts network_timeout, a tenth of it";
     /// Announces the fast extension (BEP 6) and understands have all and have
     /// none.
     FAST_EXTENSION: "visit.fast_extension",

@@ -19,9 +19,10 @@ pub struct Judgement {
     pub failures: BTreeMap<(bool, String), Failures>,
     /// Contacts of the lab in all.
     pub contacts: u64,
-    /// Of these, those that the end of the run broke off or the lab was too
-    /// slow for: they are judged within bounds.
+    /// Of these, those broken off or too slow: judged within bounds.
     pub open: u64,
+    /// Callers that told a port in time: called back, and all.
+    pub called_back: (u64, u64),
     /// Confirmed downloads that are none by the story.
     pub false_confirmed: u64,
     /// Peak memory of the analyzer in MB.
@@ -126,6 +127,7 @@ impl Judge<'_> {
         let mut judgement = Judgement {
             contacts: self.contacts,
             open: demand.open.iter().sum(),
+            called_back: demand.called_back,
             memory_mb: results.memory_mb,
             threads_ended_early: number(results, "threads_ended_early"),
             ..Judgement::default()

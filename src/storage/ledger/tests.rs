@@ -8,6 +8,8 @@ use super::super::fixture::{
 use super::super::geo::{Locate, Location, Nowhere};
 use super::super::row::{CrossingRow, NewPeer, PeerUpdate};
 use super::*;
+use crate::model::record::Visit;
+use crate::model::{Event, Reason};
 use crate::storage::{peer_error_text, tracker_error_text};
 
 fn ledger() -> Ledger {

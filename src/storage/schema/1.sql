@@ -42,7 +42,7 @@ CREATE TABLE torrent (
 --   last_pieces: pieces at the latest evaluation; NULL while visits = 1
 --   first_seen: time of the first evaluation
 --   last_seen: time of the latest evaluation; NULL while visits = 1
---   max_speed: greatest (difference of pieces) / (difference of seconds) between two consecutive evaluations, pieces per second, from millisecond times but at least one second apart; may be 0 or negative; NULL while visits = 1
+--   max_speed: greatest (difference of pieces) / (difference of seconds) between two evaluations at least visit.speed_gap_seconds apart, pieces per second, from millisecond times; may be 0 (also where no two were so far apart) or negative; NULL while visits = 1
 --   visits: number of successful evaluations
 --   source: how the peer was found first
 --   torrent: the torrent it was evaluated for
@@ -69,7 +69,7 @@ CREATE TABLE peer (
 --   id: row number
 --   timestamp: when the answer came, or time of the tick
 --   source: tracker, dht or incoming
---   received_peers: peers in the answer; for incoming, evaluations of callers stored since the last tick
+--   received_peers: peers in the answer; for incoming, evaluations of rows with that source stored since the last tick
 --   duplicate_peers: of these, already known; for incoming, of callers seen before
 --   seeders: scrape of the same round, main tracker only
 --   completed: scrape of the same round, main tracker only: downloads registered
@@ -95,8 +95,8 @@ CREATE TABLE request (
 --   timestamp: time of the tick
 --   peer_queue: peers waiting for a contact, those waiting for their revisit included
 --   visited_queue: records waiting for the writer
---   unique_incoming: distinct callers (address, torrent) stored so far
---   success_active: successful evaluations of contacted peers so far
+--   unique_incoming: rows of table peer with the source incoming so far
+--   success_active: successful evaluations of all other rows so far
 --   thread_workload: mean share of the time since the last tick in which contact workers were busy, 0 to 1
 --   load_average: 15-minute load of the machine
 --   memory_mb: peak resident memory, kB / 1000

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::config::settings::Identity;
 use crate::model::record::{Announce, ExtensionHandshake, Lookup, TrackerCall, Visit};
 use crate::model::{Event, PeerKey, Reason, Source};
 use crate::storage::fixture::{
@@ -94,6 +95,8 @@ impl Bench {
 fn settings() -> StorageSettings {
     StorageSettings {
         geolocation: None,
+        identity: Identity::Thesis2015,
+        speed_gap: Duration::ZERO,
         batch_rows: 50,
         batch_interval: Duration::from_secs(1),
         queue_length: 1000,
