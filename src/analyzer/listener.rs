@@ -1,4 +1,5 @@
-//! The listener: one thread accepts, a pool made on demand evaluates.
+//! The listener: one thread for each socket accepts, a pool made on demand
+//! evaluates.
 //!
 //! The accept thread never dies: when descriptors run out or a connection is
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
@@ -33,7 +34,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Accepts callers and evaluates them.
 pub struct Listener {
     engine: Arc<Engine>,
-    socket: ListenSocket,
+    sockets: Vec<ListenSocket>,
     seats: Arc<Seats>,
     handover: (Sender<Caller>, Receiver<Caller>),
     threads: AtomicU64,
@@ -47,8 +48,8 @@ struct Caller {
 }
 
 impl Listener {
-    /// A listener on `socket`.
-    pub fn new(engine: Arc<Engine>, socket: ListenSocket) -> Self {
+    /// A listener on `sockets`.
+    pub fn new(engine: Arc<Engine>, sockets: Vec<ListenSocket>) -> Self {
         let seats = Arc::new(Seats {
             total: engine.settings.listen.callers_max,
             per_address: engine.settings.listen.per_address_max,
@@ -57,17 +58,26 @@ impl Listener {
         });
         Self {
             engine,
-            socket,
+            sockets,
             seats,
             handover: bounded(0),
             threads: AtomicU64::new(0),
         }
     }
 
-    /// Body of the accept thread; ends when the sockets are shut.
-    pub fn run(&self) {
+    /// How many sockets there are.
+    pub const fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Body of the accept thread of the socket at `index`; ends when the
+    /// sockets are shut.
+    pub fn run(&self, index: usize) {
+        let Some(socket) = self.sockets.get(index) else {
+            return;
+        };
         while !self.engine.stop.is_stopped() {
-            match self.socket.accept() {
+            match socket.accept() {
                 Ok((stream, from)) => self.admit(stream, from),
                 Err(error) => {
                     if self.engine.stop.is_stopped() || self.engine.sockets.is_shut() {

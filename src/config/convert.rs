@@ -134,6 +134,7 @@ impl Config {
                 .text(&keys::LISTEN_ADDRESS)
                 .parse()
                 .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            ipv6: self.flag(&keys::LISTEN_IPV6),
             callers_max: self.integer(&keys::CALLERS_MAX),
             per_address_max: self.integer(&keys::CALLERS_PER_ADDRESS_MAX),
         }

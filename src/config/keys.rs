@@ -32,7 +32,7 @@ pub fn is_table(name: &str) -> bool {
 /// What the method of 2015 sets: its way to visit (all messages until the
 /// timeout, plain BEP 3, nothing from broken visits) and to drop a peer for
 /// good at its first failure.
-pub fn method_2015() -> [(&'static Key, Value); 8] {
+pub fn method_2015() -> [(&'static Key, Value); 9] {
     [
         (&IDENTITY, text("2015")),
         (&SPEED_GAP_SECONDS, Value::Number(0.0)),
@@ -42,6 +42,7 @@ pub fn method_2015() -> [(&'static Key, Value); 8] {
         (&KEEP_PARTIAL, Value::Flag(false)),
         (&IGNORE_MALFORMED, Value::Flag(true)),
         (&RETRY_ENABLED, Value::Flag(false)),
+        (&LISTEN_IPV6, Value::Flag(false)),
     ]
 }
 

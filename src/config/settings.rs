@@ -151,6 +151,8 @@ pub struct ListenSettings {
     pub port: u16,
     /// `listen.address`: where to bind.
     pub address: std::net::IpAddr,
+    /// `listen.ipv6`: a second socket for IPv6, beside one for all of IPv4.
+    pub ipv6: bool,
     /// `listen.callers_max`: callers evaluated at one time.
     pub callers_max: usize,
     /// `listen.callers_per_address_max`: of these, from one address.

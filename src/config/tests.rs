@@ -119,6 +119,7 @@ fn what_is_written_down_goes_before_the_method() {
     assert!(!settings.visit.extension_protocol);
     assert_eq!(settings.identity, Identity::Thesis2015);
     assert!(settings.storage.speed_gap.is_zero());
+    assert!(!settings.listen.ipv6);
     assert!(!settings.visit.finish_when_complete);
     assert_eq!(
         config.warnings(),

@@ -34,6 +34,11 @@ pub enum Row {
     NewPeer(Box<NewPeer>),
     /// A later one.
     PeerUpdate(PeerUpdate),
+    /// A peer with an IPv6 address.
+    Ipv6 {
+        /// The peer.
+        peer: i64,
+    },
     /// City of a peer.
     Place(Box<PlaceRow>),
     /// One successful visit.

@@ -1,7 +1,8 @@
-"""A libtorrent session on loopback, driven by the test `real_clients`.
+"""A libtorrent session on loopback, driven by `real_clients` and others.
 
 Called as `libtorrent_client.py SETTINGS`, a JSON file with the keys
-`address`, `port`, `folder`, `torrents` (paths), `seed` (the data lies in the
+`address` (IPv6 in brackets), `port`, `connect` (port on that address to call,
+not there: none), `folder`, `torrents` (paths), `seed` (the data lies in the
 folder already), `download_limit` (bytes a second and torrent, 0 is none) and
 `fingerprint` (first eight bytes of the peer id, empty for libtorrent's own).
 
@@ -28,7 +29,7 @@ IGNORE_MIN_INTERVAL = libtorrent.reannounce_flags_t.ignore_min_interval
 def session_settings(wanted):
     settings = {
         "listen_interfaces": "%s:%d" % (wanted["address"], wanted["port"]),
-        "outgoing_interfaces": wanted["address"],
+        "outgoing_interfaces": wanted["address"].strip("[]"),
         "enable_dht": False,
         "enable_lsd": False,
         "enable_upnp": False,
@@ -94,6 +95,9 @@ def main():
     say({"fingerprint": session.get_settings()["peer_fingerprint"]})
     handles = [add_torrent(session, wanted, path) for path in wanted["torrents"]]
     for number in itertools.count(1):
+        if "connect" in wanted:
+            for handle in handles:
+                handle.connect_peer((wanted["address"].strip("[]"), wanted["connect"]))
         say(sample(handles))
         # Transmission calls nobody on loopback: the seeder must find it soon
         # and call it, long before the tracker's interval is over.

@@ -141,6 +141,9 @@ CREATE TABLE scrape (
     completed INTEGER,
     leechers INTEGER
 );
+CREATE TABLE peer_ipv6 (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id)
+);
 CREATE TABLE place (
     peer INTEGER PRIMARY KEY REFERENCES peer (id),
     city TEXT,

@@ -2,7 +2,7 @@
 //! What is missing refuses the run, with the reason and what to do.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,8 +80,9 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let socket = settings
         .passive
         .then(|| bind(&settings, &sockets, &clock))
-        .transpose()?;
-    let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
+        .transpose()?
+        .unwrap_or_default();
+    let listen_port = socket.first().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = announced_port(&settings, listen_port);
     settings.visit.listen_port = listen_port;
     let directory = Directory::new(import.torrents);
@@ -107,7 +108,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
-    let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
+    let listener = listen_port.map(|_| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
     Ok(Run {
@@ -256,9 +257,9 @@ fn bind(
     settings: &Settings,
     sockets: &Arc<SocketRegister>,
     clock: &Arc<dyn Clock>,
-) -> Result<ListenSocket, Refusal> {
+) -> Result<Vec<ListenSocket>, Refusal> {
     let address = SocketAddr::new(settings.listen.address, settings.listen.port);
-    ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
+    let first = ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
         refuse(
             Exit::Failed,
             format!(
@@ -266,7 +267,20 @@ fn bind(
                 settings.listen.port, settings.listen.address
             ),
         )
-    })
+    })?;
+    if !settings.listen.ipv6 || address.ip() != IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+        return Ok(vec![first]);
+    }
+    let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let address = SocketAddr::new(everywhere, first.local_addr().port());
+    match ListenSocket::bind(address, sockets, Arc::clone(clock)) {
+        Ok(second) => Ok(vec![first, second]),
+        Err(error) => {
+            // Many machines have no IPv6.
+            log::info!("no callers over IPv6, the port cannot be listened on there: {error}");
+            Ok(vec![first])
+        }
+    }
 }
 
 /// The port to announce. Without `-p` nobody listens there, but trackers
@@ -291,10 +305,12 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
         scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
-    scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));
-    // A documentation address (RFC 5737): only the route is looked up.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
-    if let Some(ip) = local_address_towards(outside) {
+    // Documentation addresses (RFC 5737, 3849): only the route is looked up.
+    let outside4 = SocketAddr::from(([192, 0, 2, 1], 9));
+    let outside6 = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9));
+    let routed = [outside4, outside6].map(local_address_towards);
+    let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    for ip in routed.into_iter().flatten().chain(loopback) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
 }

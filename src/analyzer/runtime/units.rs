@@ -20,7 +20,10 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     run.statistics.tick();
     crew.start(writer(run))?;
     if let Some(listener) = run.listener.take() {
-        crew.start(accept(listener))?;
+        let listener = Arc::new(listener);
+        for index in 0..listener.sockets() {
+            crew.start(accept(&listener, index))?;
+        }
     }
     for (index, trackers) in run.trackers.torrents().iter().enumerate() {
         crew.start(tracker(run, index, trackers.torrent().id))?;
@@ -59,13 +62,15 @@ fn writer(run: &mut Run) -> Unit {
     }
 }
 
-fn accept(listener: Listener) -> Unit {
+/// The first socket is that of `listen.address`, the second for IPv6.
+fn accept(listener: &Arc<Listener>, index: usize) -> Unit {
+    let listener = Arc::clone(listener);
     Unit {
-        name: "accept".into(),
+        name: if index == 0 { "accept" } else { "accept6" }.into(),
         stack: VISIT_STACK,
         stage: Stage::Listener,
         restart: true,
-        body: Arc::new(move || listener.run()),
+        body: Arc::new(move || listener.run(index)),
     }
 }
 

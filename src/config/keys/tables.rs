@@ -6,9 +6,9 @@ registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
     /// `run.identity`, `visit.speed_gap_seconds`, `visit.fast_extension`,
-    /// `visit.extension_protocol`, `visit.keep_partial`, `visit.ignore_malformed`
-    /// and `retry.enabled`; where one of these is written down, the written value
-    /// wins.
+    /// `visit.extension_protocol`, `visit.keep_partial`, `visit.ignore_malformed`,
+    /// `retry.enabled` and `listen.ipv6`; where one of these is written down, the
+    /// written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
     /// Who a caller is. extended: an address with the port on which it says it
@@ -75,6 +75,10 @@ registry! {
     /// Address to listen at.
     LISTEN_ADDRESS: "listen.address",
         Kind::Address, text("0.0.0.0"), "2015 program: all IPv4 addresses";
+    /// Listens at all IPv6 addresses too, on the same port, where `listen.address`
+    /// is all of IPv4.
+    LISTEN_IPV6: "listen.ipv6",
+        Kind::Flag, Value::Flag(true), "own choice: 2015 had no IPv6";
     /// Callers that are evaluated at one time; more are refused and counted.
     CALLERS_MAX: "listen.callers_max",
         integer(1, 65_536), Value::Integer(4096), "own choice";

@@ -236,6 +236,9 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
+    if visit.peer.address.ip().is_ipv6() {
+        rows.push(Row::Ipv6 { peer: id });
+    }
     if place.city.is_some() || place.accuracy_km.is_some() {
         rows.push(Row::Place(Box::new(PlaceRow {
             peer: id,

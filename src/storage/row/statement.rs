@@ -17,6 +17,7 @@ impl Row {
             Self::Torrent(_) => "torrent",
             Self::Input(_) => "input",
             Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
+            Self::Ipv6 { .. } => "peer_ipv6",
             Self::Place(_) => "place",
             Self::Visit(_) => "visit",
             Self::ExtensionHandshake(_) => "extension_handshake",
@@ -41,6 +42,7 @@ impl Row {
             Self::Input(_) => sql::INPUT,
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
+            Self::Ipv6 { .. } => sql::IPV6,
             Self::Place(_) => sql::PLACE,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
@@ -79,7 +81,7 @@ impl Row {
             Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
             Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
             Self::Fact { value, .. } => value.len(),
-            Self::PeerUpdate(_) | Self::Crossing(_) | Self::Message(_) => 0,
+            Self::PeerUpdate(_) | Self::Ipv6 { .. } | Self::Crossing(_) | Self::Message(_) => 0,
         };
         size_of::<Self>() + apart
     }
@@ -96,6 +98,7 @@ impl Row {
             ],
             Self::NewPeer(row) => row.values(),
             Self::PeerUpdate(row) => row.values(),
+            Self::Ipv6 { peer } => vec![(*peer).into()],
             Self::Place(row) => vec![
                 row.peer.into(),
                 row.city.clone().into(),
@@ -372,6 +375,7 @@ mod sql {
         "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)";
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
+    pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
     pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
     pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

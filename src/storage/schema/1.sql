@@ -286,6 +286,12 @@ CREATE TABLE scrape (
     leechers INTEGER
 );
 
+-- peer_ipv6: the peers whose address is an IPv6 address; all others have an IPv4 address
+--   peer: the peer
+CREATE TABLE peer_ipv6 (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id)
+);
+
 -- place: what the geolocation database knows of a peer beyond table peer
 --   peer: the peer
 --   city: English name
