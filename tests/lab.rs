@@ -117,6 +117,7 @@ fn exact_with_every_behaviour_first_seed() {
         "Peer speaks unknown protocol",
         "Mismatch on received info hash",
         "Unknown info hash",
+        "Already in outgoing",
         "Bitfield of wrong length",
         "Bitfield with spare bits set",
         "Message longer than the limit",

@@ -176,15 +176,7 @@ impl<'a> Judge<'a> {
             seen.sort_by_key(|seen| seen.ended);
             self.check_call_backs(party, seen, &mut demand);
             if let Some(taken) = taken.get(&(party.ip.into(), party.torrent)) {
-                for seen in seen.iter_mut() {
-                    if turn_away(seen, *taken) {
-                        demand.complain(
-                            "a caller was let in though its address was known",
-                            party,
-                            seen,
-                        );
-                    }
-                }
+                self.turn_away(party, (seen, *taken), &mut demand);
             }
             let unasked = |seen: &&Seen| seen.expected == Expected::TurnedAway;
             for seen in seen.iter().filter(unasked) {
@@ -198,10 +190,6 @@ impl<'a> Judge<'a> {
 
     fn taken(&self, peers: &[Vec<Seen>]) -> HashMap<(IpAddr, usize), Taken> {
         let mut taken = HashMap::new();
-        if self.terms.identity == Identity::Extended {
-            // No caller of the plan listens where a peer does.
-            return taken;
-        }
         for (party, seen) in self.plan.peers.iter().zip(peers) {
             let possible = |seen: &&Seen| !matches!(seen.expected, Expected::Fails(_));
             let certain =

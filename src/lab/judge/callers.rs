@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::super::plan::{CallerPort, PlannedParty};
 use super::super::truth::Expected;
-use super::{Demand, Judge, MARGIN, Seen};
+use super::{Demand, Judge, MARGIN, Seen, Taken, turn_away};
 use crate::config::settings::Identity;
-use crate::model::PieceCount;
+use crate::model::{PieceCount, Reason};
 
 impl Judge<'_> {
     /// Who tells where it listens is called back there behind its first visit
@@ -47,6 +47,37 @@ impl Judge<'_> {
         {
             demand.called_back.0 += u64::from(seen.iter().any(|seen| seen.outgoing));
             demand.called_back.1 += 1;
+        }
+    }
+
+    /// What becomes of the calls from the address of a peer. In the extended
+    /// way they are refused only when they are stored, and not those of a
+    /// caller that had a row by its peer id before.
+    pub(super) fn turn_away(
+        &self,
+        party: &PlannedParty,
+        (seen, taken): (&mut [Seen], Taken),
+        demand: &mut Demand,
+    ) {
+        let extended = self.terms.identity == Identity::Extended;
+        let (mut known, mut doubtful) = (false, false);
+        for seen in seen.iter_mut() {
+            if known {
+                continue;
+            }
+            let late = turn_away(seen, taken);
+            match seen.expected {
+                Expected::Counts(_) | Expected::Between(..) => known = extended,
+                Expected::Open(_) => doubtful |= extended,
+                Expected::Fails(Reason::AlreadyInOutgoing) if doubtful => {
+                    seen.expected = Expected::Open(PieceCount(self.plan.pieces_of(party.torrent)));
+                }
+                _ if late && !extended => {
+                    let what = "a caller was let in though its address was known";
+                    demand.complain(what, party, seen);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -126,7 +157,7 @@ mod tests {
 
     #[test]
     fn either_of_two_that_end_together_may_come_first() {
-        let fails = Expected::Fails(crate::model::Reason::Closed);
+        let fails = Expected::Fails(Reason::Closed);
         let mut contacts = [
             seen(0, false, counts(1)),
             seen(5_000, false, counts(2)),

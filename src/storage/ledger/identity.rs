@@ -20,7 +20,8 @@ pub(super) enum Whose {
     Known(Number),
     /// Of one that was not; it has the next number now.
     New,
-    /// Of a caller whose address was evaluated by an outgoing visit before.
+    /// Of a caller whose address was evaluated by an outgoing visit before;
+    /// in the extended way only if it tells no port and has an unknown id.
     Refused,
 }
 
@@ -37,7 +38,8 @@ pub(super) struct Identities {
     named: Vec<(Option<PeerId>, bool)>,
     /// 2015: callers by address without port.
     callers: HashMap<PeerKey, Number>,
-    /// 2015: addresses of contacted peers, to turn callers away.
+    /// Addresses of contacted peers without port: a caller from there of whom
+    /// nothing more is known may be one of them.
     contacted: HashSet<PeerKey>,
 }
 
@@ -92,6 +94,17 @@ impl Identities {
         };
         let name = visit.peer_id.map(|id| (visit.peer.caller(), id));
         let known = self.known(listens, name);
+        match visit.direction {
+            Direction::Outgoing => {
+                self.contacted.insert(visit.peer.caller());
+            }
+            Direction::Incoming => {
+                let nobody = known.is_none() && listens.is_none();
+                if nobody && self.contacted.contains(&visit.peer.caller()) {
+                    return Whose::Refused;
+                }
+            }
+        }
         let number = known.unwrap_or(next);
         if known.is_none() {
             self.named.push((None, false));

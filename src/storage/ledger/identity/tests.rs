@@ -108,6 +108,27 @@ fn a_caller_and_a_contacted_peer_are_one() {
 }
 
 #[test]
+fn a_caller_without_a_port_may_be_a_contacted_peer() {
+    let mut ledger = ledger(Identity::Extended);
+    assert_eq!(whose(&mut ledger, tells(1, 7, None)), 1);
+    assert_eq!(whose(&mut ledger, contact(1, 1, 6881)), 2);
+    // Some clients have another id in every connection and tell no port.
+    let unknown = Record::Visit(Box::new(tells(1, 2, None)));
+    let rows = take(&mut ledger, unknown);
+    assert!(rows.iter().all(|row| row.table() != "visit"));
+    let reason = Reason::AlreadyInOutgoing.label().into_owned();
+    let errors: Vec<_> = ledger.peer_errors().lines().collect();
+    assert_eq!(errors, [("Incoming peer", reason, 1)]);
+    assert_eq!(whose(&mut ledger, tells(1, 1, None)), 2, "its id is known");
+    assert_eq!(whose(&mut ledger, tells(1, 7, None)), 1, "so is this one");
+    assert_eq!(
+        whose(&mut ledger, tells(1, 3, Some(6882))),
+        3,
+        "tells a port"
+    );
+}
+
+#[test]
 fn in_2015_a_caller_is_an_address() {
     let mut ledger = ledger(Identity::Thesis2015);
     assert_eq!(whose(&mut ledger, tells(1, 1, Some(6881))), 1);
@@ -209,6 +230,7 @@ proptest! {
             };
             let new = take(&mut ledger, record);
             if kind % 2 == 0 {
+                // Told its port, whoever called whom.
                 let mut ids = new.iter().filter_map(|row| match row {
                     Row::Visit(row) => Some(row.peer),
                     _ => None,
