@@ -8,6 +8,7 @@ pub mod datagram;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod http;
+mod ready;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;
