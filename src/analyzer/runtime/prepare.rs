@@ -85,16 +85,6 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     settings.tracker.announce_port = announced_port(&settings, listen_port);
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
-    let writer = Writer::create(WriterSetup {
-        stem: stem.clone(),
-        settings: settings.storage.clone(),
-        torrents: directory.all(),
-        inputs: import.files,
-        manifest: manifest(&settings, &configuration, listen_port),
-        progress: Arc::clone(&progress),
-        clock: Arc::clone(&clock),
-    })
-    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     let (records, to_write) = bounded(settings.storage.queue_length);
     let (trigger, stop) = stop_pair();
     let engine = Arc::new(engine(
@@ -106,6 +96,17 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
+    // From here on there are files, so nothing else may refuse the run.
+    let writer = Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: engine.settings.storage.clone(),
+        torrents: engine.directory.all(),
+        inputs: import.files,
+        manifest: manifest(&engine.settings, &configuration, listen_port),
+        progress: Arc::clone(&progress),
+        clock: Arc::clone(&engine.clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -259,7 +260,7 @@ fn bind(
     let address = SocketAddr::new(settings.listen.address, settings.listen.port);
     ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
         refuse(
-            Exit::Failed,
+            Exit::PortUnavailable,
             format!(
                 "cannot listen on port {} (listen.address {}): {error}; stop the program that uses it or choose another with --port",
                 settings.listen.port, settings.listen.address
