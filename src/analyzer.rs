@@ -1,6 +1,7 @@
 //! The engine: what is visited when, what was heard, and how it all starts
 //! and ends.
 
+pub mod dial;
 pub mod directory;
 pub mod engine;
 pub mod evaluate;

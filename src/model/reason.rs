@@ -77,6 +77,8 @@ impl Reason {
     pub const REFUSED: Self = Self::Os(111);
     /// `ECONNRESET`.
     pub const RESET: Self = Self::Os(104);
+    /// `EPIPE`.
+    pub const BROKEN_PIPE: Self = Self::Os(32);
 
     /// The text in error files and tables.
     pub fn label(self) -> Cow<'static, str> {

@@ -72,3 +72,20 @@ impl Encryption {
         }
     }
 }
+
+/// What a visit went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// What carried it.
+    pub transport: Transport,
+    /// How it was encrypted.
+    pub encryption: Encryption,
+}
+
+impl Link {
+    /// TCP without encryption, as in 2015.
+    pub const PLAIN_TCP: Self = Self {
+        transport: Transport::Tcp,
+        encryption: Encryption::Plain,
+    };
+}

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::model::Reason;
+use crate::model::{Link, Reason};
 
 use super::{Connect, NetError, Operation, Stream};
 
@@ -137,6 +137,10 @@ impl Stream for PeerStream {
             }
         }
         Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::PLAIN_TCP
     }
 }
 

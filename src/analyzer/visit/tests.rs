@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::record::MessageCounts;
-use crate::model::{InfoHash, PieceCount, Timestamp, VisitEnd};
+use crate::model::{InfoHash, Link, PieceCount, Timestamp, VisitEnd};
 use crate::net::NetError;
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
@@ -595,6 +595,10 @@ impl Stream for Starved {
         let written = self.inner.write_all(bytes, wait);
         self.clock.advance(self.pause);
         written
+    }
+
+    fn link(&self) -> Link {
+        self.inner.link()
     }
 }
 
