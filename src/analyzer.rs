@@ -3,6 +3,7 @@
 
 pub mod dial;
 pub mod directory;
+pub mod encrypted;
 pub mod engine;
 pub mod evaluate;
 pub mod listener;

@@ -8,10 +8,12 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::config::settings::EncryptionPolicy;
 use crate::deadline::Deadline;
-use crate::model::{Link, Reason, Torrent, Transport};
-use crate::net::Connect;
+use crate::model::{Encryption, Link, Reason, Torrent, Transport};
+use crate::net::{Connect, Stream};
 
+use super::encrypted;
 use super::evaluate::Verdict;
 use super::visit::{Report, Visitor};
 
@@ -20,32 +22,45 @@ use super::visit::{Report, Visitor};
 pub struct Way {
     /// What carries the bytes.
     pub transport: Transport,
+    /// Whether message stream encryption is spoken.
+    pub encrypted: bool,
 }
 
 impl Way {
     /// Every way, in the order of [`Way::code`].
-    pub const ALL: [Self; 1] = [Self {
-        transport: Transport::Tcp,
-    }];
+    pub const ALL: [Self; 2] = [
+        Self {
+            transport: Transport::Tcp,
+            encrypted: false,
+        },
+        Self {
+            transport: Transport::Tcp,
+            encrypted: true,
+        },
+    ];
 
     /// The way that led to `link`.
     pub const fn of(link: Link) -> Self {
         Self {
             transport: link.transport,
+            encrypted: !matches!(link.encryption, Encryption::Plain),
         }
     }
 
-    /// A number below 8.
+    /// A number below 8: the lowest bit tells encryption, the others the
+    /// transport.
     pub const fn code(self) -> u8 {
-        match self.transport {
+        let transport = match self.transport {
             Transport::Tcp => 0,
-        }
+        };
+        transport << 1 | self.encrypted as u8
     }
 
-    /// The way of that number; of an unknown one TCP.
-    pub const fn from_code(_code: u8) -> Self {
+    /// The way of that number.
+    pub const fn from_code(code: u8) -> Self {
         Self {
             transport: Transport::Tcp,
+            encrypted: code & 1 != 0,
         }
     }
 }
@@ -67,10 +82,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// All ways over `transports`, in this order, but first of all the one
-    /// that worked the last time.
-    pub fn new(transports: impl Iterator<Item = Transport>, worked: Option<Way>) -> Self {
-        let mut ways: Vec<Way> = transports.map(|transport| Way { transport }).collect();
+    /// All ways over `transports` that `policy` knows, in the order of both,
+    /// but first of all the one that worked the last time.
+    pub fn new(
+        transports: impl Iterator<Item = Transport>,
+        policy: EncryptionPolicy,
+        worked: Option<Way>,
+    ) -> Self {
+        let attempts = policy.attempts();
+        let over = |transport| {
+            attempts.iter().map(move |&encrypted| Way {
+                transport,
+                encrypted,
+            })
+        };
+        let mut ways: Vec<Way> = transports.flat_map(over).collect();
         // Stable: the others keep their order.
         ways.sort_by_key(|way| Some(*way) != worked);
         Self { ways }
@@ -111,7 +137,8 @@ impl Dialer<'_> {
     ) -> Report {
         let budget = Deadline::after(started, self.visitor.settings.budget);
         let transports = self.transports.iter().map(|(transport, _)| *transport);
-        let mut plan = Plan::new(transports, worked);
+        let policy = self.visitor.settings.encryption;
+        let mut plan = Plan::new(transports, policy, worked);
         let mut furthest: Option<(Setback, Report)> = None;
         while let Some(way) = plan.take()
             && budget.left(self.visitor.clock.now()).is_some()
@@ -144,13 +171,36 @@ impl Dialer<'_> {
         let wait = left.unwrap_or_default().min(settings.quiet_timeout);
         match connector.connect(address, wait) {
             Ok(mut stream) => {
-                let report = self.visitor.outgoing(&mut *stream, torrent, started);
-                (turned_away(&report), report)
+                let report = self.talk(way, &mut *stream, torrent, started);
+                (turned_away(way, &report), report)
             }
             Err(_) if self.visitor.stop.is_stopped() => {
                 (None, Report::without_handshake(Verdict::Interrupted))
             }
             Err(error) => (Some(Setback::Unreached), failed(error.reason)),
+        }
+    }
+
+    fn talk(
+        &self,
+        way: Way,
+        stream: &mut dyn Stream,
+        torrent: &Torrent,
+        started: Instant,
+    ) -> Report {
+        if !way.encrypted {
+            return self.visitor.outgoing(stream, torrent, started);
+        }
+        let Visitor {
+            clock, settings, ..
+        } = self.visitor;
+        match encrypted::system_chance() {
+            Ok(chance) => {
+                let (patience, skey) = (settings.quiet_timeout, torrent.info_hash);
+                let mut stream = encrypted::Outgoing::new(stream, clock, patience, skey, chance);
+                self.visitor.outgoing(&mut stream, torrent, started)
+            }
+            Err(error) => failed(error.reason),
         }
     }
 }
@@ -159,13 +209,18 @@ const fn failed(reason: Reason) -> Report {
     Report::without_handshake(Verdict::Failed(reason))
 }
 
-/// Whether the peer closed or reset the connection before its handshake.
-fn turned_away(report: &Report) -> Option<Setback> {
+/// Whether the peer closed or reset the connection before its handshake, or
+/// did not know what to do with an encrypted one.
+fn turned_away(way: Way, report: &Report) -> Option<Setback> {
     let Verdict::Failed(reason) = report.verdict else {
         return None;
     };
-    let closed = matches!(reason, Reason::Closed | Reason::RESET | Reason::BROKEN_PIPE);
-    (closed && report.peer_id.is_none()).then_some(Setback::TurnedAway)
+    let refused = match reason {
+        Reason::Closed | Reason::RESET | Reason::BROKEN_PIPE => true,
+        Reason::UnknownProtocol | Reason::Encryption => way.encrypted,
+        _ => false,
+    };
+    (refused && report.peer_id.is_none()).then_some(Setback::TurnedAway)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::config::settings::EncryptionPolicy;
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Link, PieceCount, Timestamp, VisitEnd};
 use crate::net::NetError;
@@ -26,6 +27,7 @@ pub(crate) fn settings() -> VisitSettings {
         dht_port: None,
         keep_partial: true,
         ignore_malformed: false,
+        encryption: EncryptionPolicy::Plain,
         message_log_length: 80,
     }
 }
