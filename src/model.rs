@@ -20,6 +20,6 @@ pub use peer_id::PeerId;
 pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
 pub use pseudonym::{Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
-pub use source::{Direction, Encryption, Source, Transport};
+pub use source::{Direction, Encryption, Link, Source, Transport};
 pub use timestamp::Timestamp;
 pub use torrent::{Torrent, TorrentId};

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::model::Reason;
+use crate::model::{Link, Reason};
 
 use super::ready::{readable, writable};
 use super::{Connect, NetError, Operation, Stream};
@@ -135,6 +135,10 @@ impl Stream for PeerStream {
             }
         }
         Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::PLAIN_TCP
     }
 }
 

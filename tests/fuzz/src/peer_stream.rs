@@ -12,7 +12,9 @@ use btda::analyzer::evaluate::{Heard, Verdict};
 use btda::analyzer::visit::{Report, Visitor};
 use btda::clock::{Clock, ManualClock};
 use btda::config::settings::VisitSettings;
-use btda::model::{InfoHash, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd};
+use btda::model::{
+    InfoHash, Link, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd,
+};
 use btda::net::{NetError, Operation, Stream};
 use btda::protocol::handshake::{HANDSHAKE_LEN, Handshake, PROTOCOL, Reserved};
 use btda::stop::{StopTrigger, stop_pair};
@@ -199,6 +201,10 @@ impl Stream for Peer<'_> {
         self.writes -= u8::from(self.writes < 254);
         self.heard.extend(bytes);
         Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::PLAIN_TCP
     }
 }
 
