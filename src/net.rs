@@ -7,6 +7,7 @@
 pub mod datagram;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod guard;
 pub mod http;
 mod ready;
 pub mod resolve;

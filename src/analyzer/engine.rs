@@ -338,7 +338,12 @@ impl Outcome {
             messages,
         });
         let history = ticket.history.with_failure(reason);
-        let again = if reason == Reason::OwnAddress {
+        let never = [
+            Reason::OwnAddress,
+            Reason::ReservedAddress,
+            Reason::OptedOut,
+        ];
+        let again = if never.contains(&reason) {
             None
         } else {
             let next = policy::after_failure(&engine.settings.policy, &history);

@@ -4,8 +4,8 @@
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
 //! idle pool thread or to a new one, up to `listen.callers_max` callers in
 //! all and `listen.callers_per_address_max` from one address; the others are
-//! turned away at once, each counted with its reason. Pool threads that stay
-//! idle end.
+//! turned away at once, each counted with its reason; so is whoever is on the
+//! opt-out list. Pool threads that stay idle end.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -96,6 +96,9 @@ impl Listener {
     }
 
     fn admit(&self, stream: PeerStream, from: SocketAddr) {
+        if self.engine.scheduler.has_opted_out(from.ip()) {
+            return self.engine.caller_failed(Reason::OptedOut, None);
+        }
         let seat = match Seats::take(&self.seats, from.ip()) {
             Ok(seat) => seat,
             Err(reason) => return self.engine.caller_failed(reason, None),

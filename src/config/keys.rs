@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(
             tables,
             [
-                "", "run", "visit", "retry", "listen", "tracker", "dht", "storage", "privacy",
-                "log"
+                "", "run", "visit", "retry", "contact", "listen", "tracker", "dht", "storage",
+                "privacy", "log"
             ]
         );
     }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub visit: VisitSettings,
     /// When peers are visited again.
     pub policy: PolicySettings,
+    /// Whom we contact, and how fast.
+    pub contact: ContactSettings,
     /// `peer_evaluation_threads`.
     pub workers: usize,
     /// `evaluator_reaction`: longest untimed sleep of a worker's leader.
@@ -164,6 +166,29 @@ pub struct PolicySettings {
     pub attempts: u8,
     /// `retry.tracked_attempts`: the same for one that was.
     pub tracked_attempts: u8,
+}
+
+/// Whom we contact, and how fast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactSettings {
+    /// The limits.
+    pub pace: PaceSettings,
+    /// `contact.opt_out_file`, below `input_path`: networks that are never
+    /// contacted.
+    pub opt_out_file: Option<PathBuf>,
+    /// `contact.allow_private`: contact reserved addresses too.
+    pub allow_private: bool,
+}
+
+/// New contacts per second, above 0; `None` without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PaceSettings {
+    /// `contact.per_second_max`: in all.
+    pub per_second: Option<f64>,
+    /// `contact.per_second_network_max`: to one /24 of IPv4 or /48 of IPv6.
+    pub per_network: Option<f64>,
+    /// `contact.per_second_torrent_max`: for one torrent.
+    pub per_torrent: Option<f64>,
 }
 
 /// Callers.

@@ -166,7 +166,7 @@ impl Requester {
                     announce.received += 1;
                     announce.duplicates += 1;
                 }
-                Offer::Own | Offer::Uncallable => {}
+                Offer::Own | Offer::Barred | Offer::Uncallable => {}
             }
         }
     }

@@ -20,7 +20,8 @@ use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::logging::{self, LogCounts};
 use crate::model::record::Record;
-use crate::model::{PeerAddress, PeerId, PseudonymKey};
+use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
+use crate::net::guard::Guarded;
 use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
@@ -32,6 +33,7 @@ use super::dht::Dht;
 use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
+use super::opt_out::address_rules;
 use super::status::say;
 use super::trackers::Trackers;
 
@@ -72,6 +74,8 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         warnings,
     } = request;
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
+    let rules = address_rules(&settings.contact)?;
+    let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
     fit(&mut settings);
@@ -92,7 +96,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         settings,
         directory,
         (records, stop, sockets),
-        &random,
+        (&random, rules),
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
@@ -102,7 +106,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         settings: engine.settings.storage.clone(),
         torrents: engine.directory.all(),
         inputs: import.files,
-        manifest: manifest(&engine.settings, &configuration, listen_port),
+        manifest: manifest(&engine.settings, &configuration, (listen_port, opted_out)),
         progress: Arc::clone(&progress),
         clock: Arc::clone(&engine.clock),
     })
@@ -148,11 +152,15 @@ fn engine(
     settings: Settings,
     directory: Directory,
     (records, stop, sockets): (Sender<Record>, StopToken, Arc<SocketRegister>),
-    random: &RandomBytes,
+    (random, rules): (&RandomBytes, AddressRules),
 ) -> Engine {
+    let (rules, pace) = (Arc::new(rules), &settings.contact.pace);
+    let reaction = settings.reaction;
+    let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules));
+    let connect = TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock));
     Engine {
-        scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
-        connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
+        scheduler: Arc::new(scheduler),
+        connect: Arc::new(Guarded::new(Arc::new(connect), rules)),
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
         own_id: PeerId::alphanumeric(random.own_id),
@@ -328,7 +336,7 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
 fn manifest(
     settings: &Settings,
     configuration: &serde_json::Value,
-    listen_port: Option<u16>,
+    (listen_port, opted_out): (Option<u16>, usize),
 ) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -338,6 +346,7 @@ fn manifest(
         ("host", sysinfo::System::host_name().unwrap_or_default()),
         ("contact_threads", settings.workers.to_string()),
         ("callers_max", settings.listen.callers_max.to_string()),
+        ("opt_out_networks", opted_out.to_string()),
         ("configuration", configuration.to_string()),
     ];
     if let Some(port) = listen_port {

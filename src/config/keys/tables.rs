@@ -63,6 +63,26 @@ registry! {
     TRACKED_ATTEMPTS: "retry.tracked_attempts",
         integer(1, 255), Value::Integer(20), "own choice: more than a day";
 
+    /// Contacts that begin in one second at most, magnet links apart; 0 = no
+    /// limit. What comes faster waits and is counted.
+    PER_SECOND_MAX: "contact.per_second_max",
+        number(0.0, 1_000_000.0), Value::Number(500.0), "own choice: far above a study of the thesis's size";
+    /// Of these, to one network: a /24 of IPv4 or a /48 of IPv6; 0 = no limit.
+    PER_SECOND_NETWORK_MAX: "contact.per_second_network_max",
+        number(0.0, 1_000_000.0), Value::Number(10.0), "own choice: polite";
+    /// Of these, for one torrent; 0 = no limit.
+    PER_SECOND_TORRENT_MAX: "contact.per_second_torrent_max",
+        number(0.0, 1_000_000.0), Value::Number(200.0), "own choice: polite";
+    /// File with addresses and networks that are never contacted and whose
+    /// callers are turned away, one a line, as 192.0.2.0/24 or 2001:db8::/32;
+    /// # begins a comment. Relative to `input_path`; empty: none.
+    OPT_OUT_FILE: "contact.opt_out_file",
+        Kind::OptionalPath, text(""), "own choice";
+    /// Contacts loopback, private and other reserved addresses too: for
+    /// practice swarms and tests, and peers in your own network.
+    CONTACT_ALLOW_PRIVATE: "contact.allow_private",
+        Kind::Flag, Value::Flag(false), "own choice: nobody on the internet is there";
+
     /// Address to listen at.
     LISTEN_ADDRESS: "listen.address",
         Kind::Address, text("0.0.0.0"), "2015 program: all IPv4 addresses";
