@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{complain, print};
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
-use crate::storage::doctor::{Case, Diagnosis, DoctorError, Level, examine, repair};
+use crate::storage::doctor::{Case, Diagnosis, DoctorError, Level, Repair, examine, repair};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,7 +70,7 @@ fn as_json(options: &DoctorOptions, diagnosis: &Diagnosis, done: &[String]) -> S
                 "check": it.check,
                 "level": it.level.as_str(),
                 "text": it.text,
-                "repair": it.repair.as_ref().map(|repair| repair.plan()),
+                "repair": it.repair.as_ref().map(Repair::plan),
             })
         })
         .collect();

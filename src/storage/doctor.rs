@@ -218,7 +218,11 @@ struct Run<'a> {
 impl Run<'_> {
     /// Whether the run came to its end, so that all sums are exact.
     fn is_finished(&self) -> bool {
-        self.kind != Kind::Btda || self.facts.value("state") == Some("finished")
+        match self.kind {
+            Kind::Btda => self.facts.value("state") == Some("finished"),
+            Kind::Combined => self.facts.value("killed_runs").is_none(),
+            Kind::Thesis2015 => true,
+        }
     }
 
     /// The number that `sql` asks for; NULL is 0.

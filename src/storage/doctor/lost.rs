@@ -6,6 +6,7 @@
 //! equals. Rows that somebody applied by hand are recognised by being there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -191,12 +192,12 @@ fn content(table: &str, values: &[Value]) -> String {
     let mut text = table.to_owned();
     for value in values {
         text.push('|');
-        text.push_str(&match value {
-            #[expect(clippy::cast_precision_loss, reason = "both sides are treated alike")]
-            Value::Integer(number) => format!("{:?}", *number as f64),
-            Value::Real(number) => format!("{number:?}"),
-            other => format!("{other:?}"),
-        });
+        // Writing to a String cannot fail.
+        let _ = match value {
+            Value::Integer(number) => write!(text, "{:?}", *number as f64),
+            Value::Real(number) => write!(text, "{number:?}"),
+            other => write!(text, "{other:?}"),
+        };
     }
     text
 }

@@ -1,6 +1,7 @@
 //! Putting right what was found. Each step leaves a file that the next
 //! examination understands, so that one that was interrupted is done again.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
@@ -97,7 +98,9 @@ fn store_spool(path: &Path, files: &[PathBuf]) -> Result<String, DoctorError> {
     let replayed = spool::replay(path, files).map_err(DoctorError::Spool)?;
     let mut text = format!("stored {} rows of the spool", replayed.rows);
     if replayed.lost > 0 {
-        text += &format!("; {} could not be stored and are lost", replayed.lost);
+        let lost = replayed.lost;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "; {lost} could not be stored and are lost");
     }
     if replayed.cut_off > 0 {
         text += "; the last line was cut off by a crash";

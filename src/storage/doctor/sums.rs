@@ -24,37 +24,15 @@ pub(super) fn check(run: &Run<'_>, findings: &mut Findings) -> rusqlite::Result<
     let visits = run.number(&format!("SELECT sum(visits) {callers}"))?;
     let received =
         run.number("SELECT sum(received_peers) FROM request WHERE source = 'incoming'")?;
-    expect(
-        run,
-        "sum 4",
-        "visits of callers",
-        visits,
-        "incoming in request",
-        received,
-        findings,
-    );
+    let told = ("incoming in request", received);
+    expect(run, "sum 4", ("visits of callers", visits), told, findings);
     let rows = run.number(&format!("SELECT count(*) {callers}"))?;
-    let told = last(run, "unique_incoming")?;
-    expect(
-        run,
-        "sum 6",
-        "callers",
-        rows,
-        "unique_incoming",
-        told,
-        findings,
-    );
+    let told = ("unique_incoming", last(run, "unique_incoming")?);
+    expect(run, "sum 6", ("callers", rows), told, findings);
     let visits = run.number("SELECT sum(visits) FROM peer WHERE source <> 'incoming'")?;
-    let told = last(run, "success_active")?;
-    expect(
-        run,
-        "sum 6",
-        "visits of contacted peers",
-        visits,
-        "success_active",
-        told,
-        findings,
-    );
+    let told = ("success_active", last(run, "success_active")?);
+    let visits = ("visits of contacted peers", visits);
+    expect(run, "sum 6", visits, told, findings);
     Ok(())
 }
 
@@ -72,10 +50,8 @@ fn last(run: &Run<'_>, column: &str) -> rusqlite::Result<i64> {
 fn expect(
     run: &Run<'_>,
     sum: &'static str,
-    what: &str,
-    stored: i64,
-    whom: &str,
-    told: i64,
+    (what, stored): (&str, i64),
+    (whom, told): (&str, i64),
     findings: &mut Findings,
 ) {
     if stored == told || !run.is_finished() && told <= stored {
@@ -143,7 +119,7 @@ fn check_trackers(run: &Run<'_>, errors: &Errors, findings: &mut Findings) -> ru
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (torrent, urls): (i64, String) = (row.get(0)?, row.get(1)?);
-        let (answers, scraped): (i64, i64) = (row.get(2)?, row.get(3)?);
+        let (answers, with_figures): (i64, i64) = (row.get(2)?, row.get(3)?);
         let announces = errors.tracker(torrent, "announce success", None);
         if announces != answers {
             findings.problem(
@@ -155,10 +131,10 @@ fn check_trackers(run: &Run<'_>, errors: &Errors, findings: &mut Findings) -> ru
         let scrapes = errors.tracker(torrent, "scrape success", main);
         let failed = errors.tracker(torrent, "announce fail", main);
         let open = i64::from(!run.is_finished());
-        if !(scrapes - failed - open..=scrapes).contains(&scraped) {
+        if !(scrapes - failed - open..=scrapes).contains(&with_figures) {
             findings.problem(
                 "sum 3",
-                format!("torrent {torrent}: its main tracker answered {scrapes} scrapes and failed {failed} announces, but request has {scraped} rows with completed"),
+                format!("torrent {torrent}: its main tracker answered {scrapes} scrapes and failed {failed} announces, but request has {with_figures} rows with completed"),
             );
         }
     }

@@ -13,7 +13,7 @@ use crate::storage::spool::{Place, Spool};
 const NOW: Timestamp = Timestamp(1_440_970_000_000);
 const RUN: &str = "2015-08-30T18:41:36.000Z";
 
-/// The tables of 2015 as SQLAlchemy made them, with a torrent and a peer.
+/// The tables as the program of 2015 made them, with a torrent and a peer.
 const OF_2015: &str = "
     CREATE TABLE torrent (id INTEGER NOT NULL, announce_url VARCHAR, info_hash BLOB, info_hash_hex VARCHAR, pieces_count INTEGER, piece_size INTEGER, complete_threshold INTEGER, filepath VARCHAR, display_name VARCHAR, gigabyte FLOAT, PRIMARY KEY (id));
     CREATE TABLE peer (id INTEGER NOT NULL, client VARCHAR, continent VARCHAR, country VARCHAR, latitude FLOAT, longitude FLOAT, first_pieces INTEGER, last_pieces INTEGER, first_seen INTEGER, last_seen INTEGER, max_speed FLOAT, visits INTEGER, source VARCHAR(8), torrent INTEGER, PRIMARY KEY (id));
