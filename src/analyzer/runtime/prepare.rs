@@ -19,7 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::logging::{self, LogCounts};
-use crate::model::record::Record;
+use crate::model::record::{InputFile, Record};
 use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
 use crate::net::guard::Guarded;
 use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
@@ -101,16 +101,8 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     // From here on there are files, so nothing else may refuse the run.
-    let writer = Writer::create(WriterSetup {
-        stem: stem.clone(),
-        settings: engine.settings.storage.clone(),
-        torrents: engine.directory.all(),
-        inputs: import.files,
-        manifest: manifest(&engine.settings, &configuration, (listen_port, opted_out)),
-        progress: Arc::clone(&progress),
-        clock: Arc::clone(&engine.clock),
-    })
-    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
+    let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
+    let writer = create_writer(&engine, &stem, (import.files, facts), &progress)?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -331,6 +323,24 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
         })?;
     bytes.key = u32::from_ne_bytes(key);
     Ok(bytes)
+}
+
+fn create_writer(
+    engine: &Engine,
+    stem: &Stem,
+    (inputs, manifest): (Vec<InputFile>, Vec<(&'static str, String)>),
+    progress: &Arc<Progress>,
+) -> Result<Writer, Refusal> {
+    Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: engine.settings.storage.clone(),
+        torrents: engine.directory.all(),
+        inputs,
+        manifest,
+        progress: Arc::clone(progress),
+        clock: Arc::clone(&engine.clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))
 }
 
 fn manifest(
