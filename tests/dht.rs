@@ -17,6 +17,8 @@ use btda::dht::node::address::Family;
 use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
 use btda::lab::{PymdhtLookup, ScriptedPeer, ScriptedPymdht, Step, wire};
 use btda::stop::{StopTrigger, stop_pair};
+use common::load::tracker_naming;
+use common::process::free_port;
 use common::trial::{LONG, PIECES, STOP_LIMIT, Setup, Trial, info_hash};
 
 /// A peer with half of the pieces, which also says where its DHT node is.
@@ -177,6 +179,30 @@ fn our_own_node_finds_peers_where_there_is_no_pymdht() {
         ("dht.allow_private", "true"),
     ];
     assert_found(with_dht("auto", &keys).start(), "own");
+}
+
+#[test]
+fn the_dht_node_that_a_peer_names_is_met() {
+    let theirs = node(30, &[]);
+    let told = wire::port(theirs.address.port());
+    let script = vec![Step::Answer, Step::Send(told)];
+    let address = SocketAddr::new(theirs.address.ip(), 0);
+    let peer = ScriptedPeer::listen_at(address, vec![script]).expect("peer listens");
+    let SocketAddr::V4(named) = peer.address() else {
+        panic!("IPv4");
+    };
+    let tracker = tracker_naming(&[named]);
+    let port = free_port(Ipv4Addr::LOCALHOST).to_string();
+    let keys = [
+        ("dht_node_port", port.as_str()),
+        ("dht.bootstrap", "\"\""),
+        ("dht.allow_private", "true"),
+    ];
+    let mut trial = with_dht("own", &keys).torrent(&tracker.url()).start();
+    trial.wait_until("their node is asked", |_| {
+        theirs.handle.status().queries_in() > 0
+    });
+    assert_eq!(trial.stop("INT", STOP_LIMIT), Some(0));
 }
 
 /// A node whose address is that of `peer`, with a port of its own.

@@ -14,7 +14,7 @@ use crate::dht::pending::PendingLookups;
 use crate::dht::pymdht::{NodeState, PymdhtClient, PymdhtContext, PymdhtStatus};
 use crate::dht::requester::{DhtBackend, RequesterContext, run};
 use crate::exit::Exit;
-use crate::intake::PeerIntake;
+use crate::intake::{NodeIntake, PeerIntake};
 use crate::model::record::Record;
 use crate::net::tcp::{SocketRegister, TcpConnector};
 
@@ -63,7 +63,10 @@ impl Dht {
         let node = if external {
             Node::Pymdht(pymdht)
         } else {
-            Node::Own(Arc::new(own(engine, settings, output)?))
+            let handle = Arc::new(own(engine, settings, output)?);
+            // Set once: a run has one node.
+            let _ = engine.nodes.set(Arc::clone(&handle) as Arc<dyn NodeIntake>);
+            Node::Own(handle)
         };
         let torrents = Arc::clone(engine);
         let context = RequesterContext {

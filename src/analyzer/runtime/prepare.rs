@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -155,6 +155,7 @@ fn engine(
         connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
         clock,

@@ -22,6 +22,7 @@ use super::status::DhtStatus;
 use super::thread::Order;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::intake::NodeIntake;
 use crate::model::{InfoHash, PeerAddress};
 use crate::net::NetError;
 use crate::net::datagram::{BoundUdp, DatagramSocket};
@@ -316,6 +317,12 @@ impl DhtHandle {
     fn seat(&self, family: Family) -> Option<&Seat> {
         let mut seats = self.seats.iter().map(Arc::as_ref);
         seats.find(|seat| seat.family == family)
+    }
+}
+
+impl NodeIntake for DhtHandle {
+    fn node(&self, address: SocketAddr) {
+        self.add_node(address);
     }
 }
 
