@@ -2,7 +2,7 @@
 //! What is missing refuses the run, with the reason and what to do.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -292,9 +292,16 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
         scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
-    scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));
-    // A documentation address (RFC 5737): only the route is looked up.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
+    // A documentation address (RFC 5737, 3849): only the route is looked up.
+    let (loopback, outside): (IpAddr, IpAddr) = match ip {
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST.into(), [192, 0, 2, 1].into()),
+        IpAddr::V6(_) => (
+            Ipv6Addr::LOCALHOST.into(),
+            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+        ),
+    };
+    scheduler.add_own(PeerAddress::new(loopback, port));
+    let outside = SocketAddr::new(outside, 9);
     if let Some(ip) = local_address_towards(outside) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
