@@ -74,7 +74,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
-    fit(&mut settings);
+    fit(&mut settings, wanted.len());
     let random = random_bytes()?;
     let sockets = Arc::new(SocketRegister::default());
     let socket = settings
@@ -234,11 +234,12 @@ fn import_torrents(
     Ok((import, wanted))
 }
 
-/// Makes the thread pools fit the machine and says what they can be.
-fn fit(settings: &mut Settings) {
+/// Makes the thread pools fit the machine beside the threads of magnet
+/// `links`, and says what they can be.
+fn fit(settings: &mut Settings, links: usize) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let room = limits.fit(workers, callers);
+    let room = limits.fit(workers, callers, Magnets::threads_at_most(links));
     say(&format!("room for {} threads ({limits})", room.threads));
     if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
