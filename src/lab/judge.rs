@@ -11,12 +11,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+mod judgement;
 mod matching;
 mod report;
 mod sequence;
 mod verdict;
 
-pub use verdict::{Failures, Judgement, TorrentJudgement};
+pub use judgement::{Failures, Judgement, TorrentJudgement};
 
 use super::behaviour::Behaviour;
 use super::plan::{Plan, PlannedParty};

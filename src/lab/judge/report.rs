@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::verdict::{Failures, Judgement, TorrentJudgement};
+use super::judgement::{Failures, Judgement, TorrentJudgement};
 use crate::model::Reason;
 
 impl Judgement {

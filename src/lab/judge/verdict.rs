@@ -1,122 +1,18 @@
-//! The comparison itself, and what comes of it.
+//! The comparison itself.
 
 use std::collections::BTreeMap;
 
 use super::super::plan::PlannedParty;
 use super::super::truth::Truth;
+use super::judgement::{Judgement, TorrentJudgement};
 use super::matching::{Kind, Unmatched, assign};
 use super::sequence::Sequence;
 use super::{Demand, Judge};
 use crate::model::Event;
 use crate::storage::{Results, StoredPeer};
 
-/// What was counted beside what was true.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judgement {
-    /// One entry for each torrent of the plan.
-    pub torrents: Vec<TorrentJudgement>,
-    /// Failed contacts by direction (`true`: callers) and reason.
-    pub failures: BTreeMap<(bool, String), Failures>,
-    /// Contacts of the lab in all.
-    pub contacts: u64,
-    /// Of these, those that the end of the run broke off or the lab was too
-    /// slow for: they are judged within bounds.
-    pub open: u64,
-    /// Confirmed downloads that are none by the story.
-    pub false_confirmed: u64,
-    /// Peak memory of the analyzer in MB.
-    pub memory_mb: Option<f64>,
-    /// Threads of the analyzer that ended before their time.
-    pub threads_ended_early: u64,
-    /// Everything that is not as it must be; empty when the analyzer was
-    /// exact.
-    pub findings: Vec<String>,
-}
-
-/// What was counted beside what was true, of one torrent. The truth is what
-/// the contacts that took place could show; where contacts are open it is the
-/// value within its bounds that is nearest to what was counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TorrentJudgement {
-    /// Its pieces.
-    pub pieces: u32,
-    /// Distinct addresses that the analyzer learnt.
-    pub addresses: u64,
-    /// Distinct addresses that trackers named.
-    pub addresses_named: u64,
-    /// Rows of called peers: counted and true.
-    pub peers: (u64, u64),
-    /// Rows of callers: counted and true.
-    pub callers: (u64, u64),
-    /// Stored piece counts that are what the peer told.
-    pub exact: u64,
-    /// Stored piece counts that are not.
-    pub wrong: u64,
-    /// Piece counts that were told and are not stored.
-    pub missing: u64,
-    /// Confirmed downloads: counted and true.
-    pub confirmed: (u64, u64),
-    /// Downloads that happened in the story, seen or not.
-    pub happened: u64,
-}
-
-/// Failed contacts for one reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Failures {
-    /// As counted.
-    pub counted: u64,
-    /// As they were, by the behaviour of the parties; refused calls leave no trace in the lab.
-    pub causes: BTreeMap<&'static str, u64>,
-    /// Contacts broken off that are among those counted.
-    pub broken_off: u64,
-}
-
-impl Failures {
-    /// Failures that certainly happened.
-    pub fn certain(&self) -> u64 {
-        self.causes.values().sum()
-    }
-
-    /// The true number; where contacts are open, the one within the bounds
-    /// that is nearest to what was counted.
-    pub fn happened(&self) -> u64 {
-        self.certain() + self.broken_off
-    }
-}
-
-/// Findings of one kind that are written out.
-const EXAMPLES: usize = 10;
-
 /// The label of a call that the system refused.
 const REFUSED: crate::model::Reason = crate::model::Reason::REFUSED;
-
-impl Judgement {
-    /// Whether everything is as it must be.
-    pub fn is_exact(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    /// Confirmed downloads: counted, true by the contacts, happened.
-    pub fn downloads(&self) -> (u64, u64, u64) {
-        let all = self.torrents.iter();
-        all.fold((0, 0, 0), |(counted, seen, happened), it| {
-            (
-                counted + it.confirmed.0,
-                seen + it.confirmed.1,
-                happened + it.happened,
-            )
-        })
-    }
-
-    fn find(&mut self, what: &str, examples: &[String]) {
-        if examples.is_empty() {
-            return;
-        }
-        self.findings.push(format!("{what}: {}", examples.len()));
-        self.findings
-            .extend(examples.iter().take(EXAMPLES).cloned());
-    }
-}
 
 impl Judge<'_> {
     /// Holds `results` against all contacts. `truth` says what the trackers
