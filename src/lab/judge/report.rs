@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::judgement::{Failures, Judgement, TorrentJudgement};
 use crate::model::Reason;
 
+/// Least width of the column of reasons.
+const REASON_WIDTH: usize = 33;
+
 impl Judgement {
     /// Several lines, each with its end.
     pub fn table(&self) -> String {
@@ -42,9 +45,18 @@ impl Judgement {
     }
 
     fn write_failures(&self, text: &mut String) {
+        let reasons = self.failures.keys();
+        let longest = reasons.map(|(_, reason)| reason.chars().count()).max();
+        let width = longest.unwrap_or(0).max(REASON_WIDTH);
         line(
             text,
-            format_args!("\nfailed contacts                            counted   true  caused by"),
+            format_args!(
+                "\n{:<head$} {:>9} {:>6}  caused by",
+                "failed contacts",
+                "counted",
+                "true",
+                head = width + "caller ".len(),
+            ),
         );
         for ((calls, reason), failures) in &self.failures {
             let who = if *calls { "caller" } else { "called" };
@@ -53,13 +65,13 @@ impl Judgement {
                 let cause = "refuses, refuses-first; the system answers, the lab sees nothing";
                 line(
                     text,
-                    format_args!("{who} {reason:<33} {counted:>9}      -  {cause}"),
+                    format_args!("{who} {reason:<width$} {counted:>9}      -  {cause}"),
                 );
             } else {
                 let happened = failures.happened();
                 line(
                     text,
-                    format_args!("{who} {reason:<33} {counted:>9} {happened:>6}  {causes}"),
+                    format_args!("{who} {reason:<width$} {counted:>9} {happened:>6}  {causes}"),
                 );
             }
         }

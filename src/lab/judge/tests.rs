@@ -352,3 +352,29 @@ fn a_seed_that_hides_is_no_download() {
     assert_eq!(judgement.false_confirmed, 1);
     assert_eq!(judgement.to_json()["precision"], 0.0);
 }
+
+#[test]
+fn the_columns_of_failures_stand_under_each_other() {
+    let reasons = [Reason::TimedOut, Reason::RESET, Reason::REFUSED];
+    let failing = reasons.map(|reason| Contact {
+        fault: Some(reason),
+        handshake: false,
+        told: None,
+        ..called(0, 0, 0)
+    });
+    let judgement = judge(&failing, |_, results| {
+        for reason in reasons {
+            failed(results, "First contact", reason, 1);
+        }
+    });
+    let table = judgement.table();
+    let (_, failures) = table.split_once("\n\n").unwrap();
+    let mut lines = failures.lines();
+    let end_of_counts = lines.next().unwrap().find("counted").unwrap() + "counted".len();
+    let rows: Vec<&str> = lines.take(reasons.len()).collect();
+    assert_eq!(rows.len(), reasons.len(), "{table}");
+    for row in rows {
+        let (before, after) = row.split_at(end_of_counts);
+        assert!(before.ends_with(" 1") && after.starts_with("  "), "{table}");
+    }
+}
