@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::Source;
+
 /// What was counted beside what was true.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Judgement {
@@ -9,6 +11,8 @@ pub struct Judgement {
     pub torrents: Vec<TorrentJudgement>,
     /// Failed contacts by direction (`true`: callers) and reason.
     pub failures: BTreeMap<(bool, String), Failures>,
+    /// The torrents that are given by magnet links only.
+    pub magnets: MagnetJudgement,
     /// Contacts of the lab in all.
     pub contacts: u64,
     /// Of these, those that the end of the run broke off or the lab was too
@@ -34,10 +38,12 @@ pub struct TorrentJudgement {
     pub pieces: u32,
     /// Distinct addresses that the analyzer learnt.
     pub addresses: u64,
-    /// Distinct addresses that trackers named.
+    /// Distinct addresses that trackers and DHT named.
     pub addresses_named: u64,
-    /// Rows of called peers: counted and true.
+    /// Rows of called peers that trackers named: counted and true.
     pub peers: (u64, u64),
+    /// Rows of called peers that only the DHT named: counted and true.
+    pub dht: (u64, u64),
     /// Rows of callers: counted and true.
     pub callers: (u64, u64),
     /// Stored piece counts that are what the peer told.
@@ -50,6 +56,37 @@ pub struct TorrentJudgement {
     pub confirmed: (u64, u64),
     /// Downloads that happened in the story, seen or not.
     pub happened: u64,
+}
+
+impl TorrentJudgement {
+    /// Rows that were found so, counted and true.
+    pub(super) const fn rows_of(&mut self, source: Source) -> &mut (u64, u64) {
+        match source {
+            Source::Tracker => &mut self.peers,
+            Source::Dht => &mut self.dht,
+            Source::Incoming => &mut self.callers,
+        }
+    }
+
+    /// Rows of called peers, counted and true.
+    pub const fn called(&self) -> (u64, u64) {
+        (self.peers.0 + self.dht.0, self.peers.1 + self.dht.1)
+    }
+}
+
+/// What became of magnet links.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MagnetJudgement {
+    /// Links.
+    pub links: u64,
+    /// Links for which a peer was asked for metadata.
+    pub asked: u64,
+    /// Links whose whole metadata peers gave.
+    pub given: u64,
+    /// Links whose torrent is in the database.
+    pub resolved: u64,
+    /// Of these, those whose row is what the metadata say.
+    pub exact: u64,
 }
 
 /// Failed contacts for one reason.
