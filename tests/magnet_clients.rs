@@ -163,6 +163,9 @@ first_delay_seconds = 2
 tracked_delay_seconds = 2
 max_delay_seconds = 4
 
+[contact]
+allow_private = true
+
 [listen]
 address = "{address}"
 

@@ -133,10 +133,10 @@ impl Dht {
                 port,
                 token: given,
             } => {
-                let taken = *given == token.as_slice();
+                let is_valid = *given == token.as_slice();
                 let announcer = SocketAddr::new(from.ip(), port.unwrap_or(from.port()));
-                self.announced(info_hash, announcer, taken);
-                if taken {
+                self.announced(info_hash, announcer, is_valid);
+                if is_valid {
                     respond(&Response::default())
                 } else {
                     krpc::refuse(transaction, 203, "Bad token")
@@ -190,13 +190,13 @@ impl Dht {
         given
     }
 
-    fn announced(&self, info_hash: &[u8; 20], announcer: SocketAddr, taken: bool) {
+    fn announced(&self, info_hash: &[u8; 20], announcer: SocketAddr, is_valid: bool) {
         let Some(torrent) = self.torrent(info_hash) else {
             return;
         };
         let mut counts = self.counts.lock();
         let counts = counts.entry(torrent).or_default();
-        if !taken {
+        if !is_valid {
             counts.refused += 1;
             return;
         }
@@ -243,8 +243,8 @@ fn token(id: &[u8; 20], from: IpAddr) -> [u8; 8] {
     let mut sha1 = Sha1::new();
     sha1.update(id);
     sha1.update(&krpc::address_bytes(from));
-    let [a, b, c, d, e, f, g, h, ..] = sha1.digest().bytes();
-    [a, b, c, d, e, f, g, h]
+    let digest = sha1.digest().bytes();
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
