@@ -22,6 +22,7 @@ pub(crate) mod libtorrent;
 pub(crate) mod libtorrent_dht;
 pub(crate) mod load;
 pub(crate) mod metadata_peer;
+pub(crate) mod network;
 pub(crate) mod opentracker;
 pub(crate) mod process;
 pub(crate) mod results;
