@@ -13,7 +13,8 @@ use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
-    Direction, Encryption, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport,
+    Direction, Encryption, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source,
+    Transport,
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
@@ -237,7 +238,7 @@ impl InHand<'_> {
         let started = engine.clock.now();
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
-            return self.settle(started, &report, false);
+            return self.settle(started, &report, torrent.threshold);
         }
         let address = ticket.key.address.socket_addr();
         let report = match engine
@@ -248,15 +249,11 @@ impl InHand<'_> {
             Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
             Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
         };
-        let reached = report
-            .heard
-            .as_ref()
-            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
-        self.settle(started, &report, reached);
+        self.settle(started, &report, torrent.threshold);
     }
 
     /// The contact stays in hand until everything that could panic is done.
-    fn settle(mut self, started: Instant, report: &Report, reached_threshold: bool) {
+    fn settle(mut self, started: Instant, report: &Report, threshold: PieceCount) {
         let Some(ticket) = self.ticket else {
             return;
         };
@@ -268,7 +265,16 @@ impl InHand<'_> {
         );
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
-                let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                let now = engine.clock.now();
+                let heard = report.heard.as_ref();
+                let pieces = heard.map_or(PieceCount(0), |heard| heard.pieces.count());
+                let told = heard.and_then(|heard| heard.below).map_or(now, |it| it.at);
+                let next = engine.scheduler.revisits().after_success(
+                    &engine.settings.policy,
+                    ticket.key,
+                    (pieces, threshold, told),
+                    now,
+                );
                 Outcome {
                     record: engine
                         .visit_record(&ticket, started, report)
@@ -358,8 +364,9 @@ impl Outcome {
         if self.failure == Some(Reason::OwnAddress) {
             engine.scheduler.add_own(ticket.key.address);
         }
-        if let Some((ticket, due)) = self.again {
-            engine.scheduler.put_back(ticket, due);
+        match self.again {
+            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
+            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

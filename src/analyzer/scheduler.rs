@@ -25,6 +25,7 @@ use crate::config::settings::PaceSettings;
 use crate::intake::{Offer, PeerIntake};
 use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId};
 
+use super::revisits::Revisits;
 use pace::{HeldBack, Pace};
 use queue::{Queue, Ticket};
 
@@ -33,6 +34,7 @@ pub struct Scheduler {
     clock: Arc<dyn Clock>,
     reaction: Duration,
     rules: Arc<AddressRules>,
+    revisits: Revisits,
     state: Mutex<State>,
     /// Only the leader waits here.
     head_changed: Condvar,
@@ -99,6 +101,7 @@ impl Scheduler {
             clock,
             reaction,
             rules,
+            revisits: Revisits::default(),
             state: Mutex::new(state),
             head_changed: Condvar::new(),
             wanted: Condvar::new(),
@@ -192,6 +195,11 @@ impl Scheduler {
     /// Accepted peers that have not been contacted yet.
     pub fn never_contacted(&self) -> usize {
         self.state.lock().fresh
+    }
+
+    /// What is known of the peers that will come again.
+    pub const fn revisits(&self) -> &Revisits {
+        &self.revisits
     }
 
     /// Contacts that had to wait for a limit so far.

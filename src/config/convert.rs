@@ -8,8 +8,8 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    ContactSettings, DhtChoice, DhtSourceSettings, InputSettings, ListenSettings, LogSettings,
-    Method, PaceSettings, PolicySettings, Settings, StorageSettings, TrackerSettings,
+    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, InputSettings, ListenSettings,
+    LogSettings, Method, PaceSettings, PolicySettings, Settings, StorageSettings, TrackerSettings,
     VisitSettings,
 };
 use super::{Config, keys};
@@ -107,8 +107,15 @@ impl Config {
     }
 
     fn policy(&self) -> PolicySettings {
+        let revisit_delay = self.time(&keys::PEER_REVISIT_DELAY);
+        let adaptive = self.text(&keys::REVISIT_MODE) == "adaptive";
         PolicySettings {
-            revisit_delay: self.time(&keys::PEER_REVISIT_DELAY),
+            revisit_delay,
+            adaptive: adaptive.then(|| AdaptiveSettings {
+                soonest: self.time(&keys::SOONEST_SECONDS).min(revisit_delay),
+                latest: self.time(&keys::LATEST_SECONDS).max(revisit_delay),
+                early_per_second: self.number(&keys::EARLY_PER_SECOND_MAX),
+            }),
             retry: self.flag(&keys::RETRY_ENABLED),
             first_delay: self.time(&keys::FIRST_DELAY_SECONDS),
             tracked_delay: self.time(&keys::TRACKED_DELAY_SECONDS),

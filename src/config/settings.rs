@@ -112,6 +112,9 @@ pub struct VisitSettings {
 pub struct PolicySettings {
     /// `peer_revisit_delay`.
     pub revisit_delay: Duration,
+    /// `revisit.mode`: what follows from a peer's progress; `None` when every
+    /// revisit comes after `revisit_delay`.
+    pub adaptive: Option<AdaptiveSettings>,
     /// `retry.enabled`: visit a peer again after a failure.
     pub retry: bool,
     /// `retry.first_delay_seconds`: after the first failure.
@@ -128,6 +131,18 @@ pub struct PolicySettings {
     pub attempts: u8,
     /// `retry.tracked_attempts`: the same for one that was.
     pub tracked_attempts: u8,
+}
+
+/// Revisits by what a peer's progress lets expect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptiveSettings {
+    /// `revisit.soonest_seconds`, at most `peer_revisit_delay`.
+    pub soonest: Duration,
+    /// `revisit.latest_seconds`, at least `peer_revisit_delay`.
+    pub latest: Duration,
+    /// `revisit.early_per_second_max`: revisits sooner than
+    /// `peer_revisit_delay` per second.
+    pub early_per_second: f64,
 }
 
 /// Whom we contact, and how fast.
