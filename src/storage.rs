@@ -16,6 +16,7 @@
 
 mod calibration;
 mod database;
+pub mod doctor;
 mod error;
 mod files;
 #[cfg(test)]

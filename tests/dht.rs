@@ -91,6 +91,31 @@ fn a_pymdht_that_is_not_there_is_told_once_and_hurts_nothing() {
     );
 }
 
+#[test]
+fn a_taken_port_of_our_own_node_refuses_the_run() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let keys = [("dht_node_port", port.as_str()), ("dht.bootstrap", "\"\"")];
+    let mut trial = with_dht("own", &keys).start();
+    assert_eq!(trial.end(LONG).code(), Some(7));
+    let said = trial.said();
+    assert!(
+        said.contains(&format!("the DHT node cannot use UDP port {port}: "))
+            && said.contains("choose another (dht_node_port), or stop the program that uses it"),
+        "{said}"
+    );
+    // Nothing but the log, which says why; no run that looks unfinished.
+    let [log] = &trial.output_files()[..] else {
+        panic!("{:?}", trial.output_files());
+    };
+    assert_eq!(log.extension().unwrap(), "log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("the run does not start: the DHT node"),
+        "{log}"
+    );
+}
+
 /// A node of a loopback DHT, outside the program under test.
 struct Node {
     handle: DhtHandle,

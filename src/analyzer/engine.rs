@@ -13,13 +13,13 @@ use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
-    Direction, Encryption, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source,
-    Transport,
+    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
 use crate::stop::StopToken;
 
+use super::dial::{Dialer, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
@@ -50,7 +50,7 @@ pub struct Engine {
     pub stop: StopToken,
     /// Names for addresses in the log.
     pub pseudonyms: PseudonymKey,
-    /// Opens connections.
+    /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
@@ -84,6 +84,15 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+        }
+    }
+
+    /// Reaches peers; the transports stand in the order in which they are
+    /// tried.
+    fn dialer(&self) -> Dialer<'_> {
+        Dialer {
+            visitor: self.visitor(),
+            transports: vec![(Transport::Tcp, &*self.connect)],
         }
     }
 
@@ -161,7 +170,13 @@ impl Engine {
     }
 
     fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
-        let (Verdict::Counts(ended), Some(heard)) = (report.verdict, &report.heard) else {
+        let Report {
+            verdict: Verdict::Counts(ended),
+            heard: Some(heard),
+            link: Some(link),
+            ..
+        } = report
+        else {
             return None;
         };
         let direction = if whom.source == Source::Incoming {
@@ -173,8 +188,8 @@ impl Engine {
             peer: whom.key,
             source: whom.source,
             direction,
-            transport: Transport::Tcp,
-            encryption: Encryption::Plain,
+            transport: link.transport,
+            encryption: link.encryption,
             at: self.clock.timestamp(),
             duration: self.clock.now().saturating_duration_since(started),
             pieces: heard.pieces.count(),
@@ -183,7 +198,7 @@ impl Engine {
             reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
             client: report.peer_id.and_then(|id| id.client()),
-            ended,
+            ended: *ended,
             takes_back: whom.history.unreached,
         })
     }
@@ -241,14 +256,8 @@ impl InHand<'_> {
             return self.settle(started, &report, torrent.threshold);
         }
         let address = ticket.key.address.socket_addr();
-        let report = match engine
-            .connect
-            .connect(address, engine.settings.visit.quiet_timeout)
-        {
-            Ok(mut stream) => engine.visitor().outgoing(&mut *stream, &torrent, started),
-            Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
-            Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
-        };
+        let worked = ticket.history.worked;
+        let report = engine.dialer().visit(address, &torrent, worked, started);
         self.settle(started, &report, torrent.threshold);
     }
 
@@ -275,12 +284,16 @@ impl InHand<'_> {
                     (pieces, threshold, told),
                     now,
                 );
+                let history = History {
+                    worked: report.link.map(Way::of),
+                    ..ticket.history.with_success()
+                };
                 Outcome {
                     record: engine
                         .visit_record(&ticket, started, report)
                         .map(|visit| Record::Visit(Box::new(visit))),
                     failure: None,
-                    again: engine.again(ticket, ticket.history.with_success(), next),
+                    again: engine.again(ticket, history, next),
                 }
             }
             Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),

@@ -18,10 +18,14 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::deadline::Deadline;
 use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
+use crate::net::Stream;
 use crate::net::tcp::{ListenSocket, PeerStream};
 use crate::threads::{VISIT_STACK, spawn};
 
+use super::encrypted;
 use super::engine::Engine;
+use super::evaluate::Verdict;
+use super::visit::Report;
 
 /// Pause after an error of `accept`, so that a lack of descriptors does not
 /// become a busy loop.
@@ -150,12 +154,33 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let (torrent, report) =
-        engine
-            .visitor()
-            .incoming(&mut caller.stream, &engine.directory, &admit);
+    let (torrent, report) = talk(engine, &mut caller.stream, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
+}
+
+/// Visits a caller in the way that its first bytes ask for.
+fn talk(
+    engine: &Engine,
+    stream: &mut dyn Stream,
+    admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
+) -> (Option<Arc<Torrent>>, Report) {
+    let settings = &engine.settings.visit;
+    let chance = match encrypted::system_chance() {
+        Ok(chance) => chance,
+        Err(error) => {
+            return (
+                None,
+                Report::without_handshake(Verdict::Failed(error.reason)),
+            );
+        }
+    };
+    let (clock, patience, directory) = (&*engine.clock, settings.quiet_timeout, &engine.directory);
+    let policy = settings.encryption;
+    let mut stream = encrypted::Incoming::new(stream, clock, patience, directory, policy, chance);
+    let (torrent, mut report) = engine.visitor().incoming(&mut stream, directory, admit);
+    report.verdict = stream.judge(report.verdict);
+    (torrent, report)
 }
 
 /// Counts a caller as being evaluated until dropped. A panic drops it too;

@@ -1,8 +1,8 @@
 //! Builds, starts, supervises and stops everything.
 //!
-//! Order of start: log, import, limits, listener's socket, database, DHT node,
-//! first statistics row, writer, listener, trackers, DHT thread, statistics,
-//! contact workers. Order of stop: see `runtime/shutdown.rs`.
+//! Order of start: log, import, limits, listener's socket, port of our own DHT
+//! node, database, first statistics row, writer, listener, trackers, DHT
+//! threads, statistics, contact workers. Order of stop: see `runtime/shutdown.rs`.
 
 mod crew;
 mod dht;

@@ -8,9 +8,9 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, InputSettings, ListenSettings,
-    LogSettings, Method, PaceSettings, PolicySettings, Settings, StorageSettings, TrackerSettings,
-    VisitSettings,
+    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
+    InputSettings, ListenSettings, LogSettings, Method, PaceSettings, PolicySettings, Settings,
+    StorageSettings, TrackerSettings, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -102,6 +102,12 @@ impl Config {
             dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
+            encryption: match self.text(&keys::ENCRYPTION) {
+                "plain" => EncryptionPolicy::Plain,
+                "encrypted" => EncryptionPolicy::Encrypted,
+                "prefer_encrypted" => EncryptionPolicy::PreferEncrypted,
+                _ => EncryptionPolicy::PreferPlain,
+            },
             message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),
         }
     }

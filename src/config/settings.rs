@@ -103,8 +103,46 @@ pub struct VisitSettings {
     /// `visit.ignore_malformed`: overlook a wrong bitfield or have instead of
     /// ending the visit.
     pub ignore_malformed: bool,
+    /// `visit.encryption`: message stream encryption, outward and inward.
+    pub encryption: EncryptionPolicy,
     /// `bittorrent_message_log_length`: characters of a message in the log.
     pub message_log_length: usize,
+}
+
+/// `visit.encryption`: how peers are talked to, and which callers are heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EncryptionPolicy {
+    /// In the clear first, then encrypted; callers either way.
+    PreferPlain,
+    /// Encrypted first, then in the clear; callers either way.
+    PreferEncrypted,
+    /// In the clear only, as in 2015.
+    Plain,
+    /// Encrypted only.
+    Encrypted,
+}
+
+impl EncryptionPolicy {
+    /// What is tried outward, in this order: whether encrypted.
+    pub const fn attempts(self) -> &'static [bool] {
+        match self {
+            Self::PreferPlain => &[false, true],
+            Self::PreferEncrypted => &[true, false],
+            Self::Plain => &[false],
+            Self::Encrypted => &[true],
+        }
+    }
+
+    /// Whether callers are heard who speak in the clear (`false`) or
+    /// encrypted (`true`).
+    pub fn admits(self, encrypted: bool) -> bool {
+        self.attempts().contains(&encrypted)
+    }
+
+    /// Whether the stream behind the handshake is rather encrypted, too.
+    pub const fn prefers_encrypted(self) -> bool {
+        matches!(self, Self::PreferEncrypted | Self::Encrypted)
+    }
 }
 
 /// When peers are visited again.

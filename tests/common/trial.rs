@@ -311,6 +311,12 @@ impl Trial {
             .sum()
     }
 
+    /// Everything in the output folder.
+    pub(crate) fn output_files(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.folder.path().join("output")).expect("own folder");
+        files.flatten().map(|file| file.path()).collect()
+    }
+
     /// Fails the test when the finished run breaks a rule of the output
     /// contract.
     pub(crate) fn assert_contract(&self) {

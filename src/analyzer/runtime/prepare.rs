@@ -75,6 +75,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     } = request;
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
     let rules = address_rules(&settings.contact)?;
+    let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
     fit(&mut settings);
@@ -88,16 +89,6 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     settings.tracker.announce_port = announced_port(&settings, listen_port);
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
-    let writer = Writer::create(WriterSetup {
-        stem: stem.clone(),
-        settings: settings.storage.clone(),
-        torrents: directory.all(),
-        inputs: import.files,
-        manifest: manifest(&settings, &configuration, (listen_port, &rules)),
-        progress: Arc::clone(&progress),
-        clock: Arc::clone(&clock),
-    })
-    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     let (records, to_write) = bounded(settings.storage.queue_length);
     let (trigger, stop) = stop_pair();
     let engine = Arc::new(engine(
@@ -109,6 +100,17 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
+    // From here on there are files, so nothing else may refuse the run.
+    let writer = Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: engine.settings.storage.clone(),
+        torrents: engine.directory.all(),
+        inputs: import.files,
+        manifest: manifest(&engine.settings, &configuration, (listen_port, opted_out)),
+        progress: Arc::clone(&progress),
+        clock: Arc::clone(&engine.clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -266,7 +268,7 @@ fn bind(
     let address = SocketAddr::new(settings.listen.address, settings.listen.port);
     ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
         refuse(
-            Exit::Failed,
+            Exit::PortUnavailable,
             format!(
                 "cannot listen on port {} (listen.address {}): {error}; stop the program that uses it or choose another with --port",
                 settings.listen.port, settings.listen.address
@@ -334,7 +336,7 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
 fn manifest(
     settings: &Settings,
     configuration: &serde_json::Value,
-    (listen_port, rules): (Option<u16>, &AddressRules),
+    (listen_port, opted_out): (Option<u16>, usize),
 ) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -344,7 +346,7 @@ fn manifest(
         ("host", sysinfo::System::host_name().unwrap_or_default()),
         ("contact_threads", settings.workers.to_string()),
         ("callers_max", settings.listen.callers_max.to_string()),
-        ("opt_out_networks", rules.opt_out.listed().to_string()),
+        ("opt_out_networks", opted_out.to_string()),
         ("configuration", configuration.to_string()),
     ];
     if let Some(port) = listen_port {

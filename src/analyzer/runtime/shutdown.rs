@@ -36,7 +36,8 @@ const SOURCES: Duration = Duration::from_millis(200);
 /// For the threads of magnet links, whose waits all end with the run.
 const MAGNETS: Duration = Duration::from_secs(1);
 
-/// For the DHT thread to take leave of its node.
+/// For the DHT thread to take leave of its node, and for our own node, which
+/// looks for the end ten times a second.
 const DHT: Duration = Duration::from_secs(1);
 
 /// For the writer; it may have much to store, and the data are why we are

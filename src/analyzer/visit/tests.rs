@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::config::settings::EncryptionPolicy;
 use crate::model::record::MessageCounts;
-use crate::model::{InfoHash, PieceCount, Timestamp, VisitEnd};
+use crate::model::{InfoHash, Link, PieceCount, Timestamp, VisitEnd};
 use crate::net::NetError;
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
@@ -26,6 +27,7 @@ pub(crate) fn settings() -> VisitSettings {
         dht_port: None,
         keep_partial: true,
         ignore_malformed: false,
+        encryption: EncryptionPolicy::Plain,
         message_log_length: 80,
     }
 }
@@ -595,6 +597,10 @@ impl Stream for Starved {
         let written = self.inner.write_all(bytes, wait);
         self.clock.advance(self.pause);
         written
+    }
+
+    fn link(&self) -> Link {
+        self.inner.link()
     }
 }
 

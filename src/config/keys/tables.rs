@@ -6,8 +6,8 @@ registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
     /// `visit.fast_extension`, `visit.keep_partial`, `visit.ignore_malformed`,
-    /// `revisit.mode` and `retry.enabled`; where one of these is written down, the written value
-    /// wins.
+    /// `visit.encryption`, `revisit.mode` and `retry.enabled`; where one of these is
+    /// written down, the written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
     /// Time after which the run stops by itself; 0 = when it is told to.
@@ -32,6 +32,13 @@ registry! {
     /// visit.
     IGNORE_MALFORMED: "visit.ignore_malformed",
         Kind::Flag, Value::Flag(false), "own choice";
+    /// Message stream encryption (MSE/PE) with peers that we call, and callers.
+    /// prefer_plain: in the clear, and encrypted when the peer closes before its
+    /// handshake. prefer_encrypted: the other way round. plain, encrypted: only
+    /// so. Payload is never exchanged, so this is about reach, not secrecy.
+    ENCRYPTION: "visit.encryption",
+        Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
+        text("prefer_plain"), "own choice: reaches both, and costs least";
 
     /// When an unfinished peer is visited again. fixed: after
     /// `peer_revisit_delay`, as in 2015. adaptive: sooner when its progress lets

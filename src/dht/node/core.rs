@@ -127,6 +127,24 @@ impl Core {
         }
     }
 
+    /// A node in the place of this one, whose state a defect may have left
+    /// wrong: with the same id, the nodes of the table (which are asked
+    /// anew) and the counters. Look-ups and announced peers are lost.
+    pub(super) fn successor(&mut self, now: Instant) -> Self {
+        let setup = Setup {
+            settings: Arc::clone(&self.settings),
+            family: self.family,
+            hook: self.hook.clone(),
+            board: Arc::clone(&self.board),
+            saved: self.saved(now),
+            random: Random::from_seed(self.random.bytes()),
+        };
+        Self {
+            counts: self.counts,
+            ..Self::new(setup, now)
+        }
+    }
+
     /// The next packet to send.
     pub(super) fn next_outgoing(&mut self) -> Option<Outgoing> {
         self.outbox.pop_front()
