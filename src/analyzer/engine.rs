@@ -1,7 +1,7 @@
 //! What all measuring threads share, and what happens after a contact.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,14 +84,15 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+            peer: None,
         }
     }
 
-    /// Reaches peers; the transports stand in the order in which they are
+    /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
-    fn dialer(&self) -> Dialer<'_> {
+    fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
         Dialer {
-            visitor: self.visitor(),
+            visitor: self.visitor().at(peer),
             transports: vec![(Transport::Tcp, &*self.connect)],
         }
     }
@@ -138,6 +139,7 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -200,6 +202,7 @@ impl Engine {
             client: report.peer_id.and_then(|id| id.client()),
             ended: *ended,
             takes_back: whom.history.unreached,
+            extension: heard.extension(),
         })
     }
 
@@ -209,6 +212,14 @@ impl Engine {
         Told {
             at,
             pieces: moment.pieces,
+        }
+    }
+
+    /// What the peer at `address` told of us.
+    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
+        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
+        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
+            self.scheduler.vote_own_ip(address.ip(), ip);
         }
     }
 
@@ -257,7 +268,9 @@ impl InHand<'_> {
         }
         let address = ticket.key.address.socket_addr();
         let worked = ticket.history.worked;
-        let report = engine.dialer().visit(address, &torrent, worked, started);
+        let report = engine
+            .dialer(address.ip())
+            .visit(address, &torrent, worked, started);
         self.settle(started, &report, torrent.threshold);
     }
 
@@ -267,11 +280,9 @@ impl InHand<'_> {
             return;
         };
         let engine = self.engine;
-        engine.log(
-            Direction::Outgoing,
-            ticket.key.address.socket_addr(),
-            report,
-        );
+        let address = ticket.key.address.socket_addr();
+        engine.log(Direction::Outgoing, address, report);
+        engine.hear_of_us(address, report);
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
                 let now = engine.clock.now();

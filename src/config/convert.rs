@@ -99,6 +99,8 @@ impl Config {
             message_limit: self.integer(&keys::RECEIVE_MESSAGE_MAX),
             finish_when_complete: self.flag(&keys::FINISH_WHEN_COMPLETE),
             fast_extension: self.flag(&keys::FAST_EXTENSION),
+            extension_protocol: self.flag(&keys::EXTENSION_PROTOCOL),
+            listen_port: None,
             dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),

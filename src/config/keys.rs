@@ -33,10 +33,11 @@ pub fn is_table(name: &str) -> bool {
 /// timeout, plain BEP 3 in the clear, nothing from broken visits), to drop a
 /// peer for good at its first failure, and to visit it again after the same
 /// time always.
-pub fn method_2015() -> [(&'static Key, Value); 7] {
+pub fn method_2015() -> [(&'static Key, Value); 8] {
     [
         (&FINISH_WHEN_COMPLETE, Value::Flag(false)),
         (&FAST_EXTENSION, Value::Flag(false)),
+        (&EXTENSION_PROTOCOL, Value::Flag(false)),
         (&KEEP_PARTIAL, Value::Flag(false)),
         (&IGNORE_MALFORMED, Value::Flag(true)),
         (&ENCRYPTION, text("plain")),

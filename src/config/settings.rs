@@ -94,6 +94,11 @@ pub struct VisitSettings {
     pub finish_when_complete: bool,
     /// `visit.fast_extension`: announce BEP 6.
     pub fast_extension: bool,
+    /// `visit.extension_protocol`: speak BEP 10.
+    pub extension_protocol: bool,
+    /// Where callers reach us, with `-p`: told in extended handshakes; the
+    /// listener sets it.
+    pub listen_port: Option<u16>,
     /// `dht_node_port` with `-d`: told to peers that announce a DHT node
     /// (BEP 5, `port` message).
     pub dht_port: Option<u16>,

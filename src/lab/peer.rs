@@ -73,6 +73,8 @@ struct Encounter<'a> {
     said: tell::Said,
     /// The analyzer's handshake announced BEP 6.
     fast: bool,
+    /// Both sides announced BEP 10.
+    extended: bool,
 }
 
 /// Acts out one contact and returns what happened.
@@ -95,6 +97,7 @@ pub(super) fn meet(
         contact: meeting.contact(party, End::TheyClosed, meeting.started),
         said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
         fast: false,
+        extended: false,
     };
     encounter.said.begin(meeting.started);
     let left = encounter.act();
@@ -251,6 +254,7 @@ impl Encounter<'_> {
             self.said.land();
         }
         self.fast = greeting.fast();
+        self.extended = greeting.extended() && self.reserved() != wire::NO_EXTENSIONS;
         self.contact.handshake = true;
         Ok(true)
     }
@@ -262,12 +266,15 @@ impl Encounter<'_> {
     }
 
     fn handshake(&self) -> Vec<u8> {
-        let reserved = match self.party.behaviour {
+        wire::handshake(self.reserved(), &self.info_hash(), &self.party.peer_id)
+    }
+
+    const fn reserved(&self) -> [u8; 8] {
+        match self.party.behaviour {
             Behaviour::HaveAllNone | Behaviour::Chatty => wire::FAST_AND_EXTENDED,
             Behaviour::HavesOnly => wire::NO_EXTENSIONS,
             _ => EXTENDED,
-        };
-        wire::handshake(reserved, &self.info_hash(), &self.party.peer_id)
+        }
     }
 
     fn info_hash(&self) -> [u8; 20] {

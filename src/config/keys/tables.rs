@@ -5,9 +5,9 @@ use super::{Key, Kind, Value, integer, number, registry, seconds, text};
 registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
-    /// `visit.fast_extension`, `visit.keep_partial`, `visit.ignore_malformed`,
-    /// `visit.encryption`, `revisit.mode` and `retry.enabled`; where one of these is
-    /// written down, the written value wins.
+    /// `visit.fast_extension`, `visit.extension_protocol`, `visit.keep_partial`,
+    /// `visit.ignore_malformed`, `visit.encryption`, `revisit.mode` and
+    /// `retry.enabled`; where one of these is written down, the written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
     /// Time after which the run stops by itself; 0 = when it is told to.
@@ -25,6 +25,10 @@ registry! {
     /// none.
     FAST_EXTENSION: "visit.fast_extension",
         Kind::Flag, Value::Flag(true), "BEP 6: without it, new clients announce piece by piece";
+    /// Speaks the extension protocol (BEP 10): peers tell their client, where
+    /// they listen and which pieces they lost (BEP 54).
+    EXTENSION_PROTOCOL: "visit.extension_protocol",
+        Kind::Flag, Value::Flag(true), "BEP 10: nearly all clients speak it";
     /// Counts what was read before a failure after the handshake.
     KEEP_PARTIAL: "visit.keep_partial",
         Kind::Flag, Value::Flag(true), "own choice";
