@@ -82,6 +82,7 @@ impl World {
                 settings: &self.settings,
                 own_id: PeerId::new([b'O'; 20]),
                 stop: &self.stop,
+                peer: None,
             },
             transports: vec![(Transport::Tcp, &self.tcp)],
         };

@@ -109,7 +109,8 @@ impl Encounter<'_> {
         if !self.greet()? {
             return Ok(Leave::Close);
         }
-        self.offer_metadata()?;
+        let offer = self.extended_handshake();
+        self.line.write(&offer)?;
         Err(self.serve_requests())
     }
 
@@ -119,15 +120,14 @@ impl Encounter<'_> {
         self.extended && torrent.is_some_and(|torrent| torrent.magnet.is_some())
     }
 
-    /// Sends the extended handshake.
-    pub(super) fn offer_metadata(&mut self) -> Result<(), Quit> {
-        let size = self.metadata().len();
-        let offer = match self.party.manner {
+    /// The extended handshake, with the metadata where they may be asked for.
+    pub(super) fn extended_handshake(&self) -> Vec<u8> {
+        match self.party.manner {
+            _ if !self.may_be_asked() => wire::extended_handshake(),
             MetadataManner::Without => wire::extended_handshake(),
             MetadataManner::EndlessSize => wire::metadata_handshake(OWN_NUMBER, ENDLESS),
-            _ => wire::metadata_handshake(OWN_NUMBER, size),
-        };
-        self.line.write(&offer)
+            _ => wire::metadata_handshake(OWN_NUMBER, self.metadata().len()),
+        }
     }
 
     /// Answers requests until the analyzer leaves, or something else ends the
