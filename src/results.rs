@@ -2,6 +2,7 @@
 //! `btda combine` and `btda export`. Main thread only; everything that touches
 //! a database is in [`crate::storage`], this says what it did.
 
+pub mod combine;
 pub mod doctor;
 
 use std::io::{self, Write};

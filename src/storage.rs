@@ -15,6 +15,7 @@
 //! data dictionary is `storage/schema/1.sql`.
 
 mod calibration;
+pub mod combine;
 mod database;
 pub mod doctor;
 mod error;

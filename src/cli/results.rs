@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::results::combine::CombineOptions;
 use crate::results::doctor::DoctorOptions;
 use crate::storage::doctor::Case;
 
@@ -43,6 +44,31 @@ impl DoctorArguments {
             },
             repair: self.repair,
             json: self.json,
+        }
+    }
+}
+
+/// Options of `btda combine`.
+#[derive(Debug, Args)]
+#[command(after_help = COMBINE_HELP)]
+pub(super) struct CombineArguments {
+    /// The databases of two or more runs that have ended, in the order of vm = 1, 2 ...
+    #[arg(value_name = "RUN.sqlite", required = true)]
+    runs: Vec<PathBuf>,
+    /// The database to make; sets, thresholds and error files are written beside it
+    #[arg(short, long, value_name = "COMBINED.sqlite")]
+    output: PathBuf,
+}
+
+const COMBINE_HELP: &str = "\
+Exit codes: 0 success, 1 the runs do not belong together or cannot be read, 2 wrong usage,
+            5 the output cannot be written or is there already.";
+
+impl CombineArguments {
+    pub(super) fn options(self) -> CombineOptions {
+        CombineOptions {
+            runs: self.runs,
+            output: self.output,
         }
     }
 }
