@@ -4,6 +4,7 @@
 
 pub mod combine;
 pub mod doctor;
+pub mod export;
 
 use std::io::{self, Write};
 

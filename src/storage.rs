@@ -19,6 +19,7 @@ pub mod combine;
 mod database;
 pub mod doctor;
 mod error;
+pub mod export;
 mod files;
 #[cfg(test)]
 mod fixture;
