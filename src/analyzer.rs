@@ -1,7 +1,9 @@
 //! The engine: what is visited when, what was heard, and how it all starts
 //! and ends.
 
+pub mod dial;
 pub mod directory;
+pub mod encrypted;
 pub mod engine;
 pub mod evaluate;
 pub mod listener;

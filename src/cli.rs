@@ -105,7 +105,7 @@ Durations: 90s, 5m, 34h, 2d, 1h30m; a plain number is seconds.
 Precedence: flag, environment variable (BTDA_NETWORK_TIMEOUT), configuration file, default.
 Exit codes: 0 success, 1 failed at run time, 2 wrong usage, 3 wrong configuration,
             4 nothing to import, 5 output not writable, 6 data lost or a thread died,
-            130 forced by a second signal.";
+            7 a port is taken or not allowed, 130 forced by a second signal.";
 
 /// One variant for each subcommand; without one, the program measures.
 #[derive(Debug, Subcommand)]

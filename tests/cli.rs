@@ -83,6 +83,7 @@ fn the_help_tells_every_exit_code() {
         Exit::NothingToImport,
         Exit::OutputNotWritable,
         Exit::DataLost,
+        Exit::PortUnavailable,
         Exit::Interrupted,
     ] {
         let code = exit.code().to_string();
@@ -104,6 +105,7 @@ fn exit_codes_are_what_scripts_know() {
         (Exit::NothingToImport, 4),
         (Exit::OutputNotWritable, 5),
         (Exit::DataLost, 6),
+        (Exit::PortUnavailable, 7),
         (Exit::Interrupted, 130),
     ];
     for (exit, code) in codes {

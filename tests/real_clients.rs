@@ -54,6 +54,9 @@ first_delay_seconds = 4
 tracked_delay_seconds = 4
 max_delay_seconds = 8
 
+[contact]
+allow_private = true
+
 [listen]
 address = "127.0.0.1"
 "#;

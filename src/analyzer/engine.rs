@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
@@ -11,14 +11,14 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
+use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
-use crate::model::{
-    Direction, Encryption, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport,
-};
+use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
 use crate::stop::StopToken;
 
+use super::dial::{Dialer, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
@@ -49,7 +49,10 @@ pub struct Engine {
     pub stop: StopToken,
     /// Names for addresses in the log.
     pub pseudonyms: PseudonymKey,
-    /// Opens connections.
+    /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
+    /// node runs.
+    pub nodes: OnceLock<Arc<dyn NodeIntake>>,
+    /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
@@ -83,6 +86,15 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+        }
+    }
+
+    /// Reaches peers; the transports stand in the order in which they are
+    /// tried.
+    fn dialer(&self) -> Dialer<'_> {
+        Dialer {
+            visitor: self.visitor(),
+            transports: vec![(Transport::Tcp, &*self.connect)],
         }
     }
 
@@ -128,6 +140,7 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.pass_node(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -159,8 +172,22 @@ impl Engine {
         }));
     }
 
+    /// Hands on where the DHT node of a peer is, if it said so.
+    fn pass_node(&self, peer: SocketAddr, report: &Report) {
+        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
+        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
+            nodes.node(SocketAddr::new(peer.ip(), port));
+        }
+    }
+
     fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
-        let (Verdict::Counts(ended), Some(heard)) = (report.verdict, &report.heard) else {
+        let Report {
+            verdict: Verdict::Counts(ended),
+            heard: Some(heard),
+            link: Some(link),
+            ..
+        } = report
+        else {
             return None;
         };
         let direction = if whom.source == Source::Incoming {
@@ -172,8 +199,8 @@ impl Engine {
             peer: whom.key,
             source: whom.source,
             direction,
-            transport: Transport::Tcp,
-            encryption: Encryption::Plain,
+            transport: link.transport,
+            encryption: link.encryption,
             at: self.clock.timestamp(),
             duration: self.clock.now().saturating_duration_since(started),
             pieces: heard.pieces.count(),
@@ -182,7 +209,7 @@ impl Engine {
             reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
             client: report.peer_id.and_then(|id| id.client()),
-            ended,
+            ended: *ended,
             takes_back: whom.history.unreached,
         })
     }
@@ -240,14 +267,9 @@ impl InHand<'_> {
             return self.settle(started, &report, false);
         }
         let address = ticket.key.address.socket_addr();
-        let report = match engine
-            .connect
-            .connect(address, engine.settings.visit.quiet_timeout)
-        {
-            Ok(mut stream) => engine.visitor().outgoing(&mut *stream, &torrent, started),
-            Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
-            Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
-        };
+        let worked = ticket.history.worked;
+        let report = engine.dialer().visit(address, &torrent, worked, started);
+        engine.pass_node(address, &report);
         let reached = report
             .heard
             .as_ref()
@@ -269,12 +291,16 @@ impl InHand<'_> {
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
                 let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                let history = History {
+                    worked: report.link.map(Way::of),
+                    ..ticket.history.with_success()
+                };
                 Outcome {
                     record: engine
                         .visit_record(&ticket, started, report)
                         .map(|visit| Record::Visit(Box::new(visit))),
                     failure: None,
-                    again: engine.again(ticket, ticket.history.with_success(), next),
+                    again: engine.again(ticket, history, next),
                 }
             }
             Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),
@@ -326,7 +352,12 @@ impl Outcome {
             messages,
         });
         let history = ticket.history.with_failure(reason);
-        let again = if reason == Reason::OwnAddress {
+        let never = [
+            Reason::OwnAddress,
+            Reason::ReservedAddress,
+            Reason::OptedOut,
+        ];
+        let again = if never.contains(&reason) {
             None
         } else {
             let next = policy::after_failure(&engine.settings.policy, &history);

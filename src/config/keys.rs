@@ -30,14 +30,15 @@ pub fn is_table(name: &str) -> bool {
 }
 
 /// What the method of 2015 sets: its way to visit (all messages until the
-/// timeout, plain BEP 3, nothing from broken visits) and to drop a peer for
+/// timeout, plain BEP 3 in the clear, nothing from broken visits) and to drop a peer for
 /// good at its first failure.
-pub fn method_2015() -> [(&'static Key, Value); 5] {
+pub fn method_2015() -> [(&'static Key, Value); 6] {
     [
         (&FINISH_WHEN_COMPLETE, Value::Flag(false)),
         (&FAST_EXTENSION, Value::Flag(false)),
         (&KEEP_PARTIAL, Value::Flag(false)),
         (&IGNORE_MALFORMED, Value::Flag(true)),
+        (&ENCRYPTION, text("plain")),
         (&RETRY_ENABLED, Value::Flag(false)),
     ]
 }
@@ -152,8 +153,8 @@ mod tests {
         assert_eq!(
             tables,
             [
-                "", "run", "visit", "retry", "listen", "tracker", "dht", "storage", "privacy",
-                "log"
+                "", "run", "visit", "retry", "contact", "listen", "tracker", "dht", "storage",
+                "privacy", "log"
             ]
         );
     }

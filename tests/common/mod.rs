@@ -20,6 +20,7 @@ pub(crate) mod http;
 pub(crate) mod libtorrent;
 pub(crate) mod load;
 pub(crate) mod metadata_peer;
+pub(crate) mod network;
 pub(crate) mod opentracker;
 pub(crate) mod process;
 pub(crate) mod results;

@@ -23,7 +23,17 @@ pub(crate) struct Transmission {
 impl Transmission {
     /// Starts it and gives it its torrents.
     pub(crate) fn start(assignment: &Assignment) -> Self {
-        let mut daemon = start_with_retries("transmission", || Self::attempt(assignment));
+        Self::start_with(assignment, &json!({}))
+    }
+
+    /// The same, but it talks to nobody without encryption, and over TCP only.
+    pub(crate) fn start_encrypted(assignment: &Assignment) -> Self {
+        Self::start_with(assignment, &json!({"encryption": 2, "utp-enabled": false}))
+    }
+
+    /// With other values for some of its settings.
+    fn start_with(assignment: &Assignment, others: &Value) -> Self {
+        let mut daemon = start_with_retries("transmission", || Self::attempt(assignment, others));
         for torrent in assignment.torrents {
             let path = torrent.to_str().expect("path is text");
             daemon
@@ -33,11 +43,15 @@ impl Transmission {
         daemon
     }
 
-    fn attempt(assignment: &Assignment) -> Result<Self, String> {
+    fn attempt(assignment: &Assignment, others: &Value) -> Result<Self, String> {
         let rpc_port = free_port(Ipv4Addr::LOCALHOST);
         let folder = assignment.folder;
-        let settings = settings(assignment, rpc_port).to_string();
-        fs::write(folder.join("settings.json"), settings).map_err(|error| error.to_string())?;
+        let mut settings = settings(assignment, rpc_port);
+        for (key, value) in others.as_object().into_iter().flatten() {
+            settings[key] = value.clone();
+        }
+        fs::write(folder.join("settings.json"), settings.to_string())
+            .map_err(|error| error.to_string())?;
         let mut command = program("transmission-daemon", "transmission-daemon", folder);
         command
             .args(["--foreground", "--log-info", "--config-dir"])

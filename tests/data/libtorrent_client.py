@@ -2,8 +2,9 @@
 
 Called as `libtorrent_client.py SETTINGS`, a JSON file with the keys
 `address`, `port`, `folder`, `torrents` (paths), `seed` (the data lies in the
-folder already), `download_limit` (bytes a second and torrent, 0 is none) and
-`fingerprint` (first eight bytes of the peer id, empty for libtorrent's own).
+folder already), `download_limit` (bytes a second and torrent, 0 is none),
+`fingerprint` (first eight bytes of the peer id, empty for libtorrent's own)
+and `encryption`, a key of ENCRYPTION.
 
 Prints JSON lines: first {"fingerprint"}, then twice a second {"from_ms",
 "to_ms", "pieces": {info hash: pieces}}. Ends when its standard input is
@@ -21,11 +22,20 @@ import libtorrent
 
 INTERVAL_SECONDS = 0.5
 REANNOUNCE_SAMPLES = 6
-POLICY_ENABLED, POLICY_DISABLED = 1, 2
+POLICY_FORCED, POLICY_ENABLED, POLICY_DISABLED = 0, 1, 2
+LEVEL_PLAINTEXT, LEVEL_RC4, LEVEL_BOTH = 1, 2, 3
+# Policy inward, policy outward, methods behind the handshake.
+ENCRYPTION = {
+    "not outward": (POLICY_ENABLED, POLICY_DISABLED, LEVEL_BOTH),
+    "either": (POLICY_ENABLED, POLICY_ENABLED, LEVEL_BOTH),
+    "rc4": (POLICY_FORCED, POLICY_FORCED, LEVEL_RC4),
+    "plaintext": (POLICY_FORCED, POLICY_FORCED, LEVEL_PLAINTEXT),
+}
 IGNORE_MIN_INTERVAL = libtorrent.reannounce_flags_t.ignore_min_interval
 
 
 def session_settings(wanted):
+    inward, outward, level = ENCRYPTION[wanted["encryption"]]
     settings = {
         "listen_interfaces": "%s:%d" % (wanted["address"], wanted["port"]),
         "outgoing_interfaces": wanted["address"],
@@ -36,8 +46,9 @@ def session_settings(wanted):
         # Incoming uTP stays on: with neither uTP nor DHT libtorrent opens no
         # UDP socket and cannot ask UDP trackers.
         "enable_outgoing_utp": False,
-        "in_enc_policy": POLICY_ENABLED,
-        "out_enc_policy": POLICY_DISABLED,
+        "in_enc_policy": inward,
+        "out_enc_policy": outward,
+        "allowed_enc_level": level,
         "allow_multiple_connections_per_ip": True,
         "announce_to_all_tiers": True,
         "announce_to_all_trackers": True,

@@ -160,6 +160,13 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
+             # The swarm is on loopback, some thousand peers in one network.\n\
+             [contact]\n\
+             allow_private = true\n\
+             per_second_max = 0\n\
+             per_second_network_max = 0\n\
+             per_second_torrent_max = 0\n\
+             \n\
              [listen]\n\
              address = \"127.0.0.1\"\n\
              callers_per_address_max = 4096\n\
