@@ -152,6 +152,10 @@ impl TrialOptions {
              # A net, should nobody be left to stop it.\n\
              duration_seconds = {net}\n\
              \n\
+             [visit]\n\
+             # The swarm knows one kind of connection, and counts each.\n\
+             encryption = \"plain\"\n\
+             \n\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
