@@ -192,6 +192,10 @@ impl TrialOptions {
              latest_seconds = {latest}\n\
              early_per_second_max = 1000\n\
              \n\
+             [visit]\n\
+             # The swarm knows one kind of connection, and counts each.\n\
+             encryption = \"plain\"\n\
+             \n\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
