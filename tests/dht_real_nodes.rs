@@ -10,7 +10,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,16 +32,24 @@ struct Node {
 }
 
 impl Node {
-    fn start(address: Ipv4Addr, hook: Option<Arc<ChannelHook>>) -> Self {
+    fn start(address: IpAddr, hook: Option<Arc<ChannelHook>>) -> Self {
         let (trigger, stop) = stop_pair();
         let clock = Arc::new(SystemClock::new());
         let hook = hook.map(|hook| hook as _);
-        let settings = DhtSettings::loopback(address);
+        let base = DhtSettings::loopback(Ipv4Addr::LOCALHOST);
+        let settings = match address {
+            IpAddr::V4(v4) => DhtSettings::loopback(v4),
+            IpAddr::V6(v6) => DhtSettings {
+                address: None,
+                address6: Some(v6),
+                ..base
+            },
+        };
         let handle = DhtNode::start(settings, clock, &stop, hook).unwrap();
-        let port = handle.port(Family::V4).unwrap();
+        let port = handle.port(Family::of(address)).unwrap();
         Self {
             handle,
-            address: SocketAddr::new(address.into(), port),
+            address: SocketAddr::new(address, port),
             _trigger: trigger,
         }
     }
@@ -66,8 +74,22 @@ impl Node {
 
 #[test]
 fn libtorrent_and_we_find_each_other() {
+    find_each_other(|host| Ipv4Addr::new(127, 0, 1, host).into());
+}
+
+#[test]
+fn libtorrent_and_we_find_each_other_by_ipv6() {
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    find_each_other(|_| Ipv6Addr::LOCALHOST.into());
+}
+
+/// Two of our nodes and four of libtorrent's, each at the address of its
+/// number.
+fn find_each_other(at: impl Fn(u8) -> IpAddr) {
     let folder = tempfile::tempdir().unwrap();
-    let at = |host| Ipv4Addr::new(127, 0, 1, host);
     let (hook, events) = ChannelHook::new(100_000);
     // libtorrent keeps a node to begin with out of its table: it needs
     // another to become a part of the network.

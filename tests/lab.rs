@@ -230,7 +230,7 @@ fn libtorrent_finds_the_peers_of_the_swarm_by_its_dht() {
     assert!(told["control_port"].is_u64());
     let node = told["dht_nodes"][0].as_str().unwrap().parse().unwrap();
     let address = std::net::Ipv4Addr::new(127, 0, 1, 90);
-    let mut client = LibtorrentNode::start(address, node, folder.path());
+    let mut client = LibtorrentNode::start(address.into(), node, folder.path());
     for peer in told["peers"].as_array().unwrap() {
         assert_eq!(peer["named_by"], "dht");
         let peer = peer["address"].as_str().unwrap().parse().unwrap();

@@ -103,7 +103,8 @@ impl World {
             all.all(|node| node.handle.status().nodes_good() == 1)
         });
         let entry = entries[0].address;
-        let nodes = [13, 14].map(|host| LibtorrentNode::start(at(host), entry, folder.path()));
+        let nodes =
+            [13, 14].map(|host| LibtorrentNode::start(at(host).into(), entry, folder.path()));
         Self {
             net,
             nodes: nodes.into(),

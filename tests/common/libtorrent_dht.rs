@@ -1,7 +1,7 @@
 //! A DHT node of libtorrent, driven by `tests/data/libtorrent_dht.py`.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl LibtorrentNode {
     /// Starts it in a subfolder of `folder` and waits until it is in the
     /// network. It finds the others through `bootstrap`, which it keeps out of
     /// its own table.
-    pub(crate) fn start(address: Ipv4Addr, bootstrap: SocketAddr, folder: &Path) -> Self {
+    pub(crate) fn start(address: IpAddr, bootstrap: SocketAddr, folder: &Path) -> Self {
         let found = isolated(Path::new(PYTHON), folder)
             .args(["-c", "import libtorrent"])
             .output();
@@ -36,12 +36,12 @@ impl LibtorrentNode {
             found.is_ok_and(|output| output.status.success()),
             "libtorrent is missing for {PYTHON}: install the Debian package python3-libtorrent"
         );
-        let folder = folder.join(address.to_string());
-        fs::create_dir(&folder).expect("own folder");
+        // Several may share ::1.
+        let folder = tempfile::tempdir_in(folder).expect("own folder").keep();
         start_with_retries("libtorrent", || {
             let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libtorrent_dht.py");
             let mut command = isolated(Path::new(PYTHON), &folder);
-            let own = SocketAddr::new(address.into(), free_port(address));
+            let own = SocketAddr::new(address, free_port(address));
             command
                 .arg(driver)
                 .arg(address.to_string())
