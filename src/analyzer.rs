@@ -2,11 +2,14 @@
 //! and ends.
 
 mod callback;
+pub mod dial;
 pub mod directory;
+pub mod encrypted;
 pub mod engine;
 pub mod evaluate;
 pub mod listener;
 pub mod policy;
+pub mod revisits;
 pub mod runtime;
 pub mod scheduler;
 pub mod statistics;

@@ -39,6 +39,9 @@ max_delay_seconds = 4
 
 [listen]
 address = "::1"
+
+[contact]
+allow_private = true
 "#;
 
 /// Bytes a second: some fifteen seconds for the whole.
@@ -49,9 +52,10 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// A libtorrent session on ::1; `connect`: whom it calls.
-fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, connect: Option<u16>) -> Process {
-    let mut settings = json!({
+/// A libtorrent session on ::1; `known`: where it knows a peer.
+fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, known: Option<u16>) -> Process {
+    let peers: Vec<String> = known.iter().map(|port| format!("::1:{port}")).collect();
+    let settings = json!({
         "address": "[::1]",
         "port": port,
         "folder": folder,
@@ -59,10 +63,10 @@ fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, connect: Option<
         "seed": seed,
         "download_limit": if seed { 0 } else { DOWNLOAD_LIMIT },
         "fingerprint": if seed { "-SE2080-" } else { "-LE2080-" },
+        "encryption": "not outward",
+        "dht": null,
+        "peers": peers,
     });
-    if let Some(port) = connect {
-        settings["connect"] = port.into();
-    }
     let file = folder.join("session.json");
     fs::write(&file, settings.to_string()).expect("own folder");
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libtorrent_client.py");

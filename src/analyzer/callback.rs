@@ -6,7 +6,6 @@ use crate::config::settings::Identity;
 use crate::model::PeerKey;
 
 use super::engine::Engine;
-use super::policy::{self, Next};
 use super::visit::Report;
 
 impl Engine {
@@ -25,9 +24,11 @@ impl Engine {
         };
         let listens = key.at_port(port);
         let reached = heard.pieces.count() >= torrent.threshold;
-        match policy::after_success(&self.settings.policy, reached) {
-            Next::Again(delay) => self.scheduler.call_back(listens, self.clock.now() + delay),
-            Next::Done => self.scheduler.finish(listens),
+        if reached {
+            self.scheduler.finish(listens);
+        } else {
+            let due = self.clock.now() + self.settings.policy.revisit_delay;
+            self.scheduler.call_back(listens, due);
         }
     }
 }

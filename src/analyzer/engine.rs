@@ -1,8 +1,8 @@
 //! What all measuring threads share, and what happens after a contact.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
@@ -11,14 +11,16 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::{Identity, Settings};
 use crate::deadline::Deadline;
+use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
-    Direction, Encryption, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport,
+    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
 use crate::stop::StopToken;
 
+use super::dial::{Dialer, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
@@ -49,7 +51,10 @@ pub struct Engine {
     pub stop: StopToken,
     /// Names for addresses in the log.
     pub pseudonyms: PseudonymKey,
-    /// Opens connections.
+    /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
+    /// node runs.
+    pub nodes: OnceLock<Arc<dyn NodeIntake>>,
+    /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
@@ -84,6 +89,15 @@ impl Engine {
             own_id: self.own_id,
             stop: &self.stop,
             peer: None,
+        }
+    }
+
+    /// Reaches the peer at `peer`; the transports stand in the order in which they are
+    /// tried.
+    fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
+        Dialer {
+            visitor: self.visitor().at(peer),
+            transports: vec![(Transport::Tcp, &*self.connect)],
         }
     }
 
@@ -129,6 +143,7 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.pass_node(from, report);
         self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
@@ -163,6 +178,14 @@ impl Engine {
         }));
     }
 
+    /// Hands on where the DHT node of a peer is, if it said so.
+    fn pass_node(&self, peer: SocketAddr, report: &Report) {
+        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
+        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
+            nodes.node(SocketAddr::new(peer.ip(), port));
+        }
+    }
+
     fn visit_record(
         &self,
         whom: &Ticket,
@@ -170,15 +193,21 @@ impl Engine {
         started: Instant,
         report: &Report,
     ) -> Option<Visit> {
-        let (Verdict::Counts(ended), Some(heard)) = (report.verdict, &report.heard) else {
+        let Report {
+            verdict: Verdict::Counts(ended),
+            heard: Some(heard),
+            link: Some(link),
+            ..
+        } = report
+        else {
             return None;
         };
         Some(Visit {
             peer: whom.key,
             source: whom.source,
             direction,
-            transport: Transport::Tcp,
-            encryption: Encryption::Plain,
+            transport: link.transport,
+            encryption: link.encryption,
             at: self.clock.timestamp(),
             duration: self.clock.now().saturating_duration_since(started),
             pieces: heard.pieces.count(),
@@ -188,7 +217,7 @@ impl Engine {
             longest_wait: heard.longest_wait,
             peer_id: report.peer_id,
             client: report.peer_id.and_then(|id| id.client()),
-            ended,
+            ended: *ended,
             takes_back: whom.takes_back(),
             extension: heard.extension(),
         })
@@ -256,29 +285,19 @@ impl InHand<'_> {
         }
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
-            return self.settle(started, &report, false);
+            return self.settle(started, &report, torrent.threshold);
         }
         let address = ticket.key.address.socket_addr();
-        let report = match engine
-            .connect
-            .connect(address, engine.settings.visit.quiet_timeout)
-        {
-            Ok(mut stream) => {
-                let visitor = engine.visitor().at(address.ip());
-                visitor.outgoing(&mut *stream, &torrent, started)
-            }
-            Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
-            Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
-        };
-        let reached = report
-            .heard
-            .as_ref()
-            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
-        self.settle(started, &report, reached);
+        let worked = ticket.history.worked;
+        let report = engine
+            .dialer(address.ip())
+            .visit(address, &torrent, worked, started);
+        engine.pass_node(address, &report);
+        self.settle(started, &report, torrent.threshold);
     }
 
     /// The contact stays in hand until everything that could panic is done.
-    fn settle(mut self, started: Instant, report: &Report, reached_threshold: bool) {
+    fn settle(mut self, started: Instant, report: &Report, threshold: PieceCount) {
         let Some(ticket) = self.ticket else {
             return;
         };
@@ -288,13 +307,26 @@ impl InHand<'_> {
         engine.hear_of_us(address, report);
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
-                let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                let now = engine.clock.now();
+                let heard = report.heard.as_ref();
+                let pieces = heard.map_or(PieceCount(0), |heard| heard.pieces.count());
+                let told = heard.and_then(|heard| heard.below).map_or(now, |it| it.at);
+                let next = engine.scheduler.revisits().after_success(
+                    &engine.settings.policy,
+                    ticket.key,
+                    (pieces, threshold, told),
+                    now,
+                );
+                let history = History {
+                    worked: report.link.map(Way::of),
+                    ..ticket.history.with_success()
+                };
                 Outcome {
                     record: engine
                         .visit_record(&ticket, Direction::Outgoing, started, report)
                         .map(|visit| Record::Visit(Box::new(visit))),
                     failure: None,
-                    again: engine.again(ticket, ticket.history.with_success(), next),
+                    again: engine.again(ticket, history, next),
                 }
             }
             Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),
@@ -346,7 +378,12 @@ impl Outcome {
             messages,
         });
         let history = ticket.history.with_failure(reason);
-        let again = if reason == Reason::OwnAddress {
+        let never = [
+            Reason::OwnAddress,
+            Reason::ReservedAddress,
+            Reason::OptedOut,
+        ];
+        let again = if never.contains(&reason) {
             None
         } else {
             let next = policy::after_failure(&engine.settings.policy, &history);
@@ -375,8 +412,9 @@ impl Outcome {
         if self.failure == Some(Reason::OwnAddress) {
             engine.scheduler.add_own(ticket.key.address);
         }
-        if let Some((ticket, due)) = self.again {
-            engine.scheduler.put_back(ticket, due);
+        match self.again {
+            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
+            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

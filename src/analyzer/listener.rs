@@ -5,8 +5,8 @@
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
 //! idle pool thread or to a new one, up to `listen.callers_max` callers in
 //! all and `listen.callers_per_address_max` from one address; the others are
-//! turned away at once, each counted with its reason. Pool threads that stay
-//! idle end.
+//! turned away at once, each counted with its reason; so is whoever is on the
+//! opt-out list. Pool threads that stay idle end.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,10 +19,13 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::deadline::Deadline;
 use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
+use crate::net::Stream;
 use crate::net::tcp::{ListenSocket, PeerStream};
 use crate::threads::{VISIT_STACK, spawn};
 
+use super::encrypted;
 use super::engine::Engine;
+use super::visit::Report;
 
 /// Pause after an error of `accept`, so that a lack of descriptors does not
 /// become a busy loop.
@@ -102,6 +105,9 @@ impl Listener {
     }
 
     fn admit(&self, stream: PeerStream, from: SocketAddr) {
+        if self.engine.scheduler.has_opted_out(from.ip()) {
+            return self.engine.caller_failed(Reason::OptedOut, None);
+        }
         let seat = match Seats::take(&self.seats, from.ip()) {
             Ok(seat) => seat,
             Err(reason) => return self.engine.caller_failed(reason, None),
@@ -158,10 +164,35 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let visitor = engine.visitor().at(address.ip());
-    let (torrent, report) = visitor.incoming(&mut caller.stream, &engine.directory, &admit);
+    let (torrent, report) = talk(engine, address.ip(), &mut caller.stream, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
+}
+
+/// Visits a caller in the way that its first bytes ask for.
+fn talk(
+    engine: &Engine,
+    from: IpAddr,
+    stream: &mut dyn Stream,
+    admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
+) -> (Option<Arc<Torrent>>, Report) {
+    let settings = &engine.settings.visit;
+    let (clock, patience, directory) = (&*engine.clock, settings.quiet_timeout, &engine.directory);
+    let policy = settings.encryption;
+    let mut stream = encrypted::Incoming::new(
+        stream,
+        clock,
+        patience,
+        directory,
+        policy,
+        encrypted::system_chance,
+    );
+    let (torrent, mut report) = engine
+        .visitor()
+        .at(from)
+        .incoming(&mut stream, directory, admit);
+    report.verdict = stream.judge(report.verdict);
+    (torrent, report)
 }
 
 /// Counts a caller as being evaluated until dropped. A panic drops it too;

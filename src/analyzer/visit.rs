@@ -23,7 +23,7 @@ use std::time::Instant;
 use crate::clock::Clock;
 use crate::config::settings::VisitSettings;
 use crate::model::record::MessageCounts;
-use crate::model::{PeerId, Reason, Torrent};
+use crate::model::{Link, PeerId, Reason, Torrent};
 use crate::net::Stream;
 use crate::protocol::extension::{CLIENT, OwnHandshake};
 use crate::protocol::handshake::{Handshake, Reserved};
@@ -58,6 +58,8 @@ pub struct Report {
     pub peer_id: Option<PeerId>,
     /// What was heard, once the handshake was done.
     pub heard: Option<Heard>,
+    /// What it went over, once the handshake was done.
+    pub link: Option<Link>,
 }
 
 impl Report {
@@ -67,6 +69,7 @@ impl Report {
             verdict,
             peer_id: None,
             heard: None,
+            link: None,
         }
     }
 
@@ -133,11 +136,16 @@ impl Visitor<'_> {
             Err(cut) => cut.into_end(false),
         };
         heard.finish(self.clock.now());
+        if torrent.private {
+            // BEP 27: who is in its swarm is none of the DHT's business.
+            heard.dht_port = None;
+        }
         let verdict = judge(end, heard.told, self.settings);
         Report {
             verdict,
             peer_id: Some(theirs.peer_id),
             heard: Some(heard),
+            link: Some(session.link()),
         }
     }
 

@@ -30,9 +30,10 @@ pub fn is_table(name: &str) -> bool {
 }
 
 /// What the method of 2015 sets: its way to visit (all messages until the
-/// timeout, plain BEP 3, nothing from broken visits) and to drop a peer for
-/// good at its first failure.
-pub fn method_2015() -> [(&'static Key, Value); 9] {
+/// timeout, plain BEP 3 in the clear, nothing from broken visits), to drop a
+/// peer for good at its first failure, and to visit it again after the same
+/// time always.
+pub fn method_2015() -> [(&'static Key, Value); 11] {
     [
         (&IDENTITY, text("2015")),
         (&SPEED_GAP_SECONDS, Value::Number(0.0)),
@@ -41,7 +42,9 @@ pub fn method_2015() -> [(&'static Key, Value); 9] {
         (&EXTENSION_PROTOCOL, Value::Flag(false)),
         (&KEEP_PARTIAL, Value::Flag(false)),
         (&IGNORE_MALFORMED, Value::Flag(true)),
+        (&ENCRYPTION, text("plain")),
         (&RETRY_ENABLED, Value::Flag(false)),
+        (&REVISIT_MODE, text("fixed")),
         (&LISTEN_IPV6, Value::Flag(false)),
     ]
 }
@@ -156,8 +159,8 @@ mod tests {
         assert_eq!(
             tables,
             [
-                "", "run", "visit", "retry", "listen", "tracker", "dht", "storage", "privacy",
-                "log"
+                "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
+                "storage", "privacy", "log"
             ]
         );
     }

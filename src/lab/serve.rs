@@ -9,13 +9,13 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::peer::{Meeting, meet};
+use super::peer::{Meeting, asks_for_metadata, meet, meet_for_metadata};
 use super::plan::{CallerPort, PlannedParty};
 use super::pool::Pool;
 use super::sockets;
 use super::story::Story;
 use super::truth::End;
-use crate::model::Direction;
+use crate::model::{Direction, Timestamp};
 
 /// Who can be called at each address.
 pub(super) type Directory = Arc<HashMap<IpAddr, Callee>>;
@@ -59,17 +59,54 @@ pub(super) fn serve(
         let Some((callee, address)) = called(story, directory, &stream) else {
             continue;
         };
-        let Some(meeting) = meeting(story, callee, address) else {
-            continue;
+        let call = Call {
+            callee,
+            address,
+            started: story.clock.timestamp(),
         };
         let served = Arc::clone(story);
-        let job = move || answer(&served, callee, &meeting, stream);
+        let job = move || answer(&served, call, stream);
         if !pool.run(job)
             && let Some(party) = callee.party(story)
+            && let Some(meeting) = call.visit(story)
         {
             let contact = meeting.contact(party, End::NotServed, story.clock.timestamp());
             story.record(contact);
         }
+    }
+}
+
+/// A connection that was accepted.
+#[derive(Clone, Copy)]
+struct Call {
+    callee: Callee,
+    address: SocketAddr,
+    started: Timestamp,
+}
+
+impl Call {
+    fn meeting(self, visit: u32) -> Meeting {
+        let (party, called_back) = match self.callee {
+            Callee::Peer(index) => (index, false),
+            Callee::Caller(index) => (index, true),
+        };
+        Meeting {
+            direction: Direction::Outgoing,
+            called_back,
+            party,
+            address: self.address,
+            visit,
+            started: self.started,
+        }
+    }
+
+    /// As the next visit of the party.
+    fn visit(self, story: &Story) -> Option<Meeting> {
+        let visits = match self.callee {
+            Callee::Peer(index) => story.peer_visits.get(index)?,
+            Callee::Caller(index) => story.caller_visits.get(index)?,
+        };
+        Some(self.meeting(visits.fetch_add(1, Ordering::AcqRel)))
     }
 }
 
@@ -88,23 +125,17 @@ fn called(
     (wanted == address).then_some((callee, address))
 }
 
-fn meeting(story: &Story, callee: Callee, address: SocketAddr) -> Option<Meeting> {
-    let (index, visits, called_back) = match callee {
-        Callee::Peer(index) => (index, story.peer_visits.get(index)?, false),
-        Callee::Caller(index) => (index, story.caller_visits.get(index)?, true),
+fn answer(story: &Story, call: Call, stream: TcpStream) {
+    let Some(party) = call.callee.party(story) else {
+        return;
     };
-    Some(Meeting {
-        direction: Direction::Outgoing,
-        called_back,
-        party: index,
-        address,
-        visit: visits.fetch_add(1, Ordering::AcqRel),
-        started: story.clock.timestamp(),
-    })
-}
-
-fn answer(story: &Story, callee: Callee, meeting: &Meeting, stream: TcpStream) {
-    if let Some(party) = callee.party(story) {
-        story.record(meet(story, party, meeting, stream));
+    let torrent = story.plan.torrents.get(party.torrent);
+    let magnet = torrent.is_some_and(|torrent| torrent.magnet.is_some());
+    let named = matches!(call.callee, Callee::Peer(_));
+    if magnet && named && asks_for_metadata(story, &stream) {
+        let conversation = meet_for_metadata(story, party, &call.meeting(0), stream);
+        story.record_metadata(&conversation);
+    } else if let Some(meeting) = call.visit(story) {
+        story.record(meet(story, party, &meeting, stream));
     }
 }

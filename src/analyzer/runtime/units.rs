@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 use crate::analyzer::listener::Listener;
 use crate::analyzer::workers;
+use crate::dht::node::STACK;
+use crate::dht::node::address::Family;
 use crate::model::TorrentId;
 use crate::threads::{LARGE_STACK, VISIT_STACK};
 
@@ -34,6 +36,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
         }
     }
     if let Some(dht) = &run.dht {
+        for family in dht.families() {
+            crew.start(node(dht, family))?;
+        }
         crew.start(lookups(dht))?;
     }
     crew.start(statistics(run))?;
@@ -105,6 +110,18 @@ fn lookups(dht: &Arc<Dht>) -> Unit {
         stage: Stage::Dht,
         restart: true,
         body: Arc::new(move || dht.run()),
+    }
+}
+
+/// Our own DHT node; the next thread goes on with its port and nodes.
+fn node(dht: &Arc<Dht>, family: Family) -> Unit {
+    let dht = Arc::clone(dht);
+    Unit {
+        name: family.thread_name().into(),
+        stack: STACK,
+        stage: Stage::Dht,
+        restart: true,
+        body: Arc::new(move || dht.run_node(family)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::analyzer::directory::Directory;
 use crate::analyzer::evaluate::{End, Heard};
 use crate::deadline::Deadline;
-use crate::model::{PieceSet, Reason, Torrent};
+use crate::model::{Link, PieceSet, Reason, Torrent};
 use crate::net::Stream;
 use crate::protocol::frame::{FrameDecoder, FrameLimits};
 use crate::protocol::handshake::{Handshake, HandshakeDecoder, Reserved};
@@ -77,6 +77,11 @@ impl<'a> Session<'a> {
             decoder: HandshakeDecoder::default(),
             unread: Vec::new(),
         }
+    }
+
+    /// What the conversation goes over.
+    pub(super) fn link(&self) -> Link {
+        self.stream.link()
     }
 
     /// Our handshake first, then theirs.

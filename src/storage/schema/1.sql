@@ -134,10 +134,10 @@ CREATE TABLE statistic (
 --   piece: piece messages, which nobody asked for; one ends the visit
 --   unknown: messages of any other kind
 --   longest_wait_ms: longest wait for one whole message, rounded; NULL if none came
---   duration_ms: from the start of the connection to the end of the visit
+--   duration_ms: from the start of the first connection to the end of the visit
 --   direction: outgoing or incoming
 --   transport: what carried it
---   encryption: how it was encrypted
+--   encryption: how it was encrypted: plain, rc4 or mse-plain (MSE handshake, stream in the clear)
 --   ended: how it ended: quiet, message limit, complete, budget, stopped, or the reason that cut it short
 CREATE TABLE visit (
     id INTEGER PRIMARY KEY,

@@ -11,8 +11,10 @@ use btda::analyzer::directory::Directory;
 use btda::analyzer::evaluate::{Heard, Verdict};
 use btda::analyzer::visit::{Report, Visitor};
 use btda::clock::{Clock, ManualClock};
-use btda::config::settings::VisitSettings;
-use btda::model::{InfoHash, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd};
+use btda::config::settings::{EncryptionPolicy, VisitSettings};
+use btda::model::{
+    InfoHash, Link, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd,
+};
 use btda::net::{NetError, Operation, Stream};
 use btda::protocol::extension::CLIENT;
 use btda::protocol::handshake::{HANDSHAKE_LEN, Handshake, PROTOCOL, Reserved};
@@ -47,6 +49,7 @@ pub fn check(data: &[u8]) {
         keep_partial: flag(2),
         ignore_malformed: flag(3),
         message_log_length: 80,
+        encryption: EncryptionPolicy::Plain,
     };
     let inward = flag(4);
     let admitted = !flag(5);
@@ -206,6 +209,10 @@ impl Stream for Peer<'_> {
         self.writes -= u8::from(self.writes < 254);
         self.heard.extend(bytes);
         Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::PLAIN_TCP
     }
 }
 
