@@ -15,6 +15,7 @@ use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
+use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
 use super::dial::{Dialer, Way};
@@ -50,8 +51,18 @@ pub struct Engine {
     pub pseudonyms: PseudonymKey,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
+    /// uTP, where it is spoken.
+    pub utp: Option<Utp>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
+}
+
+/// What uTP needs.
+pub struct Utp {
+    /// Opens streams.
+    pub connect: Arc<dyn Connect>,
+    /// The socket of all of them.
+    pub socket: Arc<UtpSocket>,
 }
 
 /// The (address, torrent) pairs that an outgoing visit evaluated: a caller
@@ -88,9 +99,17 @@ impl Engine {
     /// Reaches peers; the transports stand in the order in which they are
     /// tried.
     fn dialer(&self) -> Dialer<'_> {
+        let transports = self.settings.visit.transport.attempts();
+        let connector = |transport: &Transport| {
+            let connect = match transport {
+                Transport::Tcp => &*self.connect,
+                Transport::Utp => &*self.utp.as_ref()?.connect,
+            };
+            Some((*transport, connect))
+        };
         Dialer {
             visitor: self.visitor(),
-            transports: vec![(Transport::Tcp, &*self.connect)],
+            transports: transports.iter().filter_map(connector).collect(),
         }
     }
 
