@@ -40,6 +40,6 @@ pub use error::StorageError;
 pub use files::{peer_error_text, tracker_error_text};
 pub use lost::lost_statement;
 pub use progress::Progress;
-pub use results::{Results, StoredPeer};
+pub use results::{Results, StoredPeer, StoredTorrent};
 pub use stem::Stem;
 pub use writer::{Patience, Summary, Writer, WriterSetup};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
+use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport};
 use crate::net::Connect;
@@ -49,6 +50,9 @@ pub struct Engine {
     pub stop: StopToken,
     /// Names for addresses in the log.
     pub pseudonyms: PseudonymKey,
+    /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
+    /// node runs.
+    pub nodes: OnceLock<Arc<dyn NodeIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// uTP, where it is spoken.
@@ -155,6 +159,7 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.pass_node(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -184,6 +189,14 @@ impl Engine {
             takes_back: None,
             messages,
         }));
+    }
+
+    /// Hands on where the DHT node of a peer is, if it said so.
+    fn pass_node(&self, peer: SocketAddr, report: &Report) {
+        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
+        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
+            nodes.node(SocketAddr::new(peer.ip(), port));
+        }
     }
 
     fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
@@ -275,6 +288,7 @@ impl InHand<'_> {
         let address = ticket.key.address.socket_addr();
         let worked = ticket.history.worked;
         let report = engine.dialer().visit(address, &torrent, worked, started);
+        engine.pass_node(address, &report);
         let reached = report
             .heard
             .as_ref()

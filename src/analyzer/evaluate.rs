@@ -25,6 +25,8 @@ pub struct Heard {
     pub reached: Option<Moment>,
     /// Longest wait for one whole message.
     pub longest_wait: Option<Duration>,
+    /// The UDP port of its DHT node (BEP 5, `port`), as told last; never 0.
+    pub dht_port: Option<u16>,
     threshold: PieceCount,
     fast: bool,
 }
@@ -50,6 +52,7 @@ impl Heard {
             counts: MessageCounts::default(),
             told: false,
             longest_wait: None,
+            dht_port: None,
             fast,
         }
     }
@@ -87,6 +90,10 @@ impl Heard {
             Message::HaveAll if self.fast => self.pieces.fill(),
             Message::HaveNone if self.fast => self.pieces.clear(),
             Message::Piece => return Err(Reason::PieceReceived),
+            Message::Port(port) => {
+                self.dht_port = Some(*port).filter(|port| *port > 0);
+                return Ok(());
+            }
             Message::Have(_) => {}
             _ => return Ok(()),
         }

@@ -285,7 +285,7 @@ impl Trackers {
             .plan
             .peers
             .iter()
-            .filter(|it| it.torrent == call.torrent);
+            .filter(|it| it.torrent == call.torrent && it.named_by.trackers());
         let mut peers: Vec<SocketAddr> = of_torrent.map(|it| story.address_of(it)).collect();
         self.chance.lock().shuffle(&mut peers);
         let mut announcers = self.announcers.lock();
@@ -339,8 +339,8 @@ impl Trackers {
     }
 }
 
-/// The six bytes of BEP 23; the lab has no IPv6.
-fn compact(address: SocketAddr) -> [u8; 6] {
+/// The six bytes of BEP 23 and BEP 5; the lab has no IPv6.
+pub(super) fn compact(address: SocketAddr) -> [u8; 6] {
     let ip = match address.ip() {
         IpAddr::V4(ip) => ip,
         IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,

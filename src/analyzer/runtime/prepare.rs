@@ -2,9 +2,9 @@
 //! What is missing refuses the run, with the reason and what to do.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -80,7 +80,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
-    fit(&mut settings);
+    fit(&mut settings, wanted.len());
     let random = random_bytes()?;
     let sockets = Sockets::open(&settings, &clock)?;
     let socket = sockets.listen;
@@ -162,6 +162,7 @@ fn engine(
         utp,
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
         clock,
@@ -240,11 +241,12 @@ fn import_torrents(
     Ok((import, wanted))
 }
 
-/// Makes the thread pools fit the machine and says what they can be.
-fn fit(settings: &mut Settings) {
+/// Makes the thread pools fit the machine beside the threads of magnet
+/// `links`, and says what they can be.
+fn fit(settings: &mut Settings, links: usize) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let room = limits.fit(workers, callers);
+    let room = limits.fit(workers, callers, Magnets::threads_at_most(links));
     say(&format!("room for {} threads ({limits})", room.threads));
     if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
@@ -281,9 +283,16 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
         scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
-    scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));
-    // A documentation address (RFC 5737): only the route is looked up.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
+    // A documentation address (RFC 5737, 3849): only the route is looked up.
+    let (loopback, outside): (IpAddr, IpAddr) = match ip {
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST.into(), [192, 0, 2, 1].into()),
+        IpAddr::V6(_) => (
+            Ipv6Addr::LOCALHOST.into(),
+            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+        ),
+    };
+    scheduler.add_own(PeerAddress::new(loopback, port));
+    let outside = SocketAddr::new(outside, 9);
     if let Some(ip) = local_address_towards(outside) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
