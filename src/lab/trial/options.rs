@@ -192,10 +192,6 @@ impl TrialOptions {
              latest_seconds = {latest}\n\
              early_per_second_max = 1000\n\
              \n\
-             [visit]\n\
-             # The swarm knows one kind of connection, and counts each.\n\
-             encryption = \"plain\"\n\
-             \n\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
@@ -204,10 +200,11 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
-             # The swarm speaks in the clear: a second connection, encrypted,\n\
-             # would be a contact of its own to its peers.\n\
+             # The swarm speaks in the clear over TCP: a second connection would\n\
+             # be a contact of its own to its peers.\n\
              [visit]\n\
              encryption = \"plain\"\n\
+             transport = \"tcp\"\n\
              \n\
              # The swarm is on loopback, some thousand peers in one network.\n\
              [contact]\n\
