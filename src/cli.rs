@@ -8,10 +8,13 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod lab;
+mod report;
 
 use lab::LabArguments;
+use report::ReportArguments;
 
 use crate::lab::trial::TrialOptions;
+use crate::report::ReportOptions;
 
 use crate::config::{Key, Override, Switches, Value, ValueError, keys, unknown_key};
 
@@ -31,6 +34,8 @@ pub enum Request {
     DefaultConfig,
     /// Try the analyzer on a practice swarm.
     Lab(Box<TrialOptions>),
+    /// Make tables and figures of finished results.
+    Report(Box<ReportOptions>),
 }
 
 /// The command line's part of the configuration.
@@ -54,6 +59,7 @@ where
         Some(Command::Config { default: true, .. }) => Ok(Request::DefaultConfig),
         Some(Command::Config { options, .. }) => Ok(Request::Config(options.choice()?)),
         Some(Command::Lab(lab)) => Ok(Request::Lab(Box::new(lab.options()?))),
+        Some(Command::Report(report)) => Ok(Request::Report(Box::new(report.options()))),
         None => run.request(),
     }
 }
@@ -69,7 +75,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>..."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -105,6 +111,8 @@ enum Command {
     },
     /// Try the program on a practice swarm on this machine, whose truth is known
     Lab(LabArguments),
+    /// Make the tables and figures of a study from finished results
+    Report(ReportArguments),
 }
 
 /// What to measure, and how.

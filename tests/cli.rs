@@ -56,6 +56,7 @@ fn help_is_as_written_down() {
         ("--help", "help.txt"),
         ("config --help", "help_config.txt"),
         ("lab --help", "help_lab.txt"),
+        ("report --help", "help_report.txt"),
     ] {
         let output = run(folder.path(), &[], line);
         assert_eq!(output.status.code(), Some(0));

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 pub use clients::{Client, ClientPeers};
 pub use monitoring::{Monitoring, Waits, rounded_seconds};
-pub use peers::{Leechers, PeerTally, SecondVisits, TorrentPeers, country_of, sort_key};
+pub use peers::{Judging, Leechers, PeerTally, SecondVisits, TorrentPeers, country_of, sort_key};
 pub use requests::{Asked, FirstAnswer, RequestTally};
 pub use thresholds::{ThresholdError, Thresholds, needed_pieces};
 
@@ -69,7 +69,7 @@ pub struct Tally {
 
 impl Tally {
     /// Torrents of a set.
-    pub fn in_set<'a>(&'a self, set: &'a str) -> impl Iterator<Item = &'a StudiedTorrent> {
+    pub fn in_set<'a>(&'a self, set: &'a str) -> impl Iterator<Item = &'a StudiedTorrent> + Clone {
         self.torrents
             .values()
             .filter(move |torrent| torrent.set == set)

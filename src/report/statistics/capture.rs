@@ -59,19 +59,19 @@ impl Schnabel {
     }
 
     /// The size, with limits from the Poisson distribution of the recaptures;
-    /// `None` before any sample followed another.
+    /// `None` before any sample followed another. It is not raised to the
+    /// number of marked ones: an estimate below that says that the samples
+    /// were not drawn as the method assumes.
     pub fn estimate(&self) -> Option<Estimate> {
         if self.product <= 0.0 {
             return None;
         }
         let (few, many) = poisson_limits(self.recaptured);
-        let seen = self.marked as f64;
-        let value = self.product / (self.recaptured as f64 + 1.0);
         Some(Estimate {
-            value: value.max(seen),
-            low: (self.product / many).max(seen),
+            value: self.product / (self.recaptured as f64 + 1.0),
+            low: self.product / many,
             high: if few > 0.0 {
-                (self.product / few).max(seen)
+                self.product / few
             } else {
                 f64::INFINITY
             },
