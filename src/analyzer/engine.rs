@@ -18,6 +18,7 @@ use crate::model::{
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
+use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
 use super::dial::{Dialer, Way};
@@ -56,8 +57,18 @@ pub struct Engine {
     pub nodes: OnceLock<Arc<dyn NodeIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
+    /// uTP, where it is spoken.
+    pub utp: Option<Utp>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
+}
+
+/// What uTP needs.
+pub struct Utp {
+    /// Opens streams.
+    pub connect: Arc<dyn Connect>,
+    /// The socket of all of them.
+    pub socket: Arc<UtpSocket>,
 }
 
 /// The (address, torrent) pairs that an outgoing visit evaluated: a caller
@@ -95,9 +106,17 @@ impl Engine {
     /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
     fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
+        let transports = self.settings.visit.transport.attempts();
+        let connector = |transport: &Transport| {
+            let connect = match transport {
+                Transport::Tcp => &*self.connect,
+                Transport::Utp => &*self.utp.as_ref()?.connect,
+            };
+            Some((*transport, connect))
+        };
         Dialer {
             visitor: self.visitor().at(peer),
-            transports: vec![(Transport::Tcp, &*self.connect)],
+            transports: transports.iter().filter_map(connector).collect(),
         }
     }
 
