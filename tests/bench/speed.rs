@@ -22,6 +22,7 @@
 mod callers;
 mod child;
 mod cpu;
+mod dht;
 mod load;
 mod memory;
 mod parsing;
@@ -55,7 +56,7 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 15] = [
+const ITEMS: [Item; 16] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("scheduler-1", scheduler::small),
@@ -71,6 +72,7 @@ const ITEMS: [Item; 15] = [
     ("threads", memory::threads),
     ("startstop", startstop::measure),
     ("throughput", throughput::measure),
+    ("dht", dht::measure),
 ];
 
 fn main() -> ExitCode {
