@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use targets::{
-    config_file, extension, geolocation, http_tracker, krpc, magnet, messages, peer_stream,
+    config_file, extension, geolocation, http_tracker, krpc, magnet, messages, mse, peer_stream,
     pymdht_line, torrent_file, udp_tracker,
 };
 
@@ -66,6 +66,11 @@ fn peer_streams() {
 #[test]
 fn message_streams() {
     replay("messages", messages::check);
+}
+
+#[test]
+fn encrypted_handshakes() {
+    replay("mse", mse::check);
 }
 
 #[test]

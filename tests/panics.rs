@@ -275,6 +275,15 @@ fn without_its_writer_a_run_ends_in_order() {
         assert_eq!(trial.number("SELECT count(*) FROM torrent"), 1);
         let halves = "SELECT count(*) FROM peer WHERE (last_pieces IS NULL) <> (visits = 1)";
         assert_eq!(trial.number(halves), 0);
+        assert_eq!(trial.fact("state"), "broken");
+        assert_eq!(trial.fact("ended"), "the writer ended by a defect");
+        let manifest = trial.file("_run.json");
+        assert!(manifest.contains("\"broken\""), "{manifest}");
+        let journal = trial
+            .database()
+            .expect("it is there")
+            .with_extension("sqlite-wal");
+        assert!(!journal.exists(), "one plain file");
     }
 }
 

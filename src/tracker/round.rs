@@ -68,6 +68,9 @@ impl Requester {
         let torrent = &self.shared.torrent;
         let request = self.context.client.request(torrent, tracker, event);
         let begun = clock.now();
+        if event.is_some() {
+            tracker.greets();
+        }
         let answer = self.interruptible(tracker, move |client, tracker| {
             client.announce(tracker, &request, client.settings.timeout)
         })?;
@@ -79,6 +82,7 @@ impl Requester {
                 Ok(Some(self.announced(index, tracker, &answer, duration)))
             }
             Err(error) => {
+                tracker.greeting_failed();
                 self.announce_failed(index, tracker, &error)?;
                 Ok(None)
             }
@@ -163,7 +167,7 @@ impl Requester {
                     announce.received += 1;
                     announce.duplicates += 1;
                 }
-                Offer::Own | Offer::Uncallable => {}
+                Offer::Own | Offer::Barred | Offer::Uncallable => {}
             }
         }
     }

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::analyzer::directory::Directory;
-use crate::analyzer::engine::{Contacted, Engine};
+use crate::analyzer::engine::{Contacted, Engine, Utp};
 use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
@@ -19,9 +19,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::logging::{self, LogCounts};
-use crate::model::record::Record;
-use crate::model::{PeerAddress, PeerId, PseudonymKey};
-use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
+use crate::model::record::{InputFile, Record};
+use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
+use crate::net::guard::Guarded;
+use crate::net::tcp::{SocketRegister, TcpConnector, local_address_towards};
+use crate::net::utp::{UtpConnector, UtpSocket};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, Link, import};
@@ -32,6 +34,8 @@ use super::dht::Dht;
 use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
+use super::opt_out::address_rules;
+use super::sockets::Sockets;
 use super::status::say;
 use super::trackers::Trackers;
 
@@ -72,17 +76,17 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         warnings,
     } = request;
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
+    let rules = address_rules(&settings.contact)?;
+    let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
     fit(&mut settings, wanted.len());
     let random = random_bytes()?;
-    let sockets = Arc::new(SocketRegister::default());
-    let socket = settings
-        .passive
-        .then(|| bind(&settings, &sockets, &clock))
-        .transpose()?;
+    let sockets = Sockets::open(&settings, &clock)?;
+    let socket = sockets.listen;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = announced_port(&settings, listen_port);
+    settings.visit.listen_port = listen_port;
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
     let (records, to_write) = bounded(settings.storage.queue_length);
@@ -91,22 +95,15 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         clock,
         settings,
         directory,
-        (records, stop, sockets),
-        &random,
+        (records, stop),
+        (&random, rules),
+        (sockets.register, sockets.utp),
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     // From here on there are files, so nothing else may refuse the run.
-    let writer = Writer::create(WriterSetup {
-        stem: stem.clone(),
-        settings: engine.settings.storage.clone(),
-        torrents: engine.directory.all(),
-        inputs: import.files,
-        manifest: manifest(&engine.settings, &configuration, listen_port),
-        progress: Arc::clone(&progress),
-        clock: Arc::clone(&engine.clock),
-    })
-    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
+    let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
+    let writer = create_writer(&engine, &stem, (import.files, facts), &progress)?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -147,12 +144,23 @@ fn engine(
     clock: Arc<dyn Clock>,
     settings: Settings,
     directory: Directory,
-    (records, stop, sockets): (Sender<Record>, StopToken, Arc<SocketRegister>),
-    random: &RandomBytes,
+    (records, stop): (Sender<Record>, StopToken),
+    (random, rules): (&RandomBytes, AddressRules),
+    (sockets, utp): (Arc<SocketRegister>, Option<Arc<UtpSocket>>),
 ) -> Engine {
+    let (rules, pace) = (Arc::new(rules), &settings.contact.pace);
+    let reaction = settings.reaction;
+    let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules));
+    let connect = TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock));
+    let utp = utp.map(|socket| {
+        let connect = Arc::new(UtpConnector::new(Arc::clone(&socket)));
+        let connect = Arc::new(Guarded::new(connect, Arc::clone(&rules)));
+        Utp { connect, socket }
+    });
     Engine {
-        scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
-        connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
+        scheduler: Arc::new(scheduler),
+        connect: Arc::new(Guarded::new(Arc::new(connect), rules)),
+        utp,
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
         nodes: OnceLock::new(),
@@ -254,23 +262,6 @@ fn fit(settings: &mut Settings, links: usize) {
     settings.listen.callers_max = room.callers;
 }
 
-fn bind(
-    settings: &Settings,
-    sockets: &Arc<SocketRegister>,
-    clock: &Arc<dyn Clock>,
-) -> Result<ListenSocket, Refusal> {
-    let address = SocketAddr::new(settings.listen.address, settings.listen.port);
-    ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
-        refuse(
-            Exit::PortUnavailable,
-            format!(
-                "cannot listen on port {} (listen.address {}): {error}; stop the program that uses it or choose another with --port",
-                settings.listen.port, settings.listen.address
-            ),
-        )
-    })
-}
-
 /// The port to announce. Without `-p` nobody listens there, but trackers
 /// refuse an announce without a port.
 fn announced_port(settings: &Settings, listen_port: Option<u16>) -> u16 {
@@ -334,10 +325,28 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
     Ok(bytes)
 }
 
+fn create_writer(
+    engine: &Engine,
+    stem: &Stem,
+    (inputs, manifest): (Vec<InputFile>, Vec<(&'static str, String)>),
+    progress: &Arc<Progress>,
+) -> Result<Writer, Refusal> {
+    Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: engine.settings.storage.clone(),
+        torrents: engine.directory.all(),
+        inputs,
+        manifest,
+        progress: Arc::clone(progress),
+        clock: Arc::clone(&engine.clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))
+}
+
 fn manifest(
     settings: &Settings,
     configuration: &serde_json::Value,
-    listen_port: Option<u16>,
+    (listen_port, opted_out): (Option<u16>, usize),
 ) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -347,6 +356,7 @@ fn manifest(
         ("host", sysinfo::System::host_name().unwrap_or_default()),
         ("contact_threads", settings.workers.to_string()),
         ("callers_max", settings.listen.callers_max.to_string()),
+        ("opt_out_networks", opted_out.to_string()),
         ("configuration", configuration.to_string()),
     ];
     if let Some(port) = listen_port {

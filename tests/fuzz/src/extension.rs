@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use btda::model::InfoHash;
-use btda::protocol::extension::{ExtendedHandshake, UT_METADATA, encode_handshake, split};
+use btda::protocol::extension::{ExtendedHandshake, HANDSHAKE, OwnHandshake, UT_METADATA, split};
 use btda::protocol::metadata::{BLOCK_LEN, MetadataAssembly, MetadataMessage, PeerNumber};
 
 use super::input::Input;
@@ -36,15 +36,45 @@ fn a_handshake(payload: &[u8]) {
     let end = naive_end(payload, 0, 0).expect("ends for one reader only");
     let alone = ExtendedHandshake::parse(&payload[..end]);
     assert_eq!(alone.as_ref(), Ok(&handshake), "reads behind its end");
-    assert!(handshake.client.is_none_or(|client| client.len() <= 128));
+    assert!(
+        handshake
+            .client
+            .as_ref()
+            .is_none_or(|client| client.len() <= 128)
+    );
     assert!(handshake.port != Some(0));
-    let mut ours = Vec::new();
-    encode_handshake(payload.len().max(1) as u8 | 1, "fuzz", &mut ours);
-    let number = split(&ours[5..]).and_then(|(_, rest)| {
-        let ours = ExtendedHandshake::parse(rest).ok()?;
-        ours.number_of(UT_METADATA)
-    });
-    assert!(number.is_some_and(|number| number > 0));
+    what_we_say_is_read(&handshake);
+    // A later handshake with the same news changes nothing.
+    let mut twice = handshake.clone();
+    twice.update(handshake.clone());
+    assert_eq!(twice.port, handshake.port);
+    assert_eq!(
+        twice.number_of(UT_METADATA).is_some(),
+        handshake.number_of(UT_METADATA).is_some()
+    );
+}
+
+/// Our own handshake to that peer means what we put into it.
+fn what_we_say_is_read(theirs: &ExtendedHandshake) {
+    let ours = OwnHandshake {
+        extensions: &[(UT_METADATA, 7)],
+        client: "fuzz",
+        port: theirs.port,
+        request_queue: theirs.request_queue,
+        your_ip: theirs.your_ip,
+    };
+    let mut message = Vec::new();
+    ours.encode(&mut message);
+    let (number, payload) = split(&message[5..]).expect("not empty");
+    assert_eq!(number, HANDSHAKE);
+    let read = ExtendedHandshake::parse(payload).expect("our own is refused");
+    assert_eq!(read.number_of(UT_METADATA), Some(7));
+    assert_eq!(
+        (read.port, read.request_queue),
+        (theirs.port, theirs.request_queue)
+    );
+    let plain = theirs.your_ip.map(|ip| ip.to_canonical());
+    assert_eq!(read.your_ip.map(|ip| ip.to_canonical()), plain);
 }
 
 fn a_message(payload: &[u8]) {

@@ -17,6 +17,7 @@ pub mod input;
 pub mod krpc;
 pub mod magnet;
 pub mod messages;
+pub mod mse;
 pub mod peer_stream;
 pub mod pymdht_line;
 pub mod torrent_file;
