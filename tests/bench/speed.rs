@@ -22,6 +22,7 @@
 mod callers;
 mod child;
 mod cpu;
+mod dht;
 mod load;
 mod memory;
 mod parsing;
@@ -72,6 +73,7 @@ const ITEMS: [Item; 16] = [
     ("threads", memory::threads),
     ("startstop", startstop::measure),
     ("throughput", throughput::measure),
+    ("dht", dht::measure),
 ];
 
 fn main() -> ExitCode {
