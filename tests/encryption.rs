@@ -8,7 +8,11 @@
 //! address. It also calls nobody on loopback, so all of it takes place in a
 //! network of its own with other addresses, which needs root or user
 //! namespaces.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and tell what they saw"
+)]
 
 mod common;
 

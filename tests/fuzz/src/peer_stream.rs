@@ -11,7 +11,7 @@ use btda::analyzer::directory::Directory;
 use btda::analyzer::evaluate::{Heard, Verdict};
 use btda::analyzer::visit::{Report, Visitor};
 use btda::clock::{Clock, ManualClock};
-use btda::config::settings::VisitSettings;
+use btda::config::settings::{EncryptionPolicy, VisitSettings};
 use btda::model::{
     InfoHash, Link, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd,
 };
@@ -44,6 +44,7 @@ pub fn check(data: &[u8]) {
         fast_extension: flag(1),
         dht_port: dht.then_some(DHT_PORT),
         keep_partial: flag(2),
+        encryption: EncryptionPolicy::Plain,
         ignore_malformed: flag(3),
         message_log_length: 80,
     };
