@@ -31,6 +31,9 @@ impl Torrents for One {
     }
 }
 
+/// Bytes of the initiator and of the responder.
+type Said = (Vec<u8>, Vec<u8>);
+
 /// What both sides bring along.
 #[derive(Clone, PartialEq, Eq)]
 struct Setup {
@@ -85,9 +88,9 @@ impl Setup {
 
     /// All that an honest initiator and an honest responder send. Worked out
     /// once for inputs that differ only in their changes.
-    fn honest(&self) -> (Vec<u8>, Vec<u8>) {
+    fn honest(&self) -> Said {
         thread_local! {
-            static LATEST: RefCell<Vec<(Setup, (Vec<u8>, Vec<u8>))>> = const { RefCell::new(Vec::new()) };
+            static LATEST: RefCell<Vec<(Setup, Said)>> = const { RefCell::new(Vec::new()) };
         }
         LATEST.with_borrow_mut(|latest| {
             if let Some((_, said)) = latest.iter().find(|(setup, _)| setup == self) {
@@ -102,7 +105,7 @@ impl Setup {
         })
     }
 
-    fn talk(&self) -> (Vec<u8>, Vec<u8>) {
+    fn talk(&self) -> Said {
         let (mut forth, mut back) = (Vec::new(), Vec::new());
         let (mut a, mut b) = (self.initiator(&mut forth), self.responder());
         let mut taken = 0;
