@@ -8,10 +8,16 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod lab;
+mod results;
 
 use lab::LabArguments;
+use results::{CombineArguments, DoctorArguments, ExportArguments};
 
 use crate::lab::trial::TrialOptions;
+
+use crate::results::combine::CombineOptions;
+use crate::results::doctor::DoctorOptions;
+use crate::results::export::ExportOptions;
 
 use crate::config::{Key, Override, Switches, Value, ValueError, keys, unknown_key};
 
@@ -31,6 +37,12 @@ pub enum Request {
     DefaultConfig,
     /// Try the analyzer on a practice swarm.
     Lab(Box<TrialOptions>),
+    /// Examine a result file.
+    Doctor(DoctorOptions),
+    /// Put several runs into one database.
+    Combine(CombineOptions),
+    /// Write tables for other programs.
+    Export(ExportOptions),
 }
 
 /// The command line's part of the configuration.
@@ -54,6 +66,9 @@ where
         Some(Command::Config { default: true, .. }) => Ok(Request::DefaultConfig),
         Some(Command::Config { options, .. }) => Ok(Request::Config(options.choice()?)),
         Some(Command::Lab(lab)) => Ok(Request::Lab(Box::new(lab.options()?))),
+        Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
+        Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
+        Some(Command::Export(export)) => Ok(Request::Export(export.options())),
         None => run.request(),
     }
 }
@@ -69,7 +84,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -90,7 +105,7 @@ Durations: 90s, 5m, 34h, 2d, 1h30m; a plain number is seconds.
 Precedence: flag, environment variable (BTDA_NETWORK_TIMEOUT), configuration file, default.
 Exit codes: 0 success, 1 failed at run time, 2 wrong usage, 3 wrong configuration,
             4 nothing to import, 5 output not writable, 6 data lost or a thread died,
-            130 forced by a second signal.";
+            7 a port is taken or not allowed, 130 forced by a second signal.";
 
 /// One variant for each subcommand; without one, the program measures.
 #[derive(Debug, Subcommand)]
@@ -105,6 +120,12 @@ enum Command {
     },
     /// Try the program on a practice swarm on this machine, whose truth is known
     Lab(LabArguments),
+    /// Examine the database of a run, and put right what can be
+    Doctor(DoctorArguments),
+    /// Put several runs into one database
+    Combine(CombineArguments),
+    /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
+    Export(ExportArguments),
 }
 
 /// What to measure, and how.

@@ -7,10 +7,13 @@
 pub mod datagram;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod guard;
 pub mod http;
+mod ready;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;
+pub mod utp;
 
 use std::fmt;
 use std::io;

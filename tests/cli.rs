@@ -56,6 +56,9 @@ fn help_is_as_written_down() {
         ("--help", "help.txt"),
         ("config --help", "help_config.txt"),
         ("lab --help", "help_lab.txt"),
+        ("doctor --help", "help_doctor.txt"),
+        ("combine --help", "help_combine.txt"),
+        ("export --help", "help_export.txt"),
     ] {
         let output = run(folder.path(), &[], line);
         assert_eq!(output.status.code(), Some(0));
@@ -80,6 +83,7 @@ fn the_help_tells_every_exit_code() {
         Exit::NothingToImport,
         Exit::OutputNotWritable,
         Exit::DataLost,
+        Exit::PortUnavailable,
         Exit::Interrupted,
     ] {
         let code = exit.code().to_string();
@@ -101,6 +105,7 @@ fn exit_codes_are_what_scripts_know() {
         (Exit::NothingToImport, 4),
         (Exit::OutputNotWritable, 5),
         (Exit::DataLost, 6),
+        (Exit::PortUnavailable, 7),
         (Exit::Interrupted, 130),
     ];
     for (exit, code) in codes {

@@ -51,6 +51,12 @@ pub enum Reason {
     AlreadyInOutgoing,
     /// The peer is ourselves, known by our own peer id.
     OwnAddress,
+    /// The address is loopback, private or otherwise reserved
+    /// (`contact.allow_private`): never contacted.
+    ReservedAddress,
+    /// The address is on the opt-out list: never contacted, and a caller from
+    /// there is turned away.
+    OptedOut,
     /// The bitfield does not have `ceil(pieces / 8)` bytes.
     BitfieldLength,
     /// The bitfield has a bit set behind the last piece.
@@ -97,6 +103,8 @@ impl Reason {
             Self::UnknownInfoHash => "Unknown info hash",
             Self::AlreadyInOutgoing => "Already in outgoing",
             Self::OwnAddress => "Own address",
+            Self::ReservedAddress => "Reserved address",
+            Self::OptedOut => "Opted out",
             Self::BitfieldLength => "Bitfield of wrong length",
             Self::SpareBits => "Bitfield with spare bits set",
             Self::HaveOutOfRange => "Have message out of range",

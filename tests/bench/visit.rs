@@ -3,13 +3,13 @@
 //!
 //! Yardstick: a bare loop of the same system calls on the same peers with the
 //! same number of threads. `strace -f` shows for one visit, in both: `socket`,
-//! `connect` between the switch to non-blocking and back (`fcntl` ×4), `poll`,
-//! then `setsockopt` for no delay, timeout and `sendto` for the handshake,
-//! timeout and `recvfrom` for what is said, timeout and `recvfrom` for the end
-//! (none when the peer is complete), and `close`. Only the visit has the
-//! `futex` that wakes the writer.
+//! `connect`, `poll` and `getsockopt` for its end, `setsockopt` for no delay,
+//! `sendto` for the handshake, `poll` and `recvfrom` for what is said, `poll`
+//! and, unless it is the timeout, `recvfrom` for the end (neither when the
+//! peer is complete), and `close`. Only the visit has the `futex` that wakes
+//! the writer.
 
-use std::io::{Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
@@ -19,6 +19,8 @@ use btda::analyzer::workers;
 use btda::config::settings::EncryptionPolicy;
 use btda::lab::wire;
 use btda::model::record::Record;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::peers::{Kind, PIECES, Peers};
@@ -157,25 +159,30 @@ impl Round {
     }
 }
 
-fn bare_visit(
-    address: SocketAddr,
-    ours: &[u8],
-    quiet: Duration,
-    complete: bool,
-) -> std::io::Result<()> {
+fn bare_visit(address: SocketAddr, ours: &[u8], quiet: Duration, complete: bool) -> io::Result<()> {
     let mut buffer = [0; 2048];
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    socket.connect_timeout(&address.into(), quiet)?;
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP))?;
+    // Under way is an error here; how it went is asked below.
+    let _ = socket.connect(&address.into());
+    wait(&socket, PollFlags::OUT, quiet)?;
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
     socket.set_tcp_nodelay(true)?;
-    socket.set_write_timeout(Some(quiet))?;
-    (&socket).write_all(ours)?;
-    socket.set_read_timeout(Some(quiet))?;
-    let mut read = (&socket).read(&mut buffer).unwrap_or(0);
-    while read > 0 && !complete {
-        socket.set_read_timeout(Some(quiet))?;
-        read = (&socket).read(&mut buffer).unwrap_or(0);
+    send(&socket, ours, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
+    while wait(&socket, PollFlags::IN, quiet)? {
+        let (read, _) = recv(&socket, &mut buffer, RecvFlags::DONTWAIT)?;
+        if read == 0 || complete {
+            break;
+        }
     }
     Ok(())
+}
+
+fn wait(socket: &Socket, flags: PollFlags, wait: Duration) -> io::Result<bool> {
+    let wait = Timespec::try_from(wait).expect("a short time");
+    Ok(poll(&mut [PollFd::new(socket, flags)], Some(&wait))? > 0)
 }
 
 /// Starts threads at one moment; each gives the CPU time of its body.

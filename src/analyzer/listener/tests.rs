@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream as Client};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -57,12 +57,14 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
     let (sender, records) = unbounded();
     let engine = Arc::new(Engine {
         scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
+        utp: None,
         connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
         stats: Arc::new(Stats::new(clock.now())),
         settings,
         own_id: PeerId::new([b'O'; 20]),
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         records: sender,
         stop,
         pseudonyms: PseudonymKey::new([1; 20]),
