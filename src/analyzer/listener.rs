@@ -188,16 +188,14 @@ fn talk(
     admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
 ) -> (Option<Arc<Torrent>>, Report) {
     let settings = &engine.settings.visit;
-    let (clock, patience, directory) = (&*engine.clock, settings.quiet_timeout, &engine.directory);
-    let policy = settings.encryption;
-    let mut stream = encrypted::Incoming::new(
-        stream,
-        clock,
-        patience,
-        directory,
-        policy,
-        encrypted::system_chance,
-    );
+    let directory = &engine.directory;
+    let terms = encrypted::Terms {
+        torrents: directory,
+        policy: settings.encryption,
+        chance: encrypted::system_chance,
+    };
+    let (clock, patience) = (&*engine.clock, settings.quiet_timeout);
+    let mut stream = encrypted::Incoming::new(stream, clock, patience, terms);
     let (torrent, mut report) = engine
         .visitor()
         .at(from)

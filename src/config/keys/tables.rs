@@ -49,8 +49,8 @@ registry! {
     IGNORE_MALFORMED: "visit.ignore_malformed",
         Kind::Flag, Value::Flag(false), "own choice";
     /// Message stream encryption (MSE/PE) with peers that we call, and callers.
-    /// prefer_plain: in the clear, and encrypted when the peer closes before its
-    /// handshake. prefer_encrypted: the other way round. plain, encrypted: only
+    /// `prefer_plain`: in the clear, and encrypted when the peer closes before its
+    /// handshake. `prefer_encrypted`: the other way round. plain, encrypted: only
     /// so. Payload is never exchanged, so this is about reach, not secrecy.
     ENCRYPTION: "visit.encryption",
         Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
