@@ -194,6 +194,8 @@ impl TrialOptions {
              # would be a contact of its own to its peers.\n\
              [visit]\n\
              encryption = \"plain\"\n\
+             # Nor does it speak uTP.\n\
+             transport = \"tcp\"\n\
              \n\
              # The swarm is on loopback, some thousand peers in one network.\n\
              [contact]\n\
