@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use targets::{
     config_file, geolocation, http_tracker, messages, mse, peer_stream, torrent_file, udp_tracker,
+    utp,
 };
 
 /// Every input of a target, seeds first.
@@ -80,6 +81,11 @@ fn http_trackers() {
 #[test]
 fn udp_trackers() {
     replay("udp_tracker", udp_tracker::check);
+}
+
+#[test]
+fn utp_packets() {
+    replay("utp", utp::check);
 }
 
 #[test]

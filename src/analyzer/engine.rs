@@ -13,13 +13,12 @@ use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
-use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport};
+use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
-use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
-use super::dial::{Dialer, Way};
+use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
@@ -61,14 +60,6 @@ pub struct Engine {
     pub sockets: Arc<SocketRegister>,
 }
 
-/// What uTP needs.
-pub struct Utp {
-    /// Opens streams.
-    pub connect: Arc<dyn Connect>,
-    /// The socket of all of them.
-    pub socket: Arc<UtpSocket>,
-}
-
 /// The (address, torrent) pairs that an outgoing visit evaluated: a caller
 /// from there is turned away, so that nobody is counted twice (thesis,
 /// "Already in outgoing").
@@ -103,17 +94,13 @@ impl Engine {
     /// Reaches peers; the transports stand in the order in which they are
     /// tried.
     fn dialer(&self) -> Dialer<'_> {
-        let transports = self.settings.visit.transport.attempts();
-        let connector = |transport: &Transport| {
-            let connect = match transport {
-                Transport::Tcp => &*self.connect,
-                Transport::Utp => &*self.utp.as_ref()?.connect,
-            };
-            Some((*transport, connect))
-        };
         Dialer {
             visitor: self.visitor(),
-            transports: transports.iter().filter_map(connector).collect(),
+            transports: dial::transports(
+                self.settings.visit.transport,
+                &*self.connect,
+                self.utp.as_ref(),
+            ),
         }
     }
 

@@ -18,3 +18,4 @@ pub mod mse;
 pub mod peer_stream;
 pub mod torrent_file;
 pub mod udp_tracker;
+pub mod utp;
