@@ -15,9 +15,11 @@
 //! data dictionary is `storage/schema/1.sql`.
 
 mod calibration;
+pub mod combine;
 mod database;
 pub mod doctor;
 mod error;
+pub mod export;
 mod files;
 #[cfg(test)]
 mod fixture;

@@ -160,10 +160,10 @@ fn by_links_and_dht(options: &str) {
          --metadata all=1 --dht-share 40 {options}"
     );
     let value = judgement(folder.path(), &line);
-    let links = serde_json::json!({
+    let resolved = serde_json::json!({
         "links": 2, "asked": 2, "given": 2, "resolved": 2, "exact": 2
     });
-    assert_eq!(value["magnets"], links);
+    assert_eq!(value["magnets"], resolved);
     for source in ["tracker", "dht", "incoming"] {
         let [counted, happened] = ["counted", "true"].map(|key| &value["sources"][source][key]);
         assert!(counted.as_u64() >= Some(20), "{source}: {value:#}");

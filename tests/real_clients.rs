@@ -109,6 +109,7 @@ fn every_download_is_confirmed() {
     check_seeder(&results, &swarm);
     check_trackers(&results, &swarm);
     check_callers(&results);
+    check_extension_handshakes(&results, &swarm);
     check_privacy(&run);
 }
 
@@ -206,6 +207,34 @@ fn check_callers(results: &Results) {
     let sql = "SELECT sum(count) FROM outcome WHERE event = 'Incoming peer'";
     let callers = results.number(sql, []).expect("outcomes can be read");
     assert!(callers > 0, "nobody called btda");
+}
+
+/// Every client named itself, and callers told where they listen.
+fn check_extension_handshakes(results: &Results, swarm: &Swarm) {
+    let told = "SELECT count(*) FROM extension_handshake e JOIN visit v ON v.id = e.visit
+                JOIN peer p ON p.id = v.peer
+                WHERE p.client = ?1 AND e.client <> ''";
+    let others = "SELECT count(DISTINCT e.listen_port) FROM extension_handshake e
+                  JOIN visit v ON v.id = e.visit JOIN peer p ON p.id = v.peer
+                  WHERE p.client = ?1";
+    let clients = swarm.leechers.iter().map(|(client, _)| client.as_ref());
+    for client in clients.chain([&swarm.seeder as &dyn Client]) {
+        let (name, code) = (client.name(), client.code());
+        let handshakes = results
+            .number(told, [code])
+            .expect("handshakes can be read");
+        assert!(handshakes > 0, "{name} told nothing of itself");
+        let ports = results.number(others, [code]).expect("ports can be read");
+        assert!(ports <= 1, "{name} listens on {ports} ports");
+    }
+    // Clients tell a port only when it is they who call.
+    let called = "SELECT count(*) FROM extension_handshake e JOIN visit v ON v.id = e.visit
+                  WHERE v.direction = 'incoming' AND e.listen_port > 0";
+    let called = results.number(called, []);
+    assert!(
+        called.expect("ports can be read") > 0,
+        "no caller told where it listens"
+    );
 }
 
 /// No address of a client stands in any file.

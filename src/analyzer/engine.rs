@@ -1,19 +1,19 @@
 //! What all measuring threads share, and what happens after a contact.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
+mod contacted;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
-use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
-use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source};
+use crate::model::{Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
 use crate::stop::StopToken;
@@ -26,6 +26,8 @@ use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
+
+pub use contacted::Contacted;
 
 /// Shared by contact workers, listener and statistics.
 pub struct Engine {
@@ -60,26 +62,6 @@ pub struct Engine {
     pub sockets: Arc<SocketRegister>,
 }
 
-/// The (address, torrent) pairs that an outgoing visit evaluated: a caller
-/// from there is turned away, so that nobody is counted twice (thesis,
-/// "Already in outgoing").
-#[derive(Debug, Default)]
-pub struct Contacted {
-    set: Mutex<HashSet<PeerKey>>,
-}
-
-impl Contacted {
-    /// Notes a peer that was evaluated by a call of ours.
-    pub fn insert(&self, key: &PeerKey) {
-        self.set.lock().insert(key.caller());
-    }
-
-    /// Whether the peer's address was evaluated for its torrent.
-    pub fn contains(&self, key: &PeerKey) -> bool {
-        self.set.lock().contains(&key.caller())
-    }
-}
-
 impl Engine {
     /// The parameters of a visit.
     pub fn visitor(&self) -> Visitor<'_> {
@@ -88,14 +70,15 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+            peer: None,
         }
     }
 
-    /// Reaches peers; the transports stand in the order in which they are
+    /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
-    fn dialer(&self) -> Dialer<'_> {
+    fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
         Dialer {
-            visitor: self.visitor(),
+            visitor: self.visitor().at(peer),
             transports: dial::transports(
                 self.settings.visit.transport,
                 &*self.connect,
@@ -147,6 +130,7 @@ impl Engine {
     ) {
         self.log(Direction::Incoming, from, report);
         self.pass_node(from, report);
+        self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -217,6 +201,7 @@ impl Engine {
             client: report.peer_id.and_then(|id| id.client()),
             ended: *ended,
             takes_back: whom.history.unreached,
+            extension: heard.extension(),
         })
     }
 
@@ -226,6 +211,14 @@ impl Engine {
         Told {
             at,
             pieces: moment.pieces,
+        }
+    }
+
+    /// What the peer at `address` told of us.
+    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
+        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
+        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
+            self.scheduler.vote_own_ip(address.ip(), ip);
         }
     }
 
@@ -270,33 +263,38 @@ impl InHand<'_> {
         let started = engine.clock.now();
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
-            return self.settle(started, &report, false);
+            return self.settle(started, &report, torrent.threshold);
         }
         let address = ticket.key.address.socket_addr();
         let worked = ticket.history.worked;
-        let report = engine.dialer().visit(address, &torrent, worked, started);
+        let report = engine
+            .dialer(address.ip())
+            .visit(address, &torrent, worked, started);
         engine.pass_node(address, &report);
-        let reached = report
-            .heard
-            .as_ref()
-            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
-        self.settle(started, &report, reached);
+        self.settle(started, &report, torrent.threshold);
     }
 
     /// The contact stays in hand until everything that could panic is done.
-    fn settle(mut self, started: Instant, report: &Report, reached_threshold: bool) {
+    fn settle(mut self, started: Instant, report: &Report, threshold: PieceCount) {
         let Some(ticket) = self.ticket else {
             return;
         };
         let engine = self.engine;
-        engine.log(
-            Direction::Outgoing,
-            ticket.key.address.socket_addr(),
-            report,
-        );
+        let address = ticket.key.address.socket_addr();
+        engine.log(Direction::Outgoing, address, report);
+        engine.hear_of_us(address, report);
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
-                let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                let now = engine.clock.now();
+                let heard = report.heard.as_ref();
+                let pieces = heard.map_or(PieceCount(0), |heard| heard.pieces.count());
+                let told = heard.and_then(|heard| heard.below).map_or(now, |it| it.at);
+                let next = engine.scheduler.revisits().after_success(
+                    &engine.settings.policy,
+                    ticket.key,
+                    (pieces, threshold, told),
+                    now,
+                );
                 let history = History {
                     worked: report.link.map(Way::of),
                     ..ticket.history.with_success()
@@ -390,8 +388,9 @@ impl Outcome {
         if self.failure == Some(Reason::OwnAddress) {
             engine.scheduler.add_own(ticket.key.address);
         }
-        if let Some((ticket, due)) = self.again {
-            engine.scheduler.put_back(ticket, due);
+        match self.again {
+            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
+            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

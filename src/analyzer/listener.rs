@@ -165,7 +165,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let (torrent, report) = talk(engine, &mut *caller.stream, &admit);
+    let (torrent, report) = talk(engine, address.ip(), &mut *caller.stream, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
 }
@@ -173,6 +173,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
 /// Visits a caller in the way that its first bytes ask for.
 fn talk(
     engine: &Engine,
+    from: IpAddr,
     stream: &mut dyn Stream,
     admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
 ) -> (Option<Arc<Torrent>>, Report) {
@@ -187,7 +188,10 @@ fn talk(
         policy,
         encrypted::system_chance,
     );
-    let (torrent, mut report) = engine.visitor().incoming(&mut stream, directory, admit);
+    let (torrent, mut report) = engine
+        .visitor()
+        .at(from)
+        .incoming(&mut stream, directory, admit);
     report.verdict = stream.judge(report.verdict);
     (torrent, report)
 }

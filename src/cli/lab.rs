@@ -55,9 +55,15 @@ pub(super) struct LabArguments {
     /// Measure as the thesis did, or with its faults put right: 2015, corrected
     #[arg(long, value_name = "METHOD", value_parser = value_of(&keys::METHOD))]
     method: Option<Value>,
+    /// When unfinished peers are visited again: adaptive, fixed
+    #[arg(long, value_name = "MODE", value_parser = value_of(&keys::REVISIT_MODE))]
+    revisit: Option<Value>,
     /// Longest wait of the analyzer for a peer or tracker [default: 1s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
+    /// Time of the analyzer between two visits of a peer [default: twice --timeout]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    revisit_delay: Option<Duration>,
     /// Folder in which the lab makes a folder for its files [default: output]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -65,7 +71,7 @@ pub(super) struct LabArguments {
     #[arg(long)]
     json: bool,
     /// Only the swarm, for any client or analyzer, until Ctrl+C or the end of --time
-    #[arg(long, conflicts_with_all = ["method", "timeout"])]
+    #[arg(long, conflicts_with_all = ["method", "revisit", "revisit_delay", "timeout"])]
     only_swarm: bool,
     /// Whom the callers call
     #[arg(long, value_name = "ADDRESS:PORT", requires = "only_swarm")]
@@ -80,6 +86,9 @@ impl LabArguments {
             Some(Value::Text(word)) if word == Method::Thesis2015.as_str() => Method::Thesis2015,
             _ => usual.method,
         };
+        let adaptive = self
+            .revisit
+            .map(|mode| mode == Value::Text("adaptive".into()));
         let options = TrialOptions {
             torrents: count(self.torrents, usual.torrents),
             peers: count(self.peers, usual.peers),
@@ -97,7 +106,9 @@ impl LabArguments {
             call: self.call,
             json: self.json,
             method,
+            adaptive,
             timeout: self.timeout.unwrap_or(usual.timeout),
+            revisit_delay: self.revisit_delay,
             output: self.output.unwrap_or(usual.output),
         };
         options
@@ -184,7 +195,8 @@ mod tests {
     fn everything_given() {
         let line = "--torrents 2 --peers 30 --callers 4 --time 20s --seed 9 --share all=0 \
                     --share seed=3 --magnets 2 --metadata all=0 --metadata gives=4 --dht pymdht \
-                    --dht-share 50 --dht-nodes 9 --speed 2.5 --method 2015 --timeout 0.5 --output o --json";
+                    --dht-share 50 --dht-nodes 9 --speed 2.5 --method 2015 --revisit adaptive \
+                    --timeout 0.5 --revisit-delay 3 --output o --json";
         let options = parsed(line).unwrap();
         let wanted = TrialOptions {
             torrents: 2,
@@ -207,7 +219,9 @@ mod tests {
             speed: 2.5,
             json: true,
             method: Method::Thesis2015,
+            adaptive: Some(true),
             timeout: Duration::from_millis(500),
+            revisit_delay: Some(Duration::from_secs(3)),
             output: "o".into(),
             ..TrialOptions::default()
         };

@@ -96,6 +96,11 @@ pub struct VisitSettings {
     pub finish_when_complete: bool,
     /// `visit.fast_extension`: announce BEP 6.
     pub fast_extension: bool,
+    /// `visit.extension_protocol`: speak BEP 10.
+    pub extension_protocol: bool,
+    /// Where callers reach us, with `-p`: told in extended handshakes; the
+    /// listener sets it.
+    pub listen_port: Option<u16>,
     /// `dht_node_port` with `-d`: told to peers that announce a DHT node
     /// (BEP 5, `port` message).
     pub dht_port: Option<u16>,
@@ -184,6 +189,9 @@ impl TransportPolicy {
 pub struct PolicySettings {
     /// `peer_revisit_delay`.
     pub revisit_delay: Duration,
+    /// `revisit.mode`: what follows from a peer's progress; `None` when every
+    /// revisit comes after `revisit_delay`.
+    pub adaptive: Option<AdaptiveSettings>,
     /// `retry.enabled`: visit a peer again after a failure.
     pub retry: bool,
     /// `retry.first_delay_seconds`: after the first failure.
@@ -200,6 +208,18 @@ pub struct PolicySettings {
     pub attempts: u8,
     /// `retry.tracked_attempts`: the same for one that was.
     pub tracked_attempts: u8,
+}
+
+/// Revisits by what a peer's progress lets expect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptiveSettings {
+    /// `revisit.soonest_seconds`, at most `peer_revisit_delay`.
+    pub soonest: Duration,
+    /// `revisit.latest_seconds`, at least `peer_revisit_delay`.
+    pub latest: Duration,
+    /// `revisit.early_per_second_max`: revisits sooner than
+    /// `peer_revisit_delay` per second.
+    pub early_per_second: f64,
 }
 
 /// Whom we contact, and how fast.

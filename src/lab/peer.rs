@@ -77,7 +77,7 @@ struct Encounter<'a> {
     said: tell::Said,
     /// The analyzer's handshake announced BEP 6.
     fast: bool,
-    /// The analyzer's handshake announced BEP 10.
+    /// Both sides announced BEP 10.
     extended: bool,
     /// Blocks of the metadata that were asked for.
     asked: u32,
@@ -198,9 +198,6 @@ impl Encounter<'_> {
             return Ok(Leave::Close);
         }
         let asked = self.may_be_asked();
-        if asked {
-            self.offer_metadata()?;
-        }
         let leave = self.tell(behaviour)?;
         if asked && matches!(leave, Leave::Last) {
             self.contact.finished = true;
@@ -288,7 +285,7 @@ impl Encounter<'_> {
             self.said.land();
         }
         self.fast = greeting.fast();
-        self.extended = greeting.extended();
+        self.extended = greeting.extended() && self.reserved() != wire::NO_EXTENSIONS;
         self.contact.handshake = true;
         Ok(true)
     }
@@ -300,12 +297,15 @@ impl Encounter<'_> {
     }
 
     fn handshake(&self) -> Vec<u8> {
-        let reserved = match self.party.behaviour {
+        wire::handshake(self.reserved(), &self.info_hash(), &self.party.peer_id)
+    }
+
+    const fn reserved(&self) -> [u8; 8] {
+        match self.party.behaviour {
             Behaviour::HaveAllNone | Behaviour::Chatty => wire::FAST_AND_EXTENDED,
             Behaviour::HavesOnly => wire::NO_EXTENSIONS,
             _ => EXTENDED,
-        };
-        wire::handshake(reserved, &self.info_hash(), &self.party.peer_id)
+        }
     }
 
     fn info_hash(&self) -> [u8; 20] {

@@ -10,6 +10,7 @@ mod progress;
 mod sources;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use digest::PlanDigest;
@@ -257,7 +258,8 @@ impl PlannedTorrent {
             link.extend(percent_encode(url.as_bytes(), NON_ALPHANUMERIC));
         }
         for hint in hints {
-            link.push_str(&format!("&x.pe={hint}"));
+            // Writing to a text does not fail.
+            let _ = write!(link, "&x.pe={hint}");
         }
         link
     }

@@ -87,7 +87,7 @@ fn answer(story: &Story, call: Call, stream: TcpStream) {
     };
     let torrent = story.plan.torrents.get(peer.torrent);
     let magnet = torrent.is_some_and(|torrent| torrent.magnet.is_some());
-    if magnet && asks_for_metadata(&stream, &story.stop) {
+    if magnet && asks_for_metadata(story, &stream) {
         let conversation = meet_for_metadata(story, peer, &call.meeting(0), stream);
         story.record_metadata(&conversation);
     } else if let Some(meeting) = call.visit(story) {

@@ -122,6 +122,16 @@ impl Story {
         self.contacts.lock().add_metadata(contact);
     }
 
+    /// A tracker names the analyzer to itself.
+    pub(super) fn named_itself(&self, torrent: usize) {
+        let planned = self.plan.torrents.get(torrent);
+        if planned.is_some_and(|torrent| torrent.magnet.is_some()) {
+            let mut magnets = self.magnets.lock();
+            let counts = magnets.entry(torrent).or_default();
+            counts.itself |= counts.whole.is_none();
+        }
+    }
+
     /// What became of metadata so far, by torrent.
     pub(super) fn magnets(&self) -> BTreeMap<usize, MagnetCounts> {
         self.magnets.lock().clone()

@@ -291,7 +291,10 @@ impl Trackers {
         let mut announcers = self.announcers.lock();
         let known = announcers.entry(call.torrent).or_default();
         peers.truncate(wanted.saturating_sub(known.len()));
-        let before = known.iter().take(wanted).copied().collect();
+        let before: Vec<SocketAddr> = known.iter().take(wanted).copied().collect();
+        if !before.is_empty() {
+            story.named_itself(call.torrent);
+        }
         let announcer = SocketAddr::new(call.from, call.port);
         if call.port != 0 && !known.contains(&announcer) && known.len() < ANNOUNCERS_KEPT {
             known.push(announcer);

@@ -196,7 +196,7 @@ mod tests {
         assert!(bytes.starts_with(b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04\x07"));
         let mut bytes: [u8; HANDSHAKE_LEN] = bytes.try_into().unwrap();
         let greeting = Greeting::parse(&bytes).unwrap();
-        assert!(greeting.fast());
+        assert!(greeting.fast() && greeting.extended());
         assert_eq!(&greeting.peer_id, b"-LB0100-abcdefghijkl");
         bytes[3] ^= 1;
         assert_eq!(Greeting::parse(&bytes), None);

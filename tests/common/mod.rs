@@ -28,6 +28,7 @@ pub(crate) mod process;
 pub(crate) mod results;
 pub(crate) mod samples;
 pub(crate) mod swarm;
+pub(crate) mod thesis;
 pub(crate) mod torrent;
 pub(crate) mod transmission;
 pub(crate) mod trial;

@@ -105,6 +105,7 @@ impl World {
                 settings: &self.settings,
                 own_id: PeerId::new([b'O'; 20]),
                 stop: &self.stop,
+                peer: None,
             },
             transports: self.transports(),
         };

@@ -87,6 +87,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let socket = sockets.listen;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = announced_port(&settings, listen_port);
+    settings.visit.listen_port = listen_port;
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
     let (records, to_write) = bounded(settings.storage.queue_length);

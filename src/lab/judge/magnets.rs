@@ -14,6 +14,9 @@ use crate::storage::{Results, StoredTorrent};
 /// the analyzer waits.
 const ENOUGH: i64 = 20_000;
 
+/// Calls of one address for metadata, at most.
+const ATTEMPTS: u64 = 5;
+
 impl Judge<'_> {
     pub(super) fn judge_magnets(
         &self,
@@ -34,7 +37,7 @@ impl Judge<'_> {
             let hash = torrent.info_hash.to_string();
             let stored = results.torrents.iter().find(|it| it.info_hash == hash);
             sums.links += 1;
-            sums.asked += u64::from(counts.is_some());
+            sums.asked += u64::from(counts.is_some_and(|it| it.conversations > 0));
             sums.given += u64::from(whole.is_some());
             sums.resolved += u64::from(stored.is_some());
             let exact = stored.is_some_and(|stored| is_exact(stored, torrent));
@@ -55,6 +58,13 @@ impl Judge<'_> {
         }
         judgement.magnets = sums;
         judgement.find("magnet links", &wrong);
+    }
+
+    /// How often the analyzer may have called itself for metadata: its own
+    /// listener does not know the torrent yet, which nobody here can see.
+    pub(super) fn calls_of_itself(truth: &Truth) -> u64 {
+        let itself = truth.magnets.values().filter(|counts| counts.itself);
+        itself.count() as u64 * ATTEMPTS
     }
 
     /// Whether a peer gives all of the metadata to whoever asks.

@@ -400,6 +400,7 @@ fn magnet_judgement(
             asked: 1,
             given: [0].into(),
             whole: Some(Timestamp(at)),
+            itself: true,
         };
         magnets.insert(0, counts);
     }
@@ -475,6 +476,15 @@ fn callers_of_a_torrent_that_has_not_joined() {
         unknown(results);
     });
     assert_eq!(judgement.findings, Vec::<String>::new());
+    // The analyzer may have called itself, a few times.
+    for (surplus, exact) in [(5, true), (6, false)] {
+        let judgement = magnet_judgement(Some(500), &contacts, |plan, results| {
+            results.peers = vec![row(plan, &plan.peers[0], "tracker", &[5])];
+            let unknown = Reason::UnknownInfoHash;
+            failed(results, "Incoming peer", unknown, 1 + surplus);
+        });
+        assert_eq!(judgement.is_exact(), exact, "{:?}", judgement.findings);
+    }
     // Behind it there is no such reason.
     let contacts = [turned_away(0, 2), called(0, 1, 5)];
     let judgement = magnet_judgement(Some(500), &contacts, |plan, results| {

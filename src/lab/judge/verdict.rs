@@ -8,11 +8,11 @@ use super::judgement::{Judgement, TorrentJudgement};
 use super::matching::{Kind, Unmatched, assign};
 use super::sequence::Sequence;
 use super::{Demand, Judge};
-use crate::model::{Event, Source};
+use crate::model::{Event, Reason, Source};
 use crate::storage::{Results, StoredPeer};
 
 /// The label of a call that the system refused.
-const REFUSED: crate::model::Reason = crate::model::Reason::REFUSED;
+const REFUSED: Reason = Reason::REFUSED;
 
 impl Judge<'_> {
     /// Holds `results` against all contacts. `truth` says what trackers and
@@ -31,7 +31,8 @@ impl Judge<'_> {
             .collect();
         self.judge_rows(&demand, results, &mut judgement);
         self.judge_confirmed(&demand, &mut judgement);
-        judge_failures(&demand, results, &mut judgement);
+        let itself = Self::calls_of_itself(truth);
+        judge_failures(&demand, itself, results, &mut judgement);
         self.judge_magnets(results, truth, &mut judgement);
         for (index, torrent) in judgement.torrents.clone().iter().enumerate() {
             // The answer to a last announce may come too late for the run.
@@ -241,7 +242,8 @@ fn count_pieces(
     }
 }
 
-fn judge_failures(demand: &Demand, results: &Results, judgement: &mut Judgement) {
+/// `itself`: calls of the analyzer at its own listener, at most.
+fn judge_failures(demand: &Demand, itself: u64, results: &Results, judgement: &mut Judgement) {
     for ((event, reason), count) in &results.outcomes {
         if reason != "success" {
             let calls = event == Event::IncomingPeer.as_str();
@@ -260,10 +262,12 @@ fn judge_failures(demand: &Demand, results: &Results, judgement: &mut Judgement)
         if unseen {
             continue;
         }
+        let own = *calls && *reason == Reason::UnknownInfoHash.label();
+        let own = if own { itself } else { 0 };
         let open = &mut open[usize::from(*calls)];
         let surplus = failures.counted.saturating_sub(failures.certain());
-        failures.broken_off = surplus.min(*open);
-        *open -= failures.broken_off;
+        failures.broken_off = surplus.min(own + *open);
+        *open -= failures.broken_off.saturating_sub(own);
         let (counted, happened) = (failures.counted, failures.happened());
         if counted != happened {
             wrong.push(format!(

@@ -10,15 +10,15 @@ use std::time::Duration;
 use super::super::bencode::Found;
 use super::super::manner::MetadataManner;
 use super::super::plan::PlannedParty;
-use super::super::sockets::Quit;
+use super::super::sockets::{Quit, is_timeout};
 use super::super::story::Story;
 use super::super::truth::{End, MetadataContact};
 use super::super::wire;
 use super::{Encounter, Leave, Meeting};
-use crate::stop::StopToken;
+use crate::deadline::Deadline;
 
 /// How long the first bytes of a handshake may take.
-const LOOK_LIMIT: Duration = Duration::from_millis(500);
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Between two looks at them.
 const LOOK: Duration = Duration::from_millis(2);
@@ -35,18 +35,21 @@ const ENDLESS: usize = 1 << 31;
 /// Whether the caller is here for metadata: its handshake announces the
 /// extension protocol and not the fast extension, which visits of btda do.
 /// Reads nothing.
-pub(in super::super) fn asks_for_metadata(stream: &TcpStream, stop: &StopToken) -> bool {
+pub(in super::super) fn asks_for_metadata(story: &Story, stream: &TcpStream) -> bool {
     let mut bytes = [0; wire::HANDSHAKE_LEN];
-    let looks = LOOK_LIMIT.as_millis() / LOOK.as_millis();
-    for _ in 0..looks {
-        let Ok(count @ 1..) = stream.peek(&mut bytes) else {
-            return false;
-        };
-        if count == bytes.len() {
-            let greeting = wire::Greeting::parse(&bytes);
-            return greeting.is_some_and(|it| it.extended() && !it.fast());
+    let until = Deadline::after(story.clock.now(), LOOK_LIMIT);
+    while until.left(story.clock.now()).is_some() {
+        match stream.peek(&mut bytes) {
+            Ok(0) => return false,
+            Ok(count) if count == bytes.len() => {
+                let greeting = wire::Greeting::parse(&bytes);
+                return greeting.is_some_and(|it| it.extended() && !it.fast());
+            }
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => return false,
         }
-        if stop.wait(LOOK) {
+        if story.stop.wait(LOOK) {
             return false;
         }
     }
@@ -109,7 +112,8 @@ impl Encounter<'_> {
         if !self.greet()? {
             return Ok(Leave::Close);
         }
-        self.offer_metadata()?;
+        let offer = self.extended_handshake();
+        self.line.write(&offer)?;
         Err(self.serve_requests())
     }
 
@@ -119,15 +123,14 @@ impl Encounter<'_> {
         self.extended && torrent.is_some_and(|torrent| torrent.magnet.is_some())
     }
 
-    /// Sends the extended handshake.
-    pub(super) fn offer_metadata(&mut self) -> Result<(), Quit> {
-        let size = self.metadata().len();
-        let offer = match self.party.manner {
+    /// The extended handshake, with the metadata where they may be asked for.
+    pub(super) fn extended_handshake(&self) -> Vec<u8> {
+        match self.party.manner {
+            _ if !self.may_be_asked() => wire::extended_handshake(),
             MetadataManner::Without => wire::extended_handshake(),
             MetadataManner::EndlessSize => wire::metadata_handshake(OWN_NUMBER, ENDLESS),
-            _ => wire::metadata_handshake(OWN_NUMBER, size),
-        };
-        self.line.write(&offer)
+            _ => wire::metadata_handshake(OWN_NUMBER, self.metadata().len()),
+        }
     }
 
     /// Answers requests until the analyzer leaves, or something else ends the

@@ -97,11 +97,14 @@ pub(super) fn name_peers(
         let torrent = torrents.get(peer.torrent);
         let trackerless = torrent.is_none_or(|torrent| torrent.trackers.is_empty());
         let hopeless = peer.behaviour.fails_before_messages().is_some();
-        peer.named_by = match (trackerless, drawn) {
-            (true, _) => NamedBy::Dht,
-            (false, true) if hopeless && chance.percent(50) => NamedBy::Both,
-            (false, true) => NamedBy::Dht,
-            (false, false) => NamedBy::Trackers,
+        peer.named_by = if trackerless {
+            NamedBy::Dht
+        } else if !drawn {
+            NamedBy::Trackers
+        } else if hopeless && chance.percent(50) {
+            NamedBy::Both
+        } else {
+            NamedBy::Dht
         };
     }
 }

@@ -51,8 +51,12 @@ pub struct TrialOptions {
     pub dht_nodes: usize,
     /// How the analyzer measures.
     pub method: Method,
+    /// `revisit.mode` of the analyzer; `None` leaves it to the method.
+    pub adaptive: Option<bool>,
     /// `network_timeout` of the analyzer.
     pub timeout: Duration,
+    /// `peer_revisit_delay` of the analyzer; `None`: twice the timeout.
+    pub revisit_delay: Option<Duration>,
     /// Folder in which the trial makes a folder of its own.
     pub output: PathBuf,
 }
@@ -158,7 +162,7 @@ impl TrialOptions {
 
     /// `peer_revisit_delay`.
     pub(super) fn revisit(&self) -> Duration {
-        self.timeout * 2
+        self.revisit_delay.unwrap_or(self.timeout * 2)
     }
 
     /// The configuration file of the analyzer.
@@ -182,6 +186,12 @@ impl TrialOptions {
              # A net, should nobody be left to stop it.\n\
              duration_seconds = {net}\n\
              \n\
+             [revisit]\n\
+             {mode}\
+             soonest_seconds = {soonest}\n\
+             latest_seconds = {latest}\n\
+             early_per_second_max = 1000\n\
+             \n\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
@@ -190,11 +200,10 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
-             # The swarm speaks in the clear: a second connection, encrypted,\n\
-             # would be a contact of its own to its peers.\n\
+             # The swarm speaks in the clear over TCP: a second connection would\n\
+             # be a contact of its own to its peers.\n\
              [visit]\n\
              encryption = \"plain\"\n\
-             # Nor does it speak uTP.\n\
              transport = \"tcp\"\n\
              \n\
              # The swarm is on loopback, some thousand peers in one network.\n\
@@ -212,6 +221,13 @@ impl TrialOptions {
              geolocation_database = \"\"\n\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
+            mode = match self.adaptive {
+                Some(true) => "mode = \"adaptive\"\n",
+                Some(false) => "mode = \"fixed\"\n",
+                None => "",
+            },
+            soonest = (self.revisit() / 10).as_secs_f64().max(0.1),
+            latest = (self.revisit() * 3).as_secs_f64(),
             revisit = self.revisit().as_secs_f64(),
             longest = (self.revisit() * 2).as_secs_f64(),
             threads = self.peers.clamp(16, 1024),
@@ -276,7 +292,9 @@ impl Default for TrialOptions {
             call: None,
             json: false,
             method: Method::Corrected,
+            adaptive: None,
             timeout: Duration::from_secs(1),
+            revisit_delay: None,
             output: PathBuf::from("output"),
         }
     }

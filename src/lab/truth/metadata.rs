@@ -68,6 +68,9 @@ pub struct MagnetCounts {
     pub given: BTreeSet<u32>,
     /// When the connection was over that completed them.
     pub whole: Option<Timestamp>,
+    /// Whether a tracker named the analyzer to itself before that: it may
+    /// have asked itself.
+    pub itself: bool,
 }
 
 impl MagnetCounts {
@@ -89,6 +92,7 @@ impl MagnetCounts {
             "asked": self.asked,
             "given": self.given,
             "whole": self.whole.map(Timestamp::millis),
+            "itself": self.itself,
         })
     }
 }
