@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use targets::{
     config_file, extension, geolocation, http_tracker, krpc, magnet, messages, mse, peer_stream,
-    pymdht_line, torrent_file, udp_tracker,
+    pymdht_line, torrent_file, udp_tracker, utp,
 };
 
 /// Every input of a target, seeds first.
@@ -81,6 +81,11 @@ fn http_trackers() {
 #[test]
 fn udp_trackers() {
     replay("udp_tracker", udp_tracker::check);
+}
+
+#[test]
+fn utp_packets() {
+    replay("utp", utp::check);
 }
 
 #[test]

@@ -1,27 +1,24 @@
 //! What all measuring threads share, and what happens after a contact.
 
-use std::collections::HashSet;
+mod contacted;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
-use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::settings::{Identity, Settings};
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
-use crate::model::{
-    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
-};
+use crate::model::{Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
-use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
-use super::dial::{Dialer, Way};
+use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
@@ -29,6 +26,8 @@ use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
+
+pub use contacted::Contacted;
 
 /// Shared by contact workers, listener and statistics.
 pub struct Engine {
@@ -63,34 +62,6 @@ pub struct Engine {
     pub sockets: Arc<SocketRegister>,
 }
 
-/// What uTP needs.
-pub struct Utp {
-    /// Opens streams.
-    pub connect: Arc<dyn Connect>,
-    /// The socket of all of them.
-    pub socket: Arc<UtpSocket>,
-}
-
-/// The (address, torrent) pairs that an outgoing visit evaluated: a caller
-/// from there is turned away, so that nobody is counted twice (thesis,
-/// "Already in outgoing").
-#[derive(Debug, Default)]
-pub struct Contacted {
-    set: Mutex<HashSet<PeerKey>>,
-}
-
-impl Contacted {
-    /// Notes a peer that was evaluated by a call of ours.
-    pub fn insert(&self, key: &PeerKey) {
-        self.set.lock().insert(key.caller());
-    }
-
-    /// Whether the peer's address was evaluated for its torrent.
-    pub fn contains(&self, key: &PeerKey) -> bool {
-        self.set.lock().contains(&key.caller())
-    }
-}
-
 impl Engine {
     /// The parameters of a visit.
     pub fn visitor(&self) -> Visitor<'_> {
@@ -106,17 +77,13 @@ impl Engine {
     /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
     fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
-        let transports = self.settings.visit.transport.attempts();
-        let connector = |transport: &Transport| {
-            let connect = match transport {
-                Transport::Tcp => &*self.connect,
-                Transport::Utp => &*self.utp.as_ref()?.connect,
-            };
-            Some((*transport, connect))
-        };
         Dialer {
             visitor: self.visitor().at(peer),
-            transports: transports.iter().filter_map(connector).collect(),
+            transports: dial::transports(
+                self.settings.visit.transport,
+                &*self.connect,
+                self.utp.as_ref(),
+            ),
         }
     }
 

@@ -33,6 +33,7 @@ mod startstop;
 mod storing;
 mod table;
 mod throughput;
+mod utp;
 mod visit;
 mod world;
 
@@ -56,10 +57,12 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 16] = [
+const ITEMS: [Item; 19] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("encrypted", visit::encrypted),
+    ("utp-visit", utp::visit),
+    ("utp-streams", utp::streams),
     ("scheduler-1", scheduler::small),
     ("scheduler-4", scheduler::middle),
     ("scheduler-16", scheduler::large),

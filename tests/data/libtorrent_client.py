@@ -4,7 +4,7 @@ Called as `libtorrent_client.py SETTINGS`, a JSON file with the keys
 `address` (IPv6 in brackets), `port`, `folder`, `torrents` (paths), `seed` (the
 data lies in the folder already), `download_limit` (bytes a second and torrent,
 0 is none), `fingerprint` (first eight bytes of the peer id, empty for
-libtorrent's own), `encryption` (a key of ENCRYPTION), `dht` (`host:port` of a
+libtorrent's own), `encryption` (a key of ENCRYPTION), `utp_only` (no TCP to peers), `dht` (`host:port` of a
 node to begin with, null is no DHT) and `peers` (`host:port` each, known from
 the start).
 
@@ -65,6 +65,9 @@ def session_settings(wanted):
     }
     if wanted["fingerprint"]:
         settings["peer_fingerprint"] = wanted["fingerprint"]
+    if wanted["utp_only"]:
+        settings["enable_outgoing_utp"] = settings["enable_incoming_utp"] = True
+        settings["enable_outgoing_tcp"] = settings["enable_incoming_tcp"] = False
     if wanted["dht"]:
         settings.update(dht_settings(wanted["dht"]))
     return settings

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
+use parking_lot::Mutex;
+
 use super::*;
 use crate::analyzer::encrypted::fake::Far;
 use crate::analyzer::scheduler::queue::History;

@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::analyzer::dial::Utp;
 use crate::analyzer::directory::Directory;
-use crate::analyzer::engine::{Contacted, Engine, Utp};
+use crate::analyzer::engine::{Contacted, Engine};
 use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
@@ -93,8 +94,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let (trigger, stop) = stop_pair();
     let engine = Arc::new(engine(
         clock,
-        settings,
-        directory,
+        (settings, directory),
         (records, stop),
         (&random, rules),
         (sockets.register, sockets.utp),
@@ -142,8 +142,7 @@ fn magnets(
 
 fn engine(
     clock: Arc<dyn Clock>,
-    settings: Settings,
-    directory: Directory,
+    (settings, directory): (Settings, Directory),
     (records, stop): (Sender<Record>, StopToken),
     (random, rules): (&RandomBytes, AddressRules),
     (sockets, utp): (Arc<SocketRegister>, Option<Arc<UtpSocket>>),

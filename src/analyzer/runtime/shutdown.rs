@@ -52,6 +52,15 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     engine.sockets.shut_all();
     if let Some(utp) = &engine.utp {
         utp.socket.shut();
+        let counts = utp.socket.counts();
+        log::info!(
+            "uTP datagrams: received={} malformed={} unknown={} turned_away={} callers={}",
+            counts.received,
+            counts.malformed,
+            counts.unknown,
+            counts.turned_away,
+            counts.callers
+        );
     }
     let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
     status.say(&format!(

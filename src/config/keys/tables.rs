@@ -55,8 +55,8 @@ registry! {
     ENCRYPTION: "visit.encryption",
         Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
         text("prefer_plain"), "own choice: reaches both, and costs least";
-    /// What carries visits. prefer_tcp: TCP, and uTP (over UDP) when that leads to
-    /// no handshake. prefer_utp: the other way round. tcp, utp: only so. The second
+    /// What carries visits. `prefer_tcp`: TCP, and uTP (over UDP) when that leads to
+    /// no handshake. `prefer_utp`: the other way round. tcp, utp: only so. The second
     /// one is waited for half as long. Callers are heard over TCP, and unless this
     /// is tcp also over uTP, at the same port number.
     TRANSPORT: "visit.transport",

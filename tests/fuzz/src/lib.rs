@@ -22,3 +22,4 @@ pub mod peer_stream;
 pub mod pymdht_line;
 pub mod torrent_file;
 pub mod udp_tracker;
+pub mod utp;
