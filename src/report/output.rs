@@ -1,4 +1,7 @@
-//! The report as files: one JSON, one CSV per table; and as a short text.
+//! The report as files: one page, one JSON, a CSV per table and an SVG per
+//! figure; and as a short text.
+
+mod html;
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::ReportError;
 use super::inputs::Study;
 use super::item::{Cell, Item, Kind, Table, shown_percent};
 use super::tally::Tally;
+use super::{ReportError, figures};
 
 /// Name and version of the form of the JSON.
 pub const SCHEMA: &str = "btda-report 1";
@@ -31,11 +34,23 @@ pub struct Report {
     pub items: Vec<Item>,
     #[serde(skip)]
     tally: Tally,
+    /// Name and SVG of each figure.
+    #[serde(skip)]
+    figures: Vec<(String, String)>,
 }
 
 impl Report {
-    pub(super) fn new(study: Study, items: Vec<Item>) -> Self {
-        Self {
+    pub(super) fn new(study: Study, mut items: Vec<Item>) -> Result<Self, ReportError> {
+        let mut drawn = Vec::new();
+        for item in &mut items {
+            let figures = figures::of(item).map_err(|error| ReportError::Figure {
+                item: item.id,
+                reason: error.to_string(),
+            })?;
+            item.figures = figures.iter().map(|(name, _)| name.clone()).collect();
+            drawn.extend(figures);
+        }
+        Ok(Self {
             schema: SCHEMA,
             program: format!("btda {}", env!("CARGO_PKG_VERSION")),
             files: study.files,
@@ -43,12 +58,21 @@ impl Report {
             notes: study.notes,
             items,
             tally: study.tally,
-        }
+            figures: drawn,
+        })
     }
 
     /// The item with that short name.
     pub fn item(&self, id: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)
+    }
+
+    /// The SVG of that name.
+    pub fn figure(&self, name: &str) -> Option<&str> {
+        let mut figures = self.figures.iter();
+        figures
+            .find(|(it, _)| it == name)
+            .map(|(_, svg)| svg.as_str())
     }
 
     /// The counts that it is made of.
@@ -86,7 +110,11 @@ impl Report {
                 written(&path, &bytes)?;
             }
         }
-        Ok(())
+        for (name, svg) in &self.figures {
+            written(&folder.join(name), svg.as_bytes())?;
+        }
+        let path = folder.join("report.html");
+        written(&path, html::page(self).as_bytes())
     }
 
     /// The short text: what each item says.

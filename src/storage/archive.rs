@@ -95,20 +95,16 @@ impl Archive {
         })
     }
 
-    /// Every row of `statistic`, by id.
+    /// Every row of `statistic`, in order of time.
     pub fn each_monitoring(
         &self,
         mut take: impl FnMut(&MonitoringRow),
     ) -> Result<(), StorageError> {
-        self.each(
-            "statistic",
-            MonitoringRow::COLUMNS,
-            "ORDER BY rowid",
-            |row| {
-                take(&MonitoringRow::of(row)?);
-                Ok(())
-            },
-        )
+        let order = "ORDER BY timestamp, rowid";
+        self.each("statistic", MonitoringRow::COLUMNS, order, |row| {
+            take(&MonitoringRow::of(row)?);
+            Ok(())
+        })
     }
 
     /// Every scrape of every tracker, by id; none in a file of 2015.

@@ -65,8 +65,10 @@ pub(super) fn swarm_size(study: &Study) -> Item {
         if let Some(estimate) = chapman(it.known, it.received, duplicate) {
             let Estimate { value, low, high } = estimate;
             let method = format!("first answer of {}", it.of);
+            let seen = it.known.saturating_add(it.received - duplicate);
+            let verdict = "not contradicted";
             table.row(cells![
-                it.torrent, method, 2_u64, duplicate, value, low, high
+                it.torrent, method, 2_u64, duplicate, seen, value, low, high, verdict
             ]);
         }
     }
