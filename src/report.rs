@@ -1,11 +1,11 @@
 //! `btda report`: tables and figures of a study from finished results.
 //!
 //! ```text
-//! result files ──▶ storage::archive ──rows──▶ tally (counts) ──▶ items ──▶ output
-//! error, sets and timeout files ──▶ inputs ──────┘                 (JSON, CSV, text, …)
+//! result files ──▶ storage::archive ──rows──▶ tally (counts) ──▶ items ──▶ figures ──▶ output
+//! error, sets and timeout files ──▶ inputs ──────┘              (tables)     (SVG)
 //! ```
 //!
-//! `statistics`, `tally` and `items` are pure; `inputs` reads files, `output`
+//! `statistics`, `tally`, `items` and `figures` are pure; `inputs` reads files, `output`
 //! writes them, and the rows come from `storage::archive` alone. One thread.
 
 mod figures;

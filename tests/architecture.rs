@@ -173,6 +173,7 @@ const NEVER: &[Never] = &[
     },
     Never {
         of: &[
+            "src/report/figures",
             "src/report/items",
             "src/report/statistics",
             "src/report/tally",

@@ -400,7 +400,7 @@ fn timeout(item: &Item, table: &Table) -> Drawn {
         categories: (0..=SECONDS_SHOWN).map(|it| it.to_string()).collect(),
         series: vec![("visits".to_owned(), BLUE, counts)],
         log: false,
-        line: Some((6.0, "timeout 6 s")),
+        line: Some((6.0, "6 s, as in 2015")),
     })
 }
 
