@@ -32,85 +32,86 @@ pub(super) fn colour(place: usize) -> RGBColor {
     COLOURS.get(place % COLOURS.len()).copied().unwrap_or(BLUE)
 }
 
+/// Draws a table of an item; `None` if there is nothing to show.
+type Draw = fn(&Item, &Table) -> Result<Option<String>, DrawError>;
+
+/// The table that an item's figures are drawn from, and their names.
+fn drawings(item: &Item) -> Option<(&'static str, Vec<(&'static str, Draw)>)> {
+    let (table, drawings): (_, Vec<(_, Draw)>) = match item.id {
+        "addresses" => ("hours", vec![("hours", |_, it| addresses(it).map(Some))]),
+        "confirmed" => (
+            "sets",
+            vec![("thresholds", |_, it| thresholds(it).map(Some))],
+        ),
+        "confirmed_reported_unique" => ("torrents", vec![("size", |_, it| by_size(it).map(Some))]),
+        "downloads_per_hour" => (
+            "sets",
+            vec![("sets", |item, it| {
+                let columns = [("confirmed", "confirmed"), ("reported", "reported")];
+                hourly_sets(item.title, it, &columns).map(Some)
+            })],
+        ),
+        "downloads_by_crossing" => (
+            "sets",
+            vec![("sets", |item, it| {
+                let columns = [
+                    ("crossed", "by crossing"),
+                    ("first_seen", "by first contact"),
+                ];
+                hourly_sets(item.title, it, &columns).map(Some)
+            })],
+        ),
+        "visits" => (
+            "visits",
+            vec![
+                ("histogram", |_, it| visits(it).map(Some)),
+                ("cdf", |_, it| distribution(it).map(Some)),
+            ],
+        ),
+        "speed" | "speed_of_contacted" => (
+            "countries",
+            vec![
+                ("boxes", |item, it| boxes::draw(item.title, it).map(Some)),
+                ("map", speed_map),
+            ],
+        ),
+        "countries" => (
+            "countries",
+            vec![("map", |item, it| {
+                let title = format!("Peers by country, n = {}", grouped(item.sample));
+                map::draw(&title, "peers", &by_country(it, "peers"))
+            })],
+        ),
+        "trackers" => (
+            "torrents",
+            vec![("torrents", |_, it| trackers(it).map(Some))],
+        ),
+        "workload" => ("series", vec![("panel", |_, it| workload(it).map(Some))]),
+        "timeout" if item.sample > 0 => (
+            "histogram",
+            vec![("histogram", |item, it| timeout(item, it).map(Some))],
+        ),
+        _ => return None,
+    };
+    Some((table, drawings))
+}
+
 /// Name of the file and SVG of each figure of an item; none if there is
 /// nothing to show.
 ///
 /// # Errors
 /// When the drawing library refuses.
 pub(super) fn of(item: &Item) -> Result<Vec<(String, String)>, DrawError> {
-    let named = |name: &str, svg: String| (format!("{}_{name}.svg", item.id), svg);
-    let table = |id: &str| item.table(id).filter(|table| !table.rows.is_empty());
     let mut figures = Vec::new();
-    match item.id {
-        "addresses" => {
-            if let Some(table) = table("hours") {
-                figures.push(named("hours", addresses(table)?));
+    let Some((table, drawings)) = drawings(item) else {
+        return Ok(figures);
+    };
+    if let Some(table) = item.table(table).filter(|table| !table.rows.is_empty()) {
+        for (name, draw) in drawings {
+            if let Some(svg) = draw(item, table)? {
+                figures.push((format!("{}_{name}.svg", item.id), svg));
             }
         }
-        "confirmed" => {
-            if let Some(table) = table("sets") {
-                figures.push(named("thresholds", thresholds(table)?));
-            }
-        }
-        "confirmed_reported_unique" => {
-            if let Some(table) = table("torrents") {
-                figures.push(named("size", by_size(table)?));
-            }
-        }
-        "downloads_per_hour" => {
-            if let Some(table) = table("sets") {
-                let columns = [("confirmed", "confirmed"), ("reported", "reported")];
-                figures.push(named("sets", hourly_sets(item.title, table, &columns)?));
-            }
-        }
-        "downloads_by_crossing" => {
-            if let Some(table) = table("sets") {
-                let columns = [
-                    ("crossed", "by crossing"),
-                    ("first_seen", "by first contact"),
-                ];
-                figures.push(named("sets", hourly_sets(item.title, table, &columns)?));
-            }
-        }
-        "visits" => {
-            if let Some(table) = table("visits") {
-                figures.push(named("histogram", visits(table)?));
-                figures.push(named("cdf", distribution(table)?));
-            }
-        }
-        "speed" | "speed_of_contacted" => {
-            if let Some(table) = table("countries") {
-                figures.push(named("boxes", boxes::draw(item.title, table)?));
-                if let Some(svg) = speed_map(item, table)? {
-                    figures.push(named("map", svg));
-                }
-            }
-        }
-        "countries" => {
-            if let Some(table) = table("countries") {
-                let values = by_country(table, "peers");
-                let title = format!("Peers by country, n = {}", grouped(item.sample));
-                if let Some(svg) = map::draw(&title, "peers", &values)? {
-                    figures.push(named("map", svg));
-                }
-            }
-        }
-        "trackers" => {
-            if let Some(table) = table("torrents") {
-                figures.push(named("torrents", trackers(table)?));
-            }
-        }
-        "workload" => {
-            if let Some(table) = table("series") {
-                figures.push(named("panel", workload(table)?));
-            }
-        }
-        "timeout" => {
-            if let Some(table) = table("histogram").filter(|_| item.sample > 0) {
-                figures.push(named("histogram", timeout(item, table)?));
-            }
-        }
-        _ => {}
     }
     Ok(figures)
 }
@@ -348,7 +349,9 @@ fn visits(table: &Table) -> Drawn {
     );
     let series = of.into_iter().enumerate().map(|(place, (source, points))| {
         let at = |wanted: u64| {
-            let found = points.iter().find(|(x, _)| *x == wanted as f64);
+            let found = points
+                .iter()
+                .find(|(x, _)| (*x - wanted as f64).abs() < 0.5);
             found.map_or(0.0, |(_, y)| *y)
         };
         (source, colour(place), (1..=VISITS_SHOWN).map(at).collect())

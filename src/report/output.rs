@@ -3,6 +3,7 @@
 
 mod html;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -128,18 +129,19 @@ impl Report {
 
     /// The short text without the place of the files.
     pub fn summary(&self) -> String {
+        // Writing to a String cannot fail, here and below.
         let mut text = format!("btda report of {}\n", self.files.join(", "));
         for note in &self.notes {
-            text += &format!("note: {note}\n");
+            let _ = writeln!(text, "note: {note}");
         }
         for (kind, title) in [
             (Kind::Thesis, "As in the thesis of 2015"),
             (Kind::Correction, "Corrections"),
             (Kind::Addition, "Additions"),
         ] {
-            text += &format!("\n{title}\n");
+            let _ = write!(text, "\n{title}\n");
             for item in self.items.iter().filter(|item| item.kind == kind) {
-                text += &format!("  {}: {}\n", item.title, item.finding);
+                let _ = writeln!(text, "  {}: {}", item.title, item.finding);
             }
         }
         text + "\n" + &self.table_of_confirmed()
@@ -159,13 +161,13 @@ impl Report {
             if let [set, confirmed, reported, unique, shares @ ..] = row.as_slice() {
                 let [set, confirmed, reported, unique] =
                     [set, confirmed, reported, unique].map(shown);
-                text += &format!("{set:<10}{confirmed:>10}{reported:>10}{unique:>10}");
+                let _ = write!(text, "{set:<10}{confirmed:>10}{reported:>10}{unique:>10}");
                 for share in shares {
                     let share = match share {
                         Cell::Real(it) => Some(*it),
                         _ => None,
                     };
-                    text += &format!("{:>9}", shown_percent(share));
+                    let _ = write!(text, "{:>9}", shown_percent(share));
                 }
                 text.push('\n');
             }

@@ -230,9 +230,12 @@ impl Archive {
     fn named(&self, table: &str, columns: &[&str]) -> String {
         let present = self.columns.get(table);
         let has = |column: &str| present.is_some_and(|present| present.contains(column));
-        let named = columns.iter().map(|column| match has(column) {
-            true => format!("\"{table}\".\"{column}\""),
-            false => "NULL".to_owned(),
+        let named = columns.iter().map(|column| {
+            if has(column) {
+                format!("\"{table}\".\"{column}\"")
+            } else {
+                "NULL".to_owned()
+            }
         });
         named.collect::<Vec<_>>().join(", ")
     }

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 
 use super::panels::short;
 use super::{BLUE, DrawError, numbers, texts};
-use crate::report::item::Table;
+use crate::report::item::{Table, grouped};
 
 const SIZE: (u32, u32) = (1200, 560);
 
@@ -23,7 +23,10 @@ pub(super) fn draw(title: &str, table: &Table) -> Result<String, DrawError> {
     let low = levels().fold(f64::INFINITY, f64::min).min(1.0);
     let high = levels().fold(1.0, f64::max);
     let samples = numbers(table, "n").first().copied().flatten();
-    let title = format!("{title}, n = {}", samples.unwrap_or_default());
+    let title = format!(
+        "{title}, n = {}",
+        samples.map_or_else(String::new, short_count)
+    );
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -75,6 +78,17 @@ pub(super) fn draw(title: &str, table: &Table) -> Result<String, DrawError> {
         area.present()?;
     }
     Ok(svg)
+}
+
+/// A count of samples with commas.
+fn short_count(count: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count"
+    )]
+    let count = count as u64;
+    grouped(count)
 }
 
 fn boxes(table: &Table) -> Vec<Drawn> {

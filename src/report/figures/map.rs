@@ -11,8 +11,8 @@ use super::panels::short;
 const WORLD: &str = include_str!("world.txt");
 
 const SIZE: (u32, u32) = (1000, 500);
-/// Light to dark: readable in grey, too (after ColorBrewer's PuBu, five steps
-/// mixed to a continuous scale).
+/// Light to dark: readable in grey, too (five steps of blue, mixed to
+/// a continuous scale).
 const SCALE: [RGBColor; 5] = [
     RGBColor(222, 235, 247),
     RGBColor(158, 202, 225),

@@ -27,9 +27,13 @@ pub(super) fn page(report: &Report) -> String {
     // Whatever a name from outside might hold: nothing is loaded, nothing runs.
     page += "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
              style-src 'unsafe-inline'; img-src data:\">\n";
-    page += &format!("<title>btda report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n");
+    let _ = write!(
+        page,
+        "<title>btda report</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+    );
     page += "<h1>btda report</h1>\n";
-    page += &format!(
+    let _ = write!(
+        page,
         "<p>{}; thresholds {}. Made from:</p>\n<ul>\n",
         escaped(&report.program),
         report
@@ -40,18 +44,18 @@ pub(super) fn page(report: &Report) -> String {
             .join(", ")
     );
     for file in &report.files {
-        page += &format!("<li>{}</li>\n", escaped(file));
+        let _ = writeln!(page, "<li>{}</li>", escaped(file));
     }
     page += "</ul>\n";
     for note in &report.notes {
-        page += &format!("<p><strong>Note.</strong> {}</p>\n", escaped(note));
+        let _ = writeln!(page, "<p><strong>Note.</strong> {}</p>", escaped(note));
     }
     for (kind, title) in [
         (Kind::Thesis, "As in the thesis of 2015"),
         (Kind::Correction, "Corrections"),
         (Kind::Addition, "Additions"),
     ] {
-        page += &format!("<h2>{title}</h2>\n");
+        let _ = writeln!(page, "<h2>{title}</h2>");
         for item in report.items.iter().filter(|item| item.kind == kind) {
             add_item(&mut page, report, item);
         }
