@@ -1,11 +1,14 @@
 //! The engine: what is visited when, what was heard, and how it all starts
 //! and ends.
 
+pub mod dial;
 pub mod directory;
+pub mod encrypted;
 pub mod engine;
 pub mod evaluate;
 pub mod listener;
 pub mod policy;
+pub mod revisits;
 pub mod runtime;
 pub mod scheduler;
 pub mod statistics;

@@ -9,12 +9,18 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod lab;
 mod report;
+mod results;
 
 use lab::LabArguments;
 use report::ReportArguments;
+use results::{CombineArguments, DoctorArguments, ExportArguments};
 
 use crate::lab::trial::TrialOptions;
 use crate::report::ReportOptions;
+
+use crate::results::combine::CombineOptions;
+use crate::results::doctor::DoctorOptions;
+use crate::results::export::ExportOptions;
 
 use crate::config::{Key, Override, Switches, Value, ValueError, keys, unknown_key};
 
@@ -36,6 +42,12 @@ pub enum Request {
     Lab(Box<TrialOptions>),
     /// Make tables and figures of finished results.
     Report(Box<ReportOptions>),
+    /// Examine a result file.
+    Doctor(DoctorOptions),
+    /// Put several runs into one database.
+    Combine(CombineOptions),
+    /// Write tables for other programs.
+    Export(ExportOptions),
 }
 
 /// The command line's part of the configuration.
@@ -60,6 +72,9 @@ where
         Some(Command::Config { options, .. }) => Ok(Request::Config(options.choice()?)),
         Some(Command::Lab(lab)) => Ok(Request::Lab(Box::new(lab.options()?))),
         Some(Command::Report(report)) => Ok(Request::Report(Box::new(report.options()))),
+        Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
+        Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
+        Some(Command::Export(export)) => Ok(Request::Export(export.options())),
         None => run.request(),
     }
 }
@@ -75,7 +90,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>..."
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -96,7 +111,7 @@ Durations: 90s, 5m, 34h, 2d, 1h30m; a plain number is seconds.
 Precedence: flag, environment variable (BTDA_NETWORK_TIMEOUT), configuration file, default.
 Exit codes: 0 success, 1 failed at run time, 2 wrong usage, 3 wrong configuration,
             4 nothing to import, 5 output not writable, 6 data lost or a thread died,
-            130 forced by a second signal.";
+            7 a port is taken or not allowed, 130 forced by a second signal.";
 
 /// One variant for each subcommand; without one, the program measures.
 #[derive(Debug, Subcommand)]
@@ -113,6 +128,12 @@ enum Command {
     Lab(LabArguments),
     /// Make the tables and figures of a study from finished results
     Report(ReportArguments),
+    /// Examine the database of a run, and put right what can be
+    Doctor(DoctorArguments),
+    /// Put several runs into one database
+    Combine(CombineArguments),
+    /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
+    Export(ExportArguments),
 }
 
 /// What to measure, and how.

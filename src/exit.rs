@@ -21,6 +21,9 @@ pub enum Exit {
     /// 6: the run came to its end, but data was lost or a thread died; the
     /// log has a line with CRITICAL.
     DataLost = 6,
+    /// 7: a port that the run needs is taken or not allowed; nothing was
+    /// measured.
+    PortUnavailable = 7,
     /// 130: a second signal forced the end; the last records may be missing.
     Interrupted = 130,
 }

@@ -31,6 +31,7 @@
 //! * [`protocol`]: the peer wire protocol and bencoding, bytes in, values out.
 //! * [`net`]: the only sockets. [`threads`]: the only start of threads.
 //! * [`storage`]: the only SQL; ledger, writer, spool, error files, manifest.
+//! * [`results`]: the commands that work on result files behind a run.
 //! * [`model`], [`intake`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
 //! * [`logging`], [`outside`]: the log, and text from outside made harmless.
@@ -56,6 +57,7 @@ pub mod net;
 pub mod outside;
 pub mod protocol;
 pub mod report;
+pub mod results;
 pub mod signals;
 pub mod stop;
 pub mod storage;

@@ -3,23 +3,29 @@
 //! Raw integers and byte arrays live only inside codecs and SQL statements;
 //! everything else passes these types.
 
+mod contact;
 mod info_hash;
+mod network;
 mod peer;
 mod peer_id;
 mod pieces;
 mod pseudonym;
 mod reason;
 pub mod record;
+mod reserved;
 mod source;
 mod timestamp;
 mod torrent;
 
+pub use contact::{AddressRules, Barred};
 pub use info_hash::{InfoHash, InvalidInfoHash};
+pub use network::{BadLine, Network, NetworkError, NetworkSet};
 pub use peer::{PeerAddress, PeerKey};
 pub use peer_id::PeerId;
 pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
 pub use pseudonym::{Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
-pub use source::{Direction, Encryption, Source, Transport};
+pub use reserved::is_reserved;
+pub use source::{Direction, Encryption, Link, Source, Transport};
 pub use timestamp::Timestamp;
 pub use torrent::{Torrent, TorrentId};

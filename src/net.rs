@@ -7,17 +7,20 @@
 pub mod datagram;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod guard;
 pub mod http;
+mod ready;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;
+pub mod utp;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::Reason;
+use crate::model::{Link, Reason};
 
 /// A connected byte stream to one peer.
 pub trait Stream: Send {
@@ -27,6 +30,9 @@ pub trait Stream: Send {
 
     /// Writes everything within `wait` in all.
     fn write_all(&mut self, bytes: &[u8], wait: Duration) -> Result<(), NetError>;
+
+    /// What it goes over, as far as that is agreed by now.
+    fn link(&self) -> Link;
 }
 
 /// Opens streams.

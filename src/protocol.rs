@@ -9,3 +9,5 @@ pub mod frame;
 pub mod handshake;
 pub mod message;
 pub mod metadata;
+pub mod mse;
+pub mod utp;

@@ -57,6 +57,9 @@ fn help_is_as_written_down() {
         ("config --help", "help_config.txt"),
         ("lab --help", "help_lab.txt"),
         ("report --help", "help_report.txt"),
+        ("doctor --help", "help_doctor.txt"),
+        ("combine --help", "help_combine.txt"),
+        ("export --help", "help_export.txt"),
     ] {
         let output = run(folder.path(), &[], line);
         assert_eq!(output.status.code(), Some(0));
@@ -81,6 +84,7 @@ fn the_help_tells_every_exit_code() {
         Exit::NothingToImport,
         Exit::OutputNotWritable,
         Exit::DataLost,
+        Exit::PortUnavailable,
         Exit::Interrupted,
     ] {
         let code = exit.code().to_string();
@@ -102,6 +106,7 @@ fn exit_codes_are_what_scripts_know() {
         (Exit::NothingToImport, 4),
         (Exit::OutputNotWritable, 5),
         (Exit::DataLost, 6),
+        (Exit::PortUnavailable, 7),
         (Exit::Interrupted, 130),
     ];
     for (exit, code) in codes {

@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -311,4 +311,21 @@ fn inside_a_network_of_its_own() {
     assert_eq!(trial.stop("TERM", STOP_LIMIT), Some(0));
     assert_eq!(trial.fact("threads_ended_early"), "0");
     trial.assert_contract();
+}
+
+#[test]
+fn a_taken_port_of_the_listener_refuses_the_run() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let setup = Setup::new()
+        .torrent("")
+        .config(&[("bittorrent_listen_port", &port)]);
+    let mut trial = setup.start();
+    assert_eq!(trial.end(LONG).code(), Some(7));
+    let said = trial.said();
+    assert!(
+        said.contains(&format!("cannot listen on port {port} ")),
+        "{said}"
+    );
+    assert_eq!(trial.output_files().len(), 1, "only the log");
 }

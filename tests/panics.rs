@@ -8,10 +8,17 @@
 mod common;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
 
+use btda::clock::SystemClock;
+use btda::dht::node::address::Family;
+use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
 use btda::lab::{ScriptedPeer, ScriptedTracker, Step, wire};
+use btda::stop::stop_pair;
 use common::load::{Addresses, call, call_and_tell, events, is_answered, nth, tracker_naming};
-use common::trial::{LONG, PIECES, STOP_LIMIT, Setup, Trial};
+use common::process::{free_port, wait_until};
+use common::trial::{LONG, PIECES, STOP_LIMIT, Setup, Trial, info_hash};
 
 /// A run whose clock fails as `fault` says, see `runtime/fault.rs`.
 fn faulty(fault: &str) -> Setup {
@@ -185,6 +192,67 @@ fn the_statistics_go_on() {
 }
 
 #[test]
+fn our_dht_node_is_started_again_and_keeps_its_place() {
+    // The only other node. It asks nobody, so that whoever finds the peer
+    // through it after the fault still knows where it is.
+    let peers = complete_peers(1);
+    let SocketAddr::V4(peer) = peers[0].address() else {
+        panic!("scripted peers have IPv4");
+    };
+    let (_trigger, stop) = stop_pair();
+    let settings = DhtSettings::loopback(*peer.ip());
+    let other = DhtNode::start(settings, Arc::new(SystemClock::new()), &stop, None)
+        .expect("a port is free");
+    let bootstrap = (*peer.ip(), other.port(Family::V4).expect("has IPv4"));
+    let bootstrap = format!("\"{}\"", SocketAddrV4::new(bootstrap.0, bootstrap.1));
+    for reading in [5, 40] {
+        let port = free_port(Ipv4Addr::LOCALHOST).to_string();
+        let setup = faulty(&format!("dht4:{reading}")).torrent("");
+        let mut trial = setup
+            .arguments(&["-d"])
+            .config(&[
+                ("dht.backend", "\"own\""),
+                ("dht.bootstrap", &bootstrap),
+                ("dht.allow_private", "true"),
+                ("dht.lookup_timeout_seconds", "2"),
+                ("dht_request_interval", "0.2"),
+                ("dht_node_port", &port),
+            ])
+            .start();
+        trial.wait_until("the thread has failed", |trial| {
+            trial
+                .log()
+                .contains("thread=dht4 panicked; restart=1 in 0 s")
+        });
+        let lookups = "SELECT count(*) FROM request WHERE source = 'dht'";
+        let before = trial.number(lookups);
+        announce(&other, peer.port());
+        trial.wait_until("lookups find the peer again", |trial| {
+            trial.number(lookups) > before
+                && trial.number("SELECT count(*) FROM peer WHERE source = 'dht'") == 1
+        });
+        finish(&mut trial, "dht4");
+    }
+}
+
+/// Lets `node` announce the peer of the trial with `port`, to whoever is
+/// there; returns when some node took it.
+fn announce(node: &DhtHandle, port: u16) {
+    let request = LookupRequest {
+        info_hash: info_hash(),
+        announce_port: Some(port),
+        private: false,
+        limit: Duration::from_secs(5),
+    };
+    wait_until("the announce is taken", LONG, || {
+        let events = node.lookup(&request).expect("the node runs");
+        events
+            .iter()
+            .any(|event| matches!(event, LookupEvent::Done(summary) if summary.announced > 0))
+    });
+}
+
+#[test]
 fn without_its_writer_a_run_ends_in_order() {
     for reading in [5, 20, 60] {
         let peers = complete_peers(4);
@@ -207,6 +275,15 @@ fn without_its_writer_a_run_ends_in_order() {
         assert_eq!(trial.number("SELECT count(*) FROM torrent"), 1);
         let halves = "SELECT count(*) FROM peer WHERE (last_pieces IS NULL) <> (visits = 1)";
         assert_eq!(trial.number(halves), 0);
+        assert_eq!(trial.fact("state"), "broken");
+        assert_eq!(trial.fact("ended"), "the writer ended by a defect");
+        let manifest = trial.file("_run.json");
+        assert!(manifest.contains("\"broken\""), "{manifest}");
+        let journal = trial
+            .database()
+            .expect("it is there")
+            .with_extension("sqlite-wal");
+        assert!(!journal.exists(), "one plain file");
     }
 }
 

@@ -12,8 +12,7 @@
     reason = "a test stops with a panic, says why it did not start, and compares rounded numbers"
 )]
 
-#[path = "common/thesis.rs"]
-mod thesis;
+mod common;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -22,6 +21,7 @@ use btda::report::item::Cell;
 use btda::report::statistics::proportion::percent;
 use btda::report::tally::add_tracker_results;
 use btda::report::{Report, ReportOptions, inputs};
+use common::thesis;
 use serde_json::Value;
 
 /// Torrents of the second machine, by their published numbers.

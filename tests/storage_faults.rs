@@ -161,6 +161,8 @@ fn start_run(folder: &Path, further: &str) -> BtdaRun {
          bittorrent_listen_port = 0
          statistic_interval = 1
          listen.address = '127.0.0.1'
+         contact.allow_private = true
+         contact.per_second_network_max = 0
          storage.batch_interval_seconds = 0.1
          storage.memory_rows = 100
          storage.spool_folder = '{}'

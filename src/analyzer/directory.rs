@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use crate::model::{InfoHash, Torrent, TorrentId};
+use crate::protocol::mse::{self, DIGEST_LEN, torrent_hash};
 
 /// All torrents of a run; read by every thread.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Directory {
 struct Inner {
     torrents: Vec<Arc<Torrent>>,
     by_hash: HashMap<InfoHash, Arc<Torrent>>,
+    /// By the name that an encrypted handshake uses.
+    by_torrent_hash: HashMap<[u8; DIGEST_LEN], InfoHash>,
 }
 
 impl Directory {
@@ -28,8 +31,16 @@ impl Directory {
             .iter()
             .map(|torrent| (torrent.info_hash, Arc::clone(torrent)))
             .collect();
+        let by_torrent_hash = torrents
+            .iter()
+            .map(|torrent| (torrent_hash(&torrent.info_hash), torrent.info_hash))
+            .collect();
         Self {
-            inner: RwLock::new(Inner { torrents, by_hash }),
+            inner: RwLock::new(Inner {
+                torrents,
+                by_hash,
+                by_torrent_hash,
+            }),
         }
     }
 
@@ -51,6 +62,8 @@ impl Directory {
         tell(&torrent);
         inner.torrents.push(Arc::clone(&torrent));
         inner.by_hash.insert(info_hash, Arc::clone(&torrent));
+        let name = torrent_hash(&info_hash);
+        inner.by_torrent_hash.insert(name, info_hash);
         Some(torrent)
     }
 
@@ -70,9 +83,16 @@ impl Directory {
     }
 }
 
+impl mse::Torrents for Directory {
+    fn by_torrent_hash(&self, hash: &[u8; DIGEST_LEN]) -> Option<InfoHash> {
+        self.inner.read().by_torrent_hash.get(hash).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::mse::Torrents;
 
     #[test]
     fn torrents_join_with_the_next_number_and_only_once() {
@@ -92,6 +112,11 @@ mod tests {
         assert_eq!(directory.find(&hash), Some(Arc::clone(&joined)));
         assert_eq!(directory.by_id(joined.id), Some(joined));
         assert_eq!(directory.all().len(), 2);
+        for hash in [hash, Torrent::sample(3).info_hash] {
+            assert_eq!(directory.by_torrent_hash(&torrent_hash(&hash)), Some(hash));
+        }
+        let stranger = torrent_hash(&InfoHash::new([9; 20]));
+        assert_eq!(directory.by_torrent_hash(&stranger), None);
         assert!(directory.find(&InfoHash::new([9; 20])).is_none());
     }
 }

@@ -1,8 +1,8 @@
 //! What all measuring threads share, and what happens after a contact.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
@@ -11,14 +11,17 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
+use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
-    Direction, Encryption, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport,
+    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
+use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
+use super::dial::{Dialer, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
 use super::policy::{self, Next};
@@ -49,10 +52,23 @@ pub struct Engine {
     pub stop: StopToken,
     /// Names for addresses in the log.
     pub pseudonyms: PseudonymKey,
-    /// Opens connections.
+    /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
+    /// node runs.
+    pub nodes: OnceLock<Arc<dyn NodeIntake>>,
+    /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
+    /// uTP, where it is spoken.
+    pub utp: Option<Utp>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
+}
+
+/// What uTP needs.
+pub struct Utp {
+    /// Opens streams.
+    pub connect: Arc<dyn Connect>,
+    /// The socket of all of them.
+    pub socket: Arc<UtpSocket>,
 }
 
 /// The (address, torrent) pairs that an outgoing visit evaluated: a caller
@@ -83,6 +99,24 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+            peer: None,
+        }
+    }
+
+    /// Reaches the peer at `peer`; the transports stand in the order in which they are
+    /// tried.
+    fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
+        let transports = self.settings.visit.transport.attempts();
+        let connector = |transport: &Transport| {
+            let connect = match transport {
+                Transport::Tcp => &*self.connect,
+                Transport::Utp => &*self.utp.as_ref()?.connect,
+            };
+            Some((*transport, connect))
+        };
+        Dialer {
+            visitor: self.visitor().at(peer),
+            transports: transports.iter().filter_map(connector).collect(),
         }
     }
 
@@ -128,6 +162,8 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.pass_node(from, report);
+        self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -159,8 +195,22 @@ impl Engine {
         }));
     }
 
+    /// Hands on where the DHT node of a peer is, if it said so.
+    fn pass_node(&self, peer: SocketAddr, report: &Report) {
+        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
+        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
+            nodes.node(SocketAddr::new(peer.ip(), port));
+        }
+    }
+
     fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
-        let (Verdict::Counts(ended), Some(heard)) = (report.verdict, &report.heard) else {
+        let Report {
+            verdict: Verdict::Counts(ended),
+            heard: Some(heard),
+            link: Some(link),
+            ..
+        } = report
+        else {
             return None;
         };
         let direction = if whom.source == Source::Incoming {
@@ -172,8 +222,8 @@ impl Engine {
             peer: whom.key,
             source: whom.source,
             direction,
-            transport: Transport::Tcp,
-            encryption: Encryption::Plain,
+            transport: link.transport,
+            encryption: link.encryption,
             at: self.clock.timestamp(),
             duration: self.clock.now().saturating_duration_since(started),
             pieces: heard.pieces.count(),
@@ -182,8 +232,9 @@ impl Engine {
             reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
             client: report.peer_id.and_then(|id| id.client()),
-            ended,
+            ended: *ended,
             takes_back: whom.history.unreached,
+            extension: heard.extension(),
         })
     }
 
@@ -193,6 +244,14 @@ impl Engine {
         Told {
             at,
             pieces: moment.pieces,
+        }
+    }
+
+    /// What the peer at `address` told of us.
+    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
+        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
+        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
+            self.scheduler.vote_own_ip(address.ip(), ip);
         }
     }
 
@@ -237,44 +296,48 @@ impl InHand<'_> {
         let started = engine.clock.now();
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
-            return self.settle(started, &report, false);
+            return self.settle(started, &report, torrent.threshold);
         }
         let address = ticket.key.address.socket_addr();
-        let report = match engine
-            .connect
-            .connect(address, engine.settings.visit.quiet_timeout)
-        {
-            Ok(mut stream) => engine.visitor().outgoing(&mut *stream, &torrent, started),
-            Err(_) if engine.stop.is_stopped() => Report::without_handshake(Verdict::Interrupted),
-            Err(error) => Report::without_handshake(Verdict::Failed(error.reason)),
-        };
-        let reached = report
-            .heard
-            .as_ref()
-            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
-        self.settle(started, &report, reached);
+        let worked = ticket.history.worked;
+        let report = engine
+            .dialer(address.ip())
+            .visit(address, &torrent, worked, started);
+        engine.pass_node(address, &report);
+        self.settle(started, &report, torrent.threshold);
     }
 
     /// The contact stays in hand until everything that could panic is done.
-    fn settle(mut self, started: Instant, report: &Report, reached_threshold: bool) {
+    fn settle(mut self, started: Instant, report: &Report, threshold: PieceCount) {
         let Some(ticket) = self.ticket else {
             return;
         };
         let engine = self.engine;
-        engine.log(
-            Direction::Outgoing,
-            ticket.key.address.socket_addr(),
-            report,
-        );
+        let address = ticket.key.address.socket_addr();
+        engine.log(Direction::Outgoing, address, report);
+        engine.hear_of_us(address, report);
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
-                let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                let now = engine.clock.now();
+                let heard = report.heard.as_ref();
+                let pieces = heard.map_or(PieceCount(0), |heard| heard.pieces.count());
+                let told = heard.and_then(|heard| heard.below).map_or(now, |it| it.at);
+                let next = engine.scheduler.revisits().after_success(
+                    &engine.settings.policy,
+                    ticket.key,
+                    (pieces, threshold, told),
+                    now,
+                );
+                let history = History {
+                    worked: report.link.map(Way::of),
+                    ..ticket.history.with_success()
+                };
                 Outcome {
                     record: engine
                         .visit_record(&ticket, started, report)
                         .map(|visit| Record::Visit(Box::new(visit))),
                     failure: None,
-                    again: engine.again(ticket, ticket.history.with_success(), next),
+                    again: engine.again(ticket, history, next),
                 }
             }
             Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),
@@ -326,7 +389,12 @@ impl Outcome {
             messages,
         });
         let history = ticket.history.with_failure(reason);
-        let again = if reason == Reason::OwnAddress {
+        let never = [
+            Reason::OwnAddress,
+            Reason::ReservedAddress,
+            Reason::OptedOut,
+        ];
+        let again = if never.contains(&reason) {
             None
         } else {
             let next = policy::after_failure(&engine.settings.policy, &history);
@@ -353,8 +421,9 @@ impl Outcome {
         if self.failure == Some(Reason::OwnAddress) {
             engine.scheduler.add_own(ticket.key.address);
         }
-        if let Some((ticket, due)) = self.again {
-            engine.scheduler.put_back(ticket, due);
+        match self.again {
+            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
+            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

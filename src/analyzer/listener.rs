@@ -1,11 +1,12 @@
-//! The listener: one thread accepts, a pool made on demand evaluates.
+//! The listener: one thread accepts, another one takes callers over uTP, and a
+//! pool made on demand evaluates both.
 //!
 //! The accept thread never dies: when descriptors run out or a connection is
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
 //! idle pool thread or to a new one, up to `listen.callers_max` callers in
 //! all and `listen.callers_per_address_max` from one address; the others are
-//! turned away at once, each counted with its reason. Pool threads that stay
-//! idle end.
+//! turned away at once, each counted with its reason; so is whoever is on the
+//! opt-out list. Pool threads that stay idle end.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,10 +19,13 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::deadline::Deadline;
 use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
-use crate::net::tcp::{ListenSocket, PeerStream};
+use crate::net::Stream;
+use crate::net::tcp::ListenSocket;
 use crate::threads::{VISIT_STACK, spawn};
 
+use super::encrypted;
 use super::engine::Engine;
+use super::visit::Report;
 
 /// Pause after an error of `accept`, so that a lack of descriptors does not
 /// become a busy loop.
@@ -41,7 +45,7 @@ pub struct Listener {
 
 /// A connection to evaluate, with its seat.
 struct Caller {
-    stream: PeerStream,
+    stream: Box<dyn Stream>,
     from: SocketAddr,
     _seat: Seat,
 }
@@ -68,7 +72,7 @@ impl Listener {
     pub fn run(&self) {
         while !self.engine.stop.is_stopped() {
             match self.socket.accept() {
-                Ok((stream, from)) => self.admit(stream, from),
+                Ok((stream, from)) => self.admit(Box::new(stream), from),
                 Err(error) => {
                     if self.engine.stop.is_stopped() || self.engine.sockets.is_shut() {
                         return;
@@ -86,12 +90,26 @@ impl Listener {
         }
     }
 
+    /// Body of the thread that takes callers over uTP; ends when their socket
+    /// is shut, at once where there is none.
+    pub fn run_utp(&self) {
+        let Some(utp) = &self.engine.utp else {
+            return;
+        };
+        while let Some((stream, from)) = utp.socket.accept() {
+            self.admit(Box::new(stream), from);
+        }
+    }
+
     /// The places of its callers, to wait for their end.
     pub fn seats(&self) -> Arc<Seats> {
         Arc::clone(&self.seats)
     }
 
-    fn admit(&self, stream: PeerStream, from: SocketAddr) {
+    fn admit(&self, stream: Box<dyn Stream>, from: SocketAddr) {
+        if self.engine.scheduler.has_opted_out(from.ip()) {
+            return self.engine.caller_failed(Reason::OptedOut, None);
+        }
         let seat = match Seats::take(&self.seats, from.ip()) {
             Ok(seat) => seat,
             Err(reason) => return self.engine.caller_failed(reason, None),
@@ -147,12 +165,35 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let (torrent, report) =
-        engine
-            .visitor()
-            .incoming(&mut caller.stream, &engine.directory, &admit);
+    let (torrent, report) = talk(engine, address.ip(), &mut *caller.stream, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
+}
+
+/// Visits a caller in the way that its first bytes ask for.
+fn talk(
+    engine: &Engine,
+    from: IpAddr,
+    stream: &mut dyn Stream,
+    admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
+) -> (Option<Arc<Torrent>>, Report) {
+    let settings = &engine.settings.visit;
+    let (clock, patience, directory) = (&*engine.clock, settings.quiet_timeout, &engine.directory);
+    let policy = settings.encryption;
+    let mut stream = encrypted::Incoming::new(
+        stream,
+        clock,
+        patience,
+        directory,
+        policy,
+        encrypted::system_chance,
+    );
+    let (torrent, mut report) = engine
+        .visitor()
+        .at(from)
+        .incoming(&mut stream, directory, admit);
+    report.verdict = stream.judge(report.verdict);
+    (torrent, report)
 }
 
 /// Counts a caller as being evaluated until dropped. A panic drops it too;

@@ -1,8 +1,8 @@
 //! Builds, starts, supervises and stops everything.
 //!
-//! Order of start: log, import, limits, listener's socket, database, DHT node,
-//! first statistics row, writer, listener, trackers, DHT thread, statistics,
-//! contact workers. Order of stop: see `runtime/shutdown.rs`.
+//! Order of start: log, import, limits, listener's socket, port of our own DHT
+//! node, database, first statistics row, writer, listener, trackers, DHT
+//! threads, statistics, contact workers. Order of stop: see `runtime/shutdown.rs`.
 
 mod crew;
 mod dht;
@@ -11,8 +11,10 @@ mod fault;
 mod limits;
 mod links;
 mod magnets;
+mod opt_out;
 mod prepare;
 mod shutdown;
+mod sockets;
 mod status;
 mod trackers;
 mod units;
@@ -187,8 +189,12 @@ impl Run {
     fn figures(&self, crew: &Crew, status: &Status) -> Figures {
         let engine = &self.engine;
         let now = engine.stats.snapshot(engine.clock.now());
+        let held = engine.scheduler.held_back();
+        let barred = engine.scheduler.barred();
         Figures {
             now,
+            held_back: held.in_all + held.by_network + held.by_torrent,
+            barred: barred.reserved + barred.opted_out,
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,

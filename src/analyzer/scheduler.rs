@@ -6,8 +6,13 @@
 //! due time, all others wait untimed; a worker that leaves with a peer wakes
 //! one other, so that a burst of due peers wakes as many workers as it needs
 //! and an idle pool costs nothing.
+//!
+//! On the way in it turns away who may not be contacted; on the way out it
+//! holds back what comes faster than the limits allow (`pace`).
 
+pub mod pace;
 pub mod queue;
+mod votes;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -17,15 +22,21 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::clock::Clock;
+use crate::config::settings::PaceSettings;
 use crate::intake::{Offer, PeerIntake};
-use crate::model::{PeerAddress, PeerKey, Source, TorrentId};
+use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId};
 
+use super::revisits::Revisits;
+use pace::{HeldBack, Pace};
 use queue::{Queue, Ticket};
+use votes::Votes;
 
 /// Blocking queue of peers by due time; see the module's text.
 pub struct Scheduler {
     clock: Arc<dyn Clock>,
     reaction: Duration,
+    rules: Arc<AddressRules>,
+    revisits: Revisits,
     state: Mutex<State>,
     /// Only the leader waits here.
     head_changed: Condvar,
@@ -35,34 +46,67 @@ pub struct Scheduler {
 
 struct State {
     queue: Queue,
+    pace: Pace,
+    barred: BarredOffers,
     closed: bool,
     leader: bool,
     /// Accepted peers that were never contacted.
     fresh: usize,
     own: HashSet<PeerAddress>,
     own_port: Option<u16>,
+    /// What peers say of our address.
+    votes: Votes,
 }
+
+/// Offers that were turned away, each time they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BarredOffers {
+    /// Of reserved addresses.
+    pub reserved: u64,
+    /// Of addresses on the opt-out list.
+    pub opted_out: u64,
+}
+
+/// Tickets that are looked at before another thread gets the lock.
+const LOOKS_MAX: u32 = 256;
 
 /// A tracker can name any address as ours; a wrong one costs a peer, so there
 /// must not be many.
 const OWN_ADDRESSES_MAX: usize = 64;
 
 impl Scheduler {
-    /// An empty scheduler. The leader sleeps at most `reaction`
-    /// (`evaluator_reaction`) at a time.
+    /// An empty scheduler without rules or limits. The leader sleeps at most
+    /// `reaction` (`evaluator_reaction`) at a time.
     pub fn new(clock: Arc<dyn Clock>, reaction: Duration) -> Self {
-        let queue = Queue::new(clock.now());
+        let rules = Arc::new(AddressRules::none());
+        Self::with_rules(clock, reaction, &PaceSettings::default(), rules)
+    }
+
+    /// An empty scheduler that keeps to the limits of `pace` and turns away
+    /// whom `rules` do not let in.
+    pub fn with_rules(
+        clock: Arc<dyn Clock>,
+        reaction: Duration,
+        pace: &PaceSettings,
+        rules: Arc<AddressRules>,
+    ) -> Self {
+        let now = clock.now();
         let state = State {
-            queue,
+            queue: Queue::new(now),
+            pace: Pace::new(pace, now),
+            barred: BarredOffers::default(),
             closed: false,
             leader: false,
             fresh: 0,
             own: HashSet::new(),
             own_port: None,
+            votes: Votes::default(),
         };
         Self {
             clock,
             reaction,
+            rules,
+            revisits: Revisits::default(),
             state: Mutex::new(state),
             head_changed: Condvar::new(),
             wanted: Condvar::new(),
@@ -77,15 +121,18 @@ impl Scheduler {
                 return None;
             }
             let now = self.clock.now();
-            if let Some(ticket) = state.queue.take_due(now) {
-                if !state.leader && !state.queue.is_empty() {
-                    self.wanted.notify_one();
+            match state.take(now) {
+                Taken::Ticket(ticket) => {
+                    if !state.leader && !state.queue.is_empty() {
+                        self.wanted.notify_one();
+                    }
+                    return Some(ticket);
                 }
-                return Some(ticket);
-            }
-            match state.queue.next_due() {
-                Some(due) if !state.leader => self.lead(&mut state, due.min(now + self.reaction)),
-                _ => self.wanted.wait(&mut state),
+                Taken::Later(at) if !state.leader => {
+                    self.lead(&mut state, at.min(now + self.reaction));
+                }
+                Taken::Later(_) | Taken::Nobody => self.wanted.wait(&mut state),
+                Taken::Held => MutexGuard::bump(&mut state),
             }
         }
     }
@@ -93,7 +140,13 @@ impl Scheduler {
     /// The next peer if one is due now.
     #[cfg(test)]
     pub(crate) fn take_now(&self) -> Option<Ticket> {
-        self.state.lock().queue.take_due(self.clock.now())
+        loop {
+            return match self.state.lock().take(self.clock.now()) {
+                Taken::Ticket(ticket) => Some(ticket),
+                Taken::Held => continue,
+                Taken::Later(_) | Taken::Nobody => None,
+            };
+        }
     }
 
     fn lead(&self, state: &mut MutexGuard<'_, State>, until: Instant) {
@@ -123,6 +176,11 @@ impl Scheduler {
         self.state.lock().own.insert(address);
     }
 
+    /// Whether `ip` is on the opt-out list.
+    pub fn has_opted_out(&self, ip: IpAddr) -> bool {
+        self.rules.check(ip) == Err(Barred::OptedOut)
+    }
+
     /// Whether `address` is known to be our own.
     pub fn is_own(&self, address: &PeerAddress) -> bool {
         self.state.lock().own.contains(address)
@@ -134,6 +192,15 @@ impl Scheduler {
         self.state.lock().own_port = Some(port);
     }
 
+    /// The peer at `voter` says that we come from `ip` (BEP 10, `yourip`); it
+    /// is believed when peers of several networks say the same.
+    pub fn vote_own_ip(&self, voter: IpAddr, ip: IpAddr) {
+        let mut state = self.state.lock();
+        if state.votes.cast(voter, ip) {
+            state.note_own_ip(ip);
+        }
+    }
+
     /// Peers waiting, those waiting for a revisit included.
     pub fn waiting(&self) -> usize {
         self.state.lock().queue.len()
@@ -142,6 +209,21 @@ impl Scheduler {
     /// Accepted peers that have not been contacted yet.
     pub fn never_contacted(&self) -> usize {
         self.state.lock().fresh
+    }
+
+    /// What is known of the peers that will come again.
+    pub const fn revisits(&self) -> &Revisits {
+        &self.revisits
+    }
+
+    /// Contacts that had to wait for a limit so far.
+    pub fn held_back(&self) -> HeldBack {
+        self.state.lock().pace.held()
+    }
+
+    /// Offers turned away so far because of their address.
+    pub fn barred(&self) -> BarredOffers {
+        self.state.lock().barred
     }
 
     /// Sends every worker home; [`Scheduler::take`] gives `None` from now on.
@@ -164,22 +246,69 @@ impl Scheduler {
     }
 }
 
+/// What there is to do now.
+enum Taken {
+    /// This contact.
+    Ticket(Ticket),
+    /// Nothing before this time.
+    Later(Instant),
+    /// Nothing: nobody waits.
+    Nobody,
+    /// Some were held back; there may be more.
+    Held,
+}
+
+impl State {
+    fn take(&mut self, now: Instant) -> Taken {
+        for _ in 0..LOOKS_MAX {
+            let Some(due) = self.queue.next_due() else {
+                return Taken::Nobody;
+            };
+            if due > now {
+                return Taken::Later(due);
+            }
+            if let Some(open) = self.pace.next_open(now) {
+                return Taken::Later(open);
+            }
+            let Some(ticket) = self.queue.take_due(now) else {
+                return Taken::Nobody;
+            };
+            match self.pace.admit(&ticket.key, now) {
+                Ok(()) => return Taken::Ticket(ticket),
+                Err(slot) => self.queue.put_back(ticket, slot),
+            }
+        }
+        Taken::Held
+    }
+
+    fn note_own_ip(&mut self, ip: IpAddr) {
+        if let Some(port) = self.own_port
+            && self.own.len() < OWN_ADDRESSES_MAX
+        {
+            self.own.insert(PeerAddress::new(ip, port));
+        }
+    }
+}
+
 impl PeerIntake for Scheduler {
     fn own_ip(&self, ip: IpAddr) {
-        let mut state = self.state.lock();
-        if let Some(port) = state.own_port
-            && state.own.len() < OWN_ADDRESSES_MAX
-        {
-            state.own.insert(PeerAddress::new(ip, port));
-        }
+        self.state.lock().note_own_ip(ip);
     }
 
     fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer {
         if !address.is_callable() {
             return Offer::Uncallable;
         }
+        let barred = self.rules.check(address.ip()).err();
         let now = self.clock.now();
         let mut state = self.state.lock();
+        if let Some(barred) = barred {
+            match barred {
+                Barred::Reserved => state.barred.reserved += 1,
+                Barred::OptedOut => state.barred.opted_out += 1,
+            }
+            return Offer::Barred;
+        }
         if state.own.contains(&address) {
             return Offer::Own;
         }
@@ -270,6 +399,21 @@ mod tests {
     }
 
     #[test]
+    fn our_address_is_ours_when_several_networks_say_so() {
+        let scheduler = Scheduler::new(
+            Arc::new(ManualClock::new(Timestamp(0))),
+            Duration::from_secs(40),
+        );
+        scheduler.listens_on(6881);
+        let ours = PeerAddress::from_compact([198, 51, 100, 1, 0x1a, 0xe1]);
+        for voter in ["192.0.2.1", "192.0.2.2", "203.0.113.1", "2001:db8::1"] {
+            assert!(!scheduler.is_own(&ours), "too early");
+            scheduler.vote_own_ip(voter.parse().unwrap(), ours.ip());
+        }
+        assert!(scheduler.is_own(&ours));
+    }
+
+    #[test]
     fn every_peer_of_a_burst_reaches_a_worker_and_close_ends_all() {
         let (scheduler, taken, handles) = with_workers(8);
         for n in 0..200 {
@@ -305,6 +449,104 @@ mod tests {
         scheduler.close();
         for handle in handles {
             handle.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn who_may_not_be_contacted_is_turned_away_and_counted() {
+        let rules = AddressRules {
+            allow_private: false,
+            opt_out: crate::model::NetworkSet::parse("8.8.8.0/24").unwrap(),
+        };
+        let scheduler = Scheduler::with_rules(
+            Arc::new(ManualClock::new(Timestamp(0))),
+            Duration::from_secs(40),
+            &PaceSettings::default(),
+            Arc::new(rules),
+        );
+        let offer = |ip: [u8; 4]| {
+            let address = PeerAddress::new(ip.into(), 6881);
+            scheduler.offer(torrent(), Source::Tracker, address)
+        };
+        assert_eq!(offer([127, 0, 0, 1]), Offer::Barred);
+        assert_eq!(offer([8, 8, 8, 8]), Offer::Barred);
+        assert_eq!(offer([8, 8, 8, 8]), Offer::Barred);
+        assert_eq!(offer([8, 8, 4, 4]), Offer::New);
+        let counted = BarredOffers {
+            reserved: 1,
+            opted_out: 2,
+        };
+        assert_eq!((scheduler.barred(), scheduler.waiting()), (counted, 1));
+    }
+
+    #[test]
+    fn a_flood_keeps_to_the_limits_and_nobody_is_lost() {
+        let clock = ManualClock::new(Timestamp(0));
+        let pace = PaceSettings {
+            per_second: Some(50.0),
+            per_network: Some(10.0),
+            per_torrent: None,
+        };
+        let rules = Arc::new(AddressRules::none());
+        let reaction = Duration::from_secs(40);
+        let scheduler = Scheduler::with_rules(Arc::new(clock.clone()), reaction, &pace, rules);
+        for n in 0..200_u8 {
+            // Two networks, and two hundred of one host each.
+            for ip in [[60, 0, n % 2, n], [60, 1, n, 1]] {
+                let address = PeerAddress::new(ip.into(), 6881);
+                scheduler.offer(torrent(), Source::Tracker, address);
+            }
+        }
+        let (mut taken, mut last_second) = (0, 0);
+        for second in 0..60 {
+            let in_second = std::iter::from_fn(|| scheduler.take_now()).count();
+            assert!(in_second <= 50, "{in_second} in second {second}");
+            assert_eq!(taken + in_second + scheduler.waiting(), 400);
+            taken += in_second;
+            if in_second > 0 {
+                last_second = second;
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(taken, 400);
+        assert!((7..=12).contains(&last_second), "{last_second}");
+        let held = scheduler.held_back();
+        assert!(held.by_network > 100 && held.in_all > 0 && held.by_torrent == 0);
+    }
+
+    #[test]
+    fn workers_wait_for_a_limit_without_being_woken_by_others() {
+        let clock = Arc::new(SystemClock::new());
+        let pace = PaceSettings {
+            per_second: Some(100.0),
+            ..PaceSettings::default()
+        };
+        let rules = Arc::new(AddressRules::none());
+        let reaction = Duration::from_secs(40);
+        let scheduler = Scheduler::with_rules(clock.clone(), reaction, &pace, rules);
+        let scheduler = Arc::new(scheduler);
+        let start = clock.now();
+        for n in 0..130 {
+            scheduler.offer(torrent(), Source::Tracker, address(n));
+        }
+        let (sender, taken) = unbounded();
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let (scheduler, sender) = (Arc::clone(&scheduler), sender.clone());
+                std::thread::spawn(move || {
+                    while scheduler.take().is_some() {
+                        sender.send(()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..130 {
+            taken.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        assert!(clock.now() - start >= Duration::from_millis(290));
+        scheduler.close();
+        for worker in workers {
+            worker.join().unwrap();
         }
     }
 

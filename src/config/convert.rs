@@ -8,8 +8,9 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    DhtChoice, DhtSourceSettings, InputSettings, ListenSettings, LogSettings, Method,
-    PolicySettings, Settings, StorageSettings, TrackerSettings, VisitSettings,
+    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
+    InputSettings, ListenSettings, LogSettings, Method, PaceSettings, PolicySettings, Settings,
+    StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -51,6 +52,7 @@ impl Config {
             complete_threshold: self.number(&keys::TORRENT_COMPLETE_THRESHOLD),
             visit: self.visit(switches.dht),
             policy: self.policy(),
+            contact: self.contact(),
             workers: self.integer(&keys::PEER_EVALUATION_THREADS),
             reaction: self.time(&keys::EVALUATOR_REACTION),
             listen: self.listen(),
@@ -83,6 +85,7 @@ impl Config {
             control_port: self.integer(&keys::DHT_CONTROL_PORT),
             interval: self.time(&keys::DHT_REQUEST_INTERVAL),
             lookup_timeout: self.time(&keys::DHT_LOOKUP_TIMEOUT_SECONDS),
+            address6: self.text(&keys::DHT_ADDRESS6).parse().ok(),
             bootstrap: bootstrap.map(str::to_owned).collect(),
             packets_per_second: self.integer(&keys::DHT_PACKETS_PER_SECOND),
             save_nodes: self.flag(&keys::DHT_SAVE_NODES),
@@ -97,16 +100,37 @@ impl Config {
             message_limit: self.integer(&keys::RECEIVE_MESSAGE_MAX),
             finish_when_complete: self.flag(&keys::FINISH_WHEN_COMPLETE),
             fast_extension: self.flag(&keys::FAST_EXTENSION),
+            extension_protocol: self.flag(&keys::EXTENSION_PROTOCOL),
+            listen_port: None,
             dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
+            encryption: match self.text(&keys::ENCRYPTION) {
+                "plain" => EncryptionPolicy::Plain,
+                "encrypted" => EncryptionPolicy::Encrypted,
+                "prefer_encrypted" => EncryptionPolicy::PreferEncrypted,
+                _ => EncryptionPolicy::PreferPlain,
+            },
+            transport: match self.text(&keys::TRANSPORT) {
+                "tcp" => TransportPolicy::Tcp,
+                "utp" => TransportPolicy::Utp,
+                "prefer_utp" => TransportPolicy::PreferUtp,
+                _ => TransportPolicy::PreferTcp,
+            },
             message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),
         }
     }
 
     fn policy(&self) -> PolicySettings {
+        let revisit_delay = self.time(&keys::PEER_REVISIT_DELAY);
+        let adaptive = self.text(&keys::REVISIT_MODE) == "adaptive";
         PolicySettings {
-            revisit_delay: self.time(&keys::PEER_REVISIT_DELAY),
+            revisit_delay,
+            adaptive: adaptive.then(|| AdaptiveSettings {
+                soonest: self.time(&keys::SOONEST_SECONDS).min(revisit_delay),
+                latest: self.time(&keys::LATEST_SECONDS).max(revisit_delay),
+                early_per_second: self.number(&keys::EARLY_PER_SECOND_MAX),
+            }),
             retry: self.flag(&keys::RETRY_ENABLED),
             first_delay: self.time(&keys::FIRST_DELAY_SECONDS),
             tracked_delay: self.time(&keys::TRACKED_DELAY_SECONDS),
@@ -114,6 +138,20 @@ impl Config {
             max_delay: self.time(&keys::MAX_DELAY_SECONDS),
             attempts: self.integer(&keys::ATTEMPTS),
             tracked_attempts: self.integer(&keys::TRACKED_ATTEMPTS),
+        }
+    }
+
+    fn contact(&self) -> ContactSettings {
+        let limit = |key| Some(self.number(key)).filter(|rate| *rate > 0.0);
+        let file = self.text(&keys::OPT_OUT_FILE);
+        ContactSettings {
+            pace: PaceSettings {
+                per_second: limit(&keys::PER_SECOND_MAX),
+                per_network: limit(&keys::PER_SECOND_NETWORK_MAX),
+                per_torrent: limit(&keys::PER_SECOND_TORRENT_MAX),
+            },
+            opt_out_file: (!file.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(file)),
+            allow_private: self.flag(&keys::CONTACT_ALLOW_PRIVATE),
         }
     }
 

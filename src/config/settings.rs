@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::Transport;
+
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -26,6 +28,8 @@ pub struct Settings {
     pub visit: VisitSettings,
     /// When peers are visited again.
     pub policy: PolicySettings,
+    /// Whom we contact, and how fast.
+    pub contact: ContactSettings,
     /// `peer_evaluation_threads`.
     pub workers: usize,
     /// `evaluator_reaction`: longest untimed sleep of a worker's leader.
@@ -92,6 +96,11 @@ pub struct VisitSettings {
     pub finish_when_complete: bool,
     /// `visit.fast_extension`: announce BEP 6.
     pub fast_extension: bool,
+    /// `visit.extension_protocol`: speak BEP 10.
+    pub extension_protocol: bool,
+    /// Where callers reach us, with `-p`: told in extended handshakes; the
+    /// listener sets it.
+    pub listen_port: Option<u16>,
     /// `dht_node_port` with `-d`: told to peers that announce a DHT node
     /// (BEP 5, `port` message).
     pub dht_port: Option<u16>,
@@ -101,8 +110,78 @@ pub struct VisitSettings {
     /// `visit.ignore_malformed`: overlook a wrong bitfield or have instead of
     /// ending the visit.
     pub ignore_malformed: bool,
+    /// `visit.encryption`: message stream encryption, outward and inward.
+    pub encryption: EncryptionPolicy,
+    /// `visit.transport`: TCP and uTP.
+    pub transport: TransportPolicy,
     /// `bittorrent_message_log_length`: characters of a message in the log.
     pub message_log_length: usize,
+}
+
+/// `visit.encryption`: how peers are talked to, and which callers are heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EncryptionPolicy {
+    /// In the clear first, then encrypted; callers either way.
+    PreferPlain,
+    /// Encrypted first, then in the clear; callers either way.
+    PreferEncrypted,
+    /// In the clear only, as in 2015.
+    Plain,
+    /// Encrypted only.
+    Encrypted,
+}
+
+impl EncryptionPolicy {
+    /// What is tried outward, in this order: whether encrypted.
+    pub const fn attempts(self) -> &'static [bool] {
+        match self {
+            Self::PreferPlain => &[false, true],
+            Self::PreferEncrypted => &[true, false],
+            Self::Plain => &[false],
+            Self::Encrypted => &[true],
+        }
+    }
+
+    /// Whether callers are heard who speak in the clear (`false`) or
+    /// encrypted (`true`).
+    pub fn admits(self, encrypted: bool) -> bool {
+        self.attempts().contains(&encrypted)
+    }
+
+    /// Whether the stream behind the handshake is rather encrypted, too.
+    pub const fn prefers_encrypted(self) -> bool {
+        matches!(self, Self::PreferEncrypted | Self::Encrypted)
+    }
+}
+
+/// `visit.transport`: what carries visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportPolicy {
+    /// TCP first, then uTP.
+    PreferTcp,
+    /// uTP first, then TCP.
+    PreferUtp,
+    /// TCP only, as in 2015.
+    Tcp,
+    /// uTP only; callers come over TCP, too.
+    Utp,
+}
+
+impl TransportPolicy {
+    /// What is tried outward, in this order.
+    pub const fn attempts(self) -> &'static [Transport] {
+        match self {
+            Self::PreferTcp => &[Transport::Tcp, Transport::Utp],
+            Self::PreferUtp => &[Transport::Utp, Transport::Tcp],
+            Self::Tcp => &[Transport::Tcp],
+            Self::Utp => &[Transport::Utp],
+        }
+    }
+
+    /// Whether uTP is spoken at all.
+    pub fn knows_utp(self) -> bool {
+        self.attempts().contains(&Transport::Utp)
+    }
 }
 
 /// When peers are visited again.
@@ -110,6 +189,9 @@ pub struct VisitSettings {
 pub struct PolicySettings {
     /// `peer_revisit_delay`.
     pub revisit_delay: Duration,
+    /// `revisit.mode`: what follows from a peer's progress; `None` when every
+    /// revisit comes after `revisit_delay`.
+    pub adaptive: Option<AdaptiveSettings>,
     /// `retry.enabled`: visit a peer again after a failure.
     pub retry: bool,
     /// `retry.first_delay_seconds`: after the first failure.
@@ -126,6 +208,41 @@ pub struct PolicySettings {
     pub attempts: u8,
     /// `retry.tracked_attempts`: the same for one that was.
     pub tracked_attempts: u8,
+}
+
+/// Revisits by what a peer's progress lets expect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptiveSettings {
+    /// `revisit.soonest_seconds`, at most `peer_revisit_delay`.
+    pub soonest: Duration,
+    /// `revisit.latest_seconds`, at least `peer_revisit_delay`.
+    pub latest: Duration,
+    /// `revisit.early_per_second_max`: revisits sooner than
+    /// `peer_revisit_delay` per second.
+    pub early_per_second: f64,
+}
+
+/// Whom we contact, and how fast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactSettings {
+    /// The limits.
+    pub pace: PaceSettings,
+    /// `contact.opt_out_file`, below `input_path`: networks that are never
+    /// contacted.
+    pub opt_out_file: Option<PathBuf>,
+    /// `contact.allow_private`: contact reserved addresses too.
+    pub allow_private: bool,
+}
+
+/// New contacts per second, above 0; `None` without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PaceSettings {
+    /// `contact.per_second_max`: in all.
+    pub per_second: Option<f64>,
+    /// `contact.per_second_network_max`: to one /24 of IPv4 or /48 of IPv6.
+    pub per_network: Option<f64>,
+    /// `contact.per_second_torrent_max`: for one torrent.
+    pub per_torrent: Option<f64>,
 }
 
 /// Callers.
@@ -185,6 +302,8 @@ pub struct DhtSourceSettings {
     pub interval: Duration,
     /// `dht.lookup_timeout_seconds`: one lookup in all.
     pub lookup_timeout: Duration,
+    /// `dht.address6`: where our own node binds IPv6; `None` is IPv4 only.
+    pub address6: Option<std::net::Ipv6Addr>,
     /// `dht.bootstrap`: `host:port` each.
     pub bootstrap: Vec<String>,
     /// `dht.packets_per_second`: our own queries, on average.

@@ -33,6 +33,7 @@ pub mod random;
 pub mod rate;
 mod reach;
 pub mod routing;
+mod seat;
 pub mod server;
 pub mod settings;
 mod sink;
@@ -41,7 +42,7 @@ mod thread;
 pub mod tokens;
 mod transactions;
 
-pub use handle::{DhtError, DhtHandle, DhtNode, LookupRefused, LookupRequest};
+pub use handle::{DhtError, DhtHandle, DhtNode, LookupRefused, LookupRequest, STACK};
 pub use settings::DhtSettings;
 pub use sink::{LookupEvent, LookupSummary};
 pub use status::DhtStatus;

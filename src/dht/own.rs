@@ -61,7 +61,9 @@ impl DhtBackend for OwnNode {
                 Ok(LookupEvent::Done(_)) => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => return Err(DhtError::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(DhtError::Failed("the DHT node has ended".to_owned()));
+                    return Err(DhtError::Failed(
+                        "the DHT node failed or has ended".to_owned(),
+                    ));
                 }
             }
         }

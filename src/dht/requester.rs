@@ -217,7 +217,7 @@ impl Requester {
                 received = received.saturating_add(1);
                 duplicates = duplicates.saturating_add(1);
             }
-            Offer::Own | Offer::Uncallable => {}
+            Offer::Own | Offer::Barred | Offer::Uncallable => {}
         };
         let deadline = Deadline::after(start, context.lookup_timeout);
         let port = context.announce_port;

@@ -36,8 +36,12 @@ pub enum Reason {
     Os(i32),
     /// The peer closed before it told anything.
     Closed,
-    /// The first bytes are not the handshake of BEP 3.
+    /// The first bytes are the handshake neither of BEP 3 nor of MSE.
     UnknownProtocol,
+    /// The handshake of MSE went wrong behind the key exchange.
+    Encryption,
+    /// A caller speaks in the clear, which `visit.encryption` forbids.
+    NotEncrypted,
     /// A peer that we called answered for another torrent.
     InfoHashMismatch,
     /// A caller wants a torrent that is not measured.
@@ -47,6 +51,12 @@ pub enum Reason {
     AlreadyInOutgoing,
     /// The peer is ourselves, known by our own peer id.
     OwnAddress,
+    /// The address is loopback, private or otherwise reserved
+    /// (`contact.allow_private`): never contacted.
+    ReservedAddress,
+    /// The address is on the opt-out list: never contacted, and a caller from
+    /// there is turned away.
+    OptedOut,
     /// The bitfield does not have `ceil(pieces / 8)` bytes.
     BitfieldLength,
     /// The bitfield has a bit set behind the last piece.
@@ -77,6 +87,8 @@ impl Reason {
     pub const REFUSED: Self = Self::Os(111);
     /// `ECONNRESET`.
     pub const RESET: Self = Self::Os(104);
+    /// `EPIPE`.
+    pub const BROKEN_PIPE: Self = Self::Os(32);
 
     /// The text in error files and tables.
     pub fn label(self) -> Cow<'static, str> {
@@ -85,10 +97,14 @@ impl Reason {
             Self::Os(number) => return Self::os_label(number),
             Self::Closed => "Socket connection broken",
             Self::UnknownProtocol => "Peer speaks unknown protocol",
+            Self::Encryption => "Encrypted handshake failed",
+            Self::NotEncrypted => "Caller without encryption",
             Self::InfoHashMismatch => "Mismatch on received info hash",
             Self::UnknownInfoHash => "Unknown info hash",
             Self::AlreadyInOutgoing => "Already in outgoing",
             Self::OwnAddress => "Own address",
+            Self::ReservedAddress => "Reserved address",
+            Self::OptedOut => "Opted out",
             Self::BitfieldLength => "Bitfield of wrong length",
             Self::SpareBits => "Bitfield with spare bits set",
             Self::HaveOutOfRange => "Have message out of range",

@@ -46,6 +46,8 @@ impl Direction {
 pub enum Transport {
     /// A TCP stream.
     Tcp,
+    /// A stream over UDP (BEP 29).
+    Utp,
 }
 
 impl Transport {
@@ -53,6 +55,7 @@ impl Transport {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Utp => "utp",
         }
     }
 }
@@ -62,6 +65,10 @@ impl Transport {
 pub enum Encryption {
     /// Not at all: the handshake of BEP 3 in the clear.
     Plain,
+    /// By RC4 behind the handshake of MSE.
+    Rc4,
+    /// Not at all behind the handshake of MSE, by agreement.
+    MsePlain,
 }
 
 impl Encryption {
@@ -69,6 +76,31 @@ impl Encryption {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Rc4 => "rc4",
+            Self::MsePlain => "mse-plain",
         }
     }
+}
+
+/// What a visit went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// What carried it.
+    pub transport: Transport,
+    /// How it was encrypted.
+    pub encryption: Encryption,
+}
+
+impl Link {
+    /// The same with another encryption.
+    #[must_use]
+    pub const fn with_encryption(self, encryption: Encryption) -> Self {
+        Self { encryption, ..self }
+    }
+
+    /// TCP without encryption, as in 2015.
+    pub const PLAIN_TCP: Self = Self {
+        transport: Transport::Tcp,
+        encryption: Encryption::Plain,
+    };
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::{Clock, ManualClock};
-use crate::model::Reason;
+use crate::model::{Link, Reason};
 
 use super::{NetError, Operation, Stream};
 
@@ -92,5 +92,9 @@ impl Stream for FakeStream {
         }
         self.written.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn link(&self) -> Link {
+        Link::PLAIN_TCP
     }
 }

@@ -5,18 +5,21 @@
 //! [`SocketRegister`] from before its connection to its end; shutting it
 //! there makes the blocked call return at once.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::model::Reason;
+use crate::model::{Link, Reason};
 
+use super::ready::{readable, writable};
 use super::{Connect, NetError, Operation, Stream};
 
 /// Connections that the kernel completes before they are accepted.
@@ -100,31 +103,25 @@ pub struct PeerStream {
 
 impl Stream for PeerStream {
     fn read(&mut self, buffer: &mut [u8], wait: Duration) -> Result<usize, NetError> {
-        let fail = |error: io::Error| NetError::from_io(Operation::Read, &error);
         let socket = &*self.socket.socket;
-        socket
-            .set_read_timeout(Some(at_least_a_millisecond(wait)))
-            .map_err(fail)?;
+        let patience = Patience::new(Operation::Read, &*self.clock, wait);
         loop {
-            match (&mut &*socket).read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other.map_err(fail),
+            patience.until(|left| readable(socket, left))?;
+            match recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((read, _)) => return Ok(read),
+                // The system may change its mind about what is there.
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(NetError::from_io(Operation::Read, &error.into())),
             }
         }
     }
 
     fn write_all(&mut self, mut bytes: &[u8], wait: Duration) -> Result<(), NetError> {
-        let fail = |error: io::Error| NetError::from_io(Operation::Write, &error);
         let socket = &*self.socket.socket;
-        let deadline = Deadline::after(self.clock.now(), wait);
+        let patience = Patience::new(Operation::Write, &*self.clock, wait);
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         while !bytes.is_empty() {
-            let left = deadline
-                .left(self.clock.now())
-                .ok_or(NetError::timed_out(Operation::Write))?;
-            socket
-                .set_write_timeout(Some(at_least_a_millisecond(left)))
-                .map_err(fail)?;
-            match (&mut &*socket).write(bytes) {
+            match send(socket, bytes, flags) {
                 Ok(0) => {
                     return Err(NetError {
                         operation: Operation::Write,
@@ -132,17 +129,48 @@ impl Stream for PeerStream {
                     });
                 }
                 Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(fail(error)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => patience.until(|left| writable(socket, left))?,
+                Err(error) => return Err(NetError::from_io(Operation::Write, &error.into())),
             }
         }
         Ok(())
     }
+
+    fn link(&self) -> Link {
+        Link::PLAIN_TCP
+    }
 }
 
-/// The kernel rounds a timeout below its tick to "for ever".
-fn at_least_a_millisecond(wait: Duration) -> Duration {
-    wait.max(Duration::from_millis(1))
+/// The wait of one operation, which may take several calls.
+struct Patience<'a> {
+    operation: Operation,
+    clock: &'a dyn Clock,
+    deadline: Deadline,
+}
+
+impl<'a> Patience<'a> {
+    fn new(operation: Operation, clock: &'a dyn Clock, wait: Duration) -> Self {
+        Self {
+            operation,
+            clock,
+            deadline: Deadline::after(clock.now(), wait),
+        }
+    }
+
+    /// Waits for a socket, again after each signal, at most to the deadline;
+    /// behind it, looks once.
+    fn until(&self, ready: impl Fn(Duration) -> io::Result<bool>) -> Result<(), NetError> {
+        loop {
+            let left = self.deadline.left(self.clock.now()).unwrap_or_default();
+            match ready(left) {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(NetError::timed_out(self.operation)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(NetError::from_io(self.operation, &error)),
+            }
+        }
+    }
 }
 
 /// Opens TCP streams whose sockets stand in a register.
@@ -158,19 +186,48 @@ impl TcpConnector {
     }
 }
 
+impl TcpConnector {
+    fn connect_socket(
+        &self,
+        socket: &Socket,
+        address: SocketAddr,
+        wait: Duration,
+    ) -> Result<(), NetError> {
+        let fail = |error: io::Error| NetError::from_io(Operation::Connect, &error);
+        match socket.connect(&address.into()) {
+            Ok(()) => return Ok(()),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
+            Err(error) => return Err(fail(error)),
+        }
+        // What was shut before it began to connect is not shut.
+        if self.register.is_shut() {
+            return Err(NetError {
+                operation: Operation::Connect,
+                reason: Reason::Closed,
+            });
+        }
+        Patience::new(Operation::Connect, &*self.clock, wait)
+            .until(|left| writable(socket, left))?;
+        match socket.take_error().map_err(fail)? {
+            Some(error) => Err(fail(error)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Connect for TcpConnector {
     fn connect(&self, address: SocketAddr, wait: Duration) -> Result<Box<dyn Stream>, NetError> {
         let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))
+        let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
             .map_err(|error| NetError::from_io(Operation::Open, &error))?;
-        let socket = self.register.enter(socket);
+        let registered = self.register.enter(socket);
+        let socket = &*registered.socket;
+        self.connect_socket(socket, address, wait)?;
         socket
-            .socket
-            .connect_timeout(&address.into(), at_least_a_millisecond(wait))
-            .and_then(|()| socket.socket.set_tcp_nodelay(true))
+            .set_tcp_nodelay(true)
             .map_err(|error| NetError::from_io(Operation::Connect, &error))?;
         Ok(Box::new(PeerStream {
-            socket,
+            socket: registered,
             clock: Arc::clone(&self.clock),
         }))
     }

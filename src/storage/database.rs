@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior,
+};
 
 use super::error::StorageError;
 use super::row::{InputRow, Row, TorrentRow};
@@ -170,12 +172,16 @@ impl Database {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| refused(None, error))?;
         let mut without_effect = Vec::new();
+        let mut statements = Statements::new(&transaction);
         for (place, row) in rows.enumerate() {
-            let changed = insert(&transaction, row).map_err(|error| refused(Some(place), error))?;
+            let changed = statements
+                .insert(row)
+                .map_err(|error| refused(Some(place), error))?;
             if changed == 0 && matches!(row.table(), "peer" | "request" | "statistic") {
                 without_effect.push(place);
             }
         }
+        drop(statements);
         if let Some(mark) = mark {
             insert_mark(&transaction, mark).map_err(|error| refused(None, error))?;
         }
@@ -220,15 +226,46 @@ impl Database {
     }
 }
 
-fn schema_script() -> String {
+/// Everything that makes the tables.
+pub(super) fn schema_script() -> String {
     format!(
         "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};\n{SCHEMA}\nCOMMIT;"
     )
 }
 
 fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
-    let mut statement = connection.prepare_cached(row.sql())?;
-    statement.execute(rusqlite::params_from_iter(row.values()))
+    Statements::new(connection).insert(row)
+}
+
+/// The statements of one batch, taken from the connection's cache once and
+/// not for each row: a batch needs three or four of them, hundreds of times.
+struct Statements<'a> {
+    connection: &'a Connection,
+    in_use: Vec<(&'static str, CachedStatement<'a>)>,
+}
+
+impl<'a> Statements<'a> {
+    const fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            in_use: Vec::new(),
+        }
+    }
+
+    fn insert(&mut self, row: &Row) -> rusqlite::Result<usize> {
+        let sql = row.sql();
+        // One text is one constant; a second copy would only be prepared too.
+        let known = |(text, _): &(&'static str, _)| std::ptr::eq(*text, sql);
+        let place = if let Some(place) = self.in_use.iter().position(known) {
+            place
+        } else {
+            let statement = self.connection.prepare_cached(sql)?;
+            self.in_use.push((sql, statement));
+            self.in_use.len() - 1
+        };
+        let statement = &mut self.in_use[place].1;
+        statement.execute(rusqlite::params_from_iter(row.values()))
+    }
 }
 
 fn insert_mark(connection: &Connection, mark: Mark) -> rusqlite::Result<()> {

@@ -15,10 +15,7 @@ pub(super) type Facts = BTreeMap<&'static str, String>;
 /// facts `configuration` and `spool_files` as what they are, and the list
 /// `input`.
 pub(super) fn manifest_json(facts: &Facts, inputs: &[InputFile]) -> String {
-    let mut object: Map<String, Value> = facts
-        .iter()
-        .map(|(&key, value)| (key.to_owned(), fact(key, value)))
-        .collect();
+    let facts = facts.iter().map(|(&key, value)| (key, &**value));
     let inputs = inputs.iter().map(|input| {
         json!({
             "path": text::clean(&input.path.to_string_lossy(), text::URL_LIMIT),
@@ -27,7 +24,18 @@ pub(super) fn manifest_json(facts: &Facts, inputs: &[InputFile]) -> String {
             "note": input.note,
         })
     });
-    object.insert("input".to_owned(), inputs.collect());
+    json(facts, inputs.collect())
+}
+
+/// The same from facts and files that are JSON already.
+pub(super) fn json<'a>(
+    facts: impl Iterator<Item = (&'a str, &'a str)>,
+    inputs: Vec<Value>,
+) -> String {
+    let mut object: Map<String, Value> = facts
+        .map(|(key, value)| (key.to_owned(), fact(key, value)))
+        .collect();
+    object.insert("input".to_owned(), Value::Array(inputs));
     let mut json = format!("{:#}", Value::Object(object));
     json.push('\n');
     json

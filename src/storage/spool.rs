@@ -36,7 +36,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-pub use replay::{ReplayError, Replayed, replay};
+pub use replay::{ReplayError, Replayed, pending, replay};
 
 use super::queue::Queue;
 use form::Header;

@@ -8,7 +8,9 @@ mod commit;
 mod ending;
 mod home;
 mod pending;
+mod rescue;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -202,9 +204,21 @@ impl Writer {
     /// Writes until the tick at shutdown has come or every sender is gone,
     /// then finishes all files. What a thread sends behind that tick belongs
     /// to no run.
+    ///
+    /// # Panics
+    /// When a defect made it panic, after what it had taken is stored.
     pub fn run(mut self, records: &Receiver<Record>) -> Summary {
-        while self.turn(records) {}
-        self.finish()
+        let whole = catch_unwind(AssertUnwindSafe(|| {
+            while self.turn(records) {}
+            self.finish()
+        }));
+        match whole {
+            Ok(left) => self.close(left),
+            Err(defect) => {
+                self.rescue(records);
+                resume_unwind(defect)
+            }
+        }
     }
 
     /// Waits for a record or for the next commit; `false` when no record will

@@ -23,7 +23,8 @@ const THREADS_MAX: usize = 64;
 /// What became of the farewells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Farewell {
-    /// Trackers that had acknowledged a `started`.
+    /// Trackers that had acknowledged a `started`, or to which one was under
+    /// way.
     pub owed: usize,
     /// Those that acknowledged the `stopped`.
     pub acknowledged: usize,
@@ -31,8 +32,8 @@ pub struct Farewell {
     pub failed: usize,
 }
 
-/// Sends `stopped` to every tracker that acknowledged a `started`, waiting
-/// `total` at most. Threads that are stuck then end by their own deadline and
+/// Sends `stopped` to every tracker that acknowledged a `started`, then to
+/// those to which one is under way, waiting `total` at most. Threads that are stuck then end by their own deadline and
 /// keep nothing open that the shutdown waits for. Called again it does
 /// nothing.
 pub fn farewell(
@@ -95,7 +96,10 @@ fn owed(torrents: &[Arc<TorrentTrackers>]) -> Vec<(Arc<Torrent>, Arc<Tracker>)> 
         let trackers = shared.trackers.iter();
         trackers.map(|tracker| (Arc::clone(&shared.torrent), Arc::clone(tracker)))
     });
-    pairs.filter(|(_, tracker)| tracker.take_leave()).collect()
+    let owed = pairs.filter_map(|pair| Some((pair.1.take_leave()?, pair)));
+    let mut owed: Vec<_> = owed.collect();
+    owed.sort_by_key(|(leave, _)| *leave);
+    owed.into_iter().map(|(_, pair)| pair).collect()
 }
 
 fn tell(client: &TrackerClient, torrent: &Torrent, tracker: &Tracker, wait: Duration) -> bool {

@@ -68,6 +68,9 @@ impl Requester {
         let torrent = &self.shared.torrent;
         let request = self.context.client.request(torrent, tracker, event);
         let begun = clock.now();
+        if event.is_some() {
+            tracker.greets();
+        }
         let answer = self.interruptible(tracker, move |client, tracker| {
             client.announce(tracker, &request, client.settings.timeout)
         })?;
@@ -79,6 +82,7 @@ impl Requester {
                 Ok(Some(self.announced(index, tracker, &answer, duration)))
             }
             Err(error) => {
+                tracker.greeting_failed();
                 self.announce_failed(index, tracker, &error)?;
                 Ok(None)
             }
@@ -140,6 +144,7 @@ impl Requester {
         if let Some(schedule) = self.schedules.get_mut(index) {
             let now = client.clock.now();
             schedule.succeeded(now, answer.interval, answer.min_interval, &client.settings);
+            tracker.asked(schedule.due);
             if let Some(text) = warning.as_deref()
                 && schedule.last_warning != warning
             {
@@ -162,7 +167,7 @@ impl Requester {
                     announce.received += 1;
                     announce.duplicates += 1;
                 }
-                Offer::Own | Offer::Uncallable => {}
+                Offer::Own | Offer::Barred | Offer::Uncallable => {}
             }
         }
     }
@@ -187,7 +192,9 @@ impl Requester {
         }
         if let Some(schedule) = self.schedules.get_mut(index) {
             let now = client.clock.now();
-            if schedule.failed(now, error, &client.settings).is_break() {
+            let going_on = schedule.failed(now, error, &client.settings);
+            tracker.asked(schedule.due);
+            if going_on.is_break() {
                 tracker.close();
                 log::warn!("tracker is not asked again torrent={id} tracker={name}");
             }

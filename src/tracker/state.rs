@@ -4,6 +4,7 @@
 //! `stopped` does not wait for an announce that is stuck.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -32,6 +33,14 @@ impl TorrentTrackers {
         Self { torrent, trackers }
     }
 
+    /// When the first of those that may still be asked is due; `None` when
+    /// one was never asked, or there is none.
+    pub fn next_due(&self) -> Option<Instant> {
+        let open = self.trackers.iter().filter(|tracker| !tracker.is_closed());
+        let dues: Option<Vec<Instant>> = open.map(|tracker| tracker.due()).collect();
+        dues?.into_iter().min()
+    }
+
     /// The torrent.
     pub fn torrent(&self) -> &Arc<Torrent> {
         &self.torrent
@@ -49,10 +58,22 @@ pub(super) struct Tracker {
     state: Mutex<State>,
 }
 
+/// Why a tracker is owed a `stopped`; in the order in which they are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leave {
+    /// It acknowledged a `started`.
+    Known,
+    /// A `started` is under way.
+    Perhaps,
+}
+
 #[derive(Default)]
 struct State {
     started: bool,
+    /// A `started` is under way: the tracker may know us already.
+    greeting: bool,
     closed: bool,
+    due: Option<Instant>,
     tracker_id: Option<Vec<u8>>,
 }
 
@@ -79,11 +100,22 @@ impl Tracker {
         self.state.lock().started
     }
 
+    /// A `started` is sent now.
+    pub(super) fn greets(&self) {
+        self.state.lock().greeting = true;
+    }
+
+    /// That `started` failed.
+    pub(super) fn greeting_failed(&self) {
+        self.state.lock().greeting = false;
+    }
+
     /// A `started`, or any announce after it, was acknowledged; keeps the
     /// tracker's id for us where it gave one.
     pub(super) fn acknowledged(&self, tracker_id: Option<Vec<u8>>) {
         let mut state = self.state.lock();
         state.started = true;
+        state.greeting = false;
         if tracker_id.is_some() {
             state.tracker_id = tracker_id;
         }
@@ -92,6 +124,16 @@ impl Tracker {
     /// What the tracker wants back.
     pub(super) fn tracker_id(&self) -> Option<Vec<u8>> {
         self.state.lock().tracker_id.clone()
+    }
+
+    /// Nobody asks it before `due` (BEP 3), whichever requester that is.
+    pub(super) fn asked(&self, due: Option<Instant>) {
+        self.state.lock().due = due;
+    }
+
+    /// When it may be asked next; `None` as soon as anybody likes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.state.lock().due
     }
 
     /// The tracker wants no more requests in this run.
@@ -105,8 +147,15 @@ impl Tracker {
     }
 
     /// Whether it is owed a `stopped`; from now on no more.
-    pub(super) fn take_leave(&self) -> bool {
+    pub(super) fn take_leave(&self) -> Option<Leave> {
         let mut state = self.state.lock();
-        std::mem::take(&mut state.started) && !state.closed
+        let started = std::mem::take(&mut state.started);
+        let greeting = std::mem::take(&mut state.greeting);
+        match (started, greeting) {
+            _ if state.closed => None,
+            (true, _) => Some(Leave::Known),
+            (false, true) => Some(Leave::Perhaps),
+            (false, false) => None,
+        }
     }
 }

@@ -55,6 +55,10 @@ impl Run {
         let started = Instant::now();
         let mut process = Command::new(env!("CARGO_BIN_EXE_btda"))
             .env_clear()
+            .env("BTDA_CONTACT_ALLOW_PRIVATE", "true")
+            .env("BTDA_CONTACT_PER_SECOND_MAX", "0")
+            .env("BTDA_CONTACT_PER_SECOND_NETWORK_MAX", "0")
+            .env("BTDA_CONTACT_PER_SECOND_TORRENT_MAX", "0")
             .current_dir(folder.path())
             .args(["-ap", "--port", "0", "--timeout", "60s"])
             .args(["--jobs", &plan.jobs.to_string()])

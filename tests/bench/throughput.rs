@@ -15,6 +15,9 @@ use super::peers::{Kind, PIECES, Peers};
 use super::table::{Row, Spread, short};
 use super::world::{World, settings};
 
+/// Between two looks at how many visits are done.
+const STEP: Duration = Duration::from_millis(1);
+
 /// One pool at work.
 struct Load {
     name: &'static str,
@@ -69,7 +72,7 @@ impl Load {
         std::thread::sleep(self.timeout * 2);
         let wished = self.threads as f64 / self.timeout.as_secs_f64();
         let rates: Vec<f64> = (0..scale.pick(3, 1))
-            .map(|_| rate(&world, self.timeout * scale.pick(2, 1)))
+            .map(|_| rate(&world, self.threads as u64 * scale.pick(2, 1)))
             .collect();
         world.stop();
         for handle in handles {
@@ -95,7 +98,10 @@ impl Load {
     }
 }
 
-fn rate(world: &World, time: Duration) -> f64 {
+/// Visits per second over that many visits. A pool that starts at one moment
+/// works in bursts, so that a number of visits, each thread's turn so often, is
+/// fair and a time is not: it would cut a burst or just miss one.
+fn rate(world: &World, visits: u64) -> f64 {
     let count = || {
         let now = world.engine.stats.snapshot(Instant::now());
         // One thread plays all peers; on a busy machine it may be late to a
@@ -105,6 +111,10 @@ fn rate(world: &World, time: Duration) -> f64 {
         now.contacts_counted
     };
     let (start, before) = (Instant::now(), count());
-    std::thread::sleep(time);
-    (count() - before) as f64 / start.elapsed().as_secs_f64()
+    let mut done = 0;
+    while done < visits {
+        std::thread::sleep(STEP);
+        done = count() - before;
+    }
+    done as f64 / start.elapsed().as_secs_f64()
 }

@@ -3,21 +3,24 @@
 //!
 //! Yardstick: a bare loop of the same system calls on the same peers with the
 //! same number of threads. `strace -f` shows for one visit, in both: `socket`,
-//! `connect` between the switch to non-blocking and back (`fcntl` ×4), `poll`,
-//! then `setsockopt` for no delay, timeout and `sendto` for the handshake,
-//! timeout and `recvfrom` for what is said, timeout and `recvfrom` for the end
-//! (none when the peer is complete), and `close`. Only the visit has the
-//! `futex` that wakes the writer.
+//! `connect`, `poll` and `getsockopt` for its end, `setsockopt` for no delay,
+//! `sendto` for the handshake, `poll` and `recvfrom` for what is said, `poll`
+//! and, unless it is the timeout, `recvfrom` for the end (neither when the
+//! peer is complete), and `close`. Only the visit has the `futex` that wakes
+//! the writer.
 
-use std::io::{Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use btda::analyzer::workers;
+use btda::config::settings::EncryptionPolicy;
 use btda::lab::wire;
 use btda::model::record::Record;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::peers::{Kind, PIECES, Peers};
@@ -55,6 +58,29 @@ pub(crate) fn measure(scale: Scale) {
     }
 }
 
+/// CPU per visit with encryption (768-bit key exchange, two RC4 streams)
+/// against the same visit in the clear, both ended by completeness.
+pub(crate) fn encrypted(scale: Scale) {
+    let plain = Peers::start(Kind::Complete, 4096);
+    let encrypted = Peers::start(Kind::Encrypted, 4096);
+    for (threads, load) in [(1, "1×"), (4, "4×"), (16, "16×")] {
+        let encrypted = Round::new(Kind::Encrypted, threads, encrypted.port, scale);
+        let plain = Round::new(Kind::Complete, threads, plain.port, scale);
+        let rounds: Vec<(f64, f64)> = (0..scale.pick(9, 2))
+            .map(|_| (encrypted.engine(), plain.engine()))
+            .collect();
+        let (figure, yardstick, ratio) = paired(&rounds);
+        Row::new(
+            "CPU per encrypted visit",
+            format!("{load}: {threads} threads"),
+        )
+        .figure(figure.seconds())
+        .yardstick(format!("in the clear {}", yardstick.seconds()))
+        .ratio(&ratio)
+        .tell();
+    }
+}
+
 struct Round {
     kind: Kind,
     threads: usize,
@@ -89,6 +115,11 @@ impl Round {
     fn engine(&self) -> f64 {
         let mut settings = settings();
         settings.visit.quiet_timeout = self.quiet();
+        settings.visit.encryption = if self.kind == Kind::Encrypted {
+            EncryptionPolicy::Encrypted
+        } else {
+            EncryptionPolicy::Plain
+        };
         settings.policy.revisit_delay = LONG;
         let world = World::new(PIECES, settings);
         let all = self.visits * self.threads;
@@ -128,25 +159,30 @@ impl Round {
     }
 }
 
-fn bare_visit(
-    address: SocketAddr,
-    ours: &[u8],
-    quiet: Duration,
-    complete: bool,
-) -> std::io::Result<()> {
+fn bare_visit(address: SocketAddr, ours: &[u8], quiet: Duration, complete: bool) -> io::Result<()> {
     let mut buffer = [0; 2048];
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-    socket.connect_timeout(&address.into(), quiet)?;
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP))?;
+    // Under way is an error here; how it went is asked below.
+    let _ = socket.connect(&address.into());
+    wait(&socket, PollFlags::OUT, quiet)?;
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
     socket.set_tcp_nodelay(true)?;
-    socket.set_write_timeout(Some(quiet))?;
-    (&socket).write_all(ours)?;
-    socket.set_read_timeout(Some(quiet))?;
-    let mut read = (&socket).read(&mut buffer).unwrap_or(0);
-    while read > 0 && !complete {
-        socket.set_read_timeout(Some(quiet))?;
-        read = (&socket).read(&mut buffer).unwrap_or(0);
+    send(&socket, ours, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
+    while wait(&socket, PollFlags::IN, quiet)? {
+        let (read, _) = recv(&socket, &mut buffer, RecvFlags::DONTWAIT)?;
+        if read == 0 || complete {
+            break;
+        }
     }
     Ok(())
+}
+
+fn wait(socket: &Socket, flags: PollFlags, wait: Duration) -> io::Result<bool> {
+    let wait = Timespec::try_from(wait).expect("a short time");
+    Ok(poll(&mut [PollFd::new(socket, flags)], Some(&wait))? > 0)
 }
 
 /// Starts threads at one moment; each gives the CPU time of its body.

@@ -4,6 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Files of the second machine.
+const STEM: &str = "2015-08-30_20-41-36_faui1-246";
+
 /// Folder of the data, or `None` with a line that says so.
 pub(crate) fn folder() -> Option<PathBuf> {
     let named = std::env::var_os("BTDA_THESIS_DATA").map(PathBuf::from);
@@ -35,13 +38,25 @@ pub(crate) fn unpacked(folder: &Path, name: &str, to: &Path) -> PathBuf {
 
 /// The database of the second machine with the statements that it had lost.
 pub(crate) fn second_machine(folder: &Path, to: &Path) -> PathBuf {
-    let stem = "2015-08-30_20-41-36_faui1-246";
-    let database = unpacked(folder, &format!("{stem}.sqlite"), to);
-    let lost = unpacked(folder, &format!("{stem}.log.sql"), to);
+    let database = unpacked(folder, &format!("{STEM}.sqlite"), to);
+    let lost = unpacked(folder, &format!("{STEM}.log.sql"), to);
     let connection = rusqlite::Connection::open(&database).unwrap();
     let sql = fs::read_to_string(lost).unwrap();
     connection
         .execute_batch(&format!("BEGIN; {sql}; COMMIT"))
         .unwrap();
     database
+}
+
+/// Unpacks the database of the second machine with its log and its error
+/// files into `to`; `None` where the data are not.
+pub(crate) fn second_machine_as_it_was(to: &Path) -> Option<PathBuf> {
+    let folder = folder()?;
+    let database = unpacked(&folder, &format!("{STEM}.sqlite"), to);
+    unpacked(&folder, &format!("{STEM}.log"), to);
+    for suffix in ["_peer-error.txt", "_tracker-error.txt"] {
+        let name = format!("{STEM}{suffix}");
+        fs::copy(folder.join(&name), to.join(&name)).expect("own folder");
+    }
+    Some(database)
 }

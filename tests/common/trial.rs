@@ -35,6 +35,8 @@ tracker_request_interval = 1
 ignore_interval = true
 statistic_interval = 1
 listen.address = "127.0.0.1"
+contact.allow_private = true
+contact.per_second_network_max = 0
 tracker.scrape = false
 storage.batch_interval_seconds = 0.05
 retry.first_delay_seconds = 1
@@ -307,6 +309,12 @@ impl Trial {
             .filter(|(text, _)| text.starts_with(&start))
             .filter_map(|(_, count)| count.parse::<u64>().ok())
             .sum()
+    }
+
+    /// Everything in the output folder.
+    pub(crate) fn output_files(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.folder.path().join("output")).expect("own folder");
+        files.flatten().map(|file| file.path()).collect()
     }
 
     /// Fails the test when the finished run breaks a rule of the output

@@ -2,28 +2,52 @@
 //! scheduled.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
 use super::*;
+use crate::analyzer::encrypted::fake::Far;
 use crate::analyzer::scheduler::queue::History;
 use crate::clock::ManualClock;
-use crate::config::settings::PolicySettings;
+use crate::config::settings::{EncryptionPolicy, PolicySettings};
 use crate::intake::{Offer, PeerIntake};
-use crate::model::{InfoHash, PeerAddress, PieceCount, Timestamp, Torrent};
+use crate::model::{Encryption, InfoHash, PeerAddress, PieceCount, Timestamp, Torrent};
 use crate::net::fake::{FakeStream, Step};
 use crate::net::{NetError, Operation, Stream};
 use crate::protocol::handshake::{Handshake, Reserved};
-use crate::protocol::message::encode_bitfield;
+use crate::protocol::message::{encode_bitfield, encode_port};
+use crate::protocol::mse::Method;
 use crate::stop::{StopTrigger, stop_pair};
 
 /// Connects to peers whose script is the next of a list; refuses behind it.
 struct FakeNetwork {
     clock: ManualClock,
     scripts: Mutex<Vec<Vec<Step>>>,
+}
+
+/// Closes plain connections, and talks over encrypted ones.
+struct EncryptedOnly {
+    connections: AtomicU64,
+    plain: Vec<u64>,
+    clock: ManualClock,
+}
+
+impl Connect for EncryptedOnly {
+    fn connect(&self, _: SocketAddr, _: Duration) -> Result<Box<dyn Stream>, NetError> {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        if self.plain.contains(&number) {
+            let close = vec![Step::Close(Duration::ZERO)];
+            return Ok(Box::new(FakeStream::new(&self.clock, close)));
+        }
+        let mut says = peer(ID, Some(0xf0));
+        let Some(Step::Send(_, says)) = says.drain(..1).next() else {
+            panic!("it begins by sending");
+        };
+        Ok(Box::new(Far::called(Method::Rc4, 999, says)))
+    }
 }
 
 impl Connect for FakeNetwork {
@@ -66,6 +90,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
     settings.visit = crate::analyzer::visit::tests::settings();
     settings.policy = PolicySettings {
         revisit_delay: Duration::from_secs(300),
+        adaptive: None,
         first_delay: Duration::from_secs(600),
         tracked_delay: Duration::from_secs(120),
         ..settings.policy
@@ -77,6 +102,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
         own_id: PeerId::new([b'O'; 20]),
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         records: sender,
         stats: Arc::new(Stats::new(shared.now())),
         stop,
@@ -85,6 +111,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
             clock: clock.clone(),
             scripts: Mutex::new(scripts),
         }),
+        utp: None,
         sockets: Arc::default(),
     };
     World {
@@ -168,6 +195,61 @@ fn a_peer_is_visited_until_it_is_complete() {
         PeerAddress::from_compact([127, 0, 0, 9, 0, 99]),
         torrent().id
     )));
+}
+
+/// Keeps what peers say of DHT nodes.
+#[derive(Default)]
+struct Nodes(Mutex<Vec<SocketAddr>>);
+
+impl NodeIntake for Nodes {
+    fn node(&self, address: SocketAddr) {
+        self.0.lock().push(address);
+    }
+}
+
+#[test]
+fn dht_nodes_of_peers_are_handed_on() {
+    let mut told = peer(ID, Some(0xf0));
+    let mut port = Vec::new();
+    encode_port(6_881, &mut port);
+    told.insert(1, Step::Send(Duration::ZERO, port));
+    let nodes = Arc::new(Nodes::default());
+    for taken in [false, true] {
+        let world = world(vec![told.clone()]);
+        if taken {
+            let nodes = Arc::clone(&nodes) as Arc<dyn NodeIntake>;
+            assert!(world.engine.nodes.set(nodes).is_ok());
+        }
+        world.offer();
+        world.next();
+    }
+    let node = SocketAddr::from(([127, 0, 0, 9], 6_881));
+    assert_eq!(
+        *nodes.0.lock(),
+        [node],
+        "the peer's address, the port it told"
+    );
+}
+
+#[test]
+fn a_revisit_begins_with_the_way_that_worked() {
+    let mut world = world(vec![]);
+    world.engine.settings.visit.encryption = EncryptionPolicy::PreferPlain;
+    let network = Arc::new(EncryptedOnly {
+        connections: AtomicU64::new(0),
+        plain: vec![0],
+        clock: world.clock.clone(),
+    });
+    world.engine.connect = Arc::clone(&network) as Arc<dyn Connect>;
+    world.offer();
+    for connections in [2, 3, 4] {
+        let (_, Record::Visit(visit)) = world.next() else {
+            panic!("a visit")
+        };
+        assert_eq!(visit.encryption, Encryption::Rc4);
+        assert_eq!(network.connections.load(Ordering::Relaxed), connections);
+        assert!(world.records.is_empty(), "one record for each contact");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The listener on real loopback sockets.
 
 use std::io::{Read, Write};
-use std::net::TcpStream as Client;
-use std::sync::Arc;
+use std::net::{Shutdown, TcpStream as Client};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::analyzer::stats::Stats;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Sources, Switches};
 use crate::model::record::{Failure, Record, Visit};
-use crate::model::{Event, InfoHash, PeerId, PieceCount, PseudonymKey, Source};
+use crate::model::{Encryption, Event, InfoHash, PeerId, PieceCount, PseudonymKey, Source};
 use crate::net::tcp::{SocketRegister, TcpConnector};
 use crate::protocol::handshake::{Handshake, Reserved};
 use crate::protocol::message::encode_bitfield;
@@ -57,12 +57,14 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
     let (sender, records) = unbounded();
     let engine = Arc::new(Engine {
         scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
+        utp: None,
         connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
         stats: Arc::new(Stats::new(clock.now())),
         settings,
         own_id: PeerId::new([b'O'; 20]),
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         records: sender,
         stop,
         pseudonyms: PseudonymKey::new([1; 20]),
@@ -153,6 +155,32 @@ fn a_caller_is_evaluated() {
     );
 }
 
+/// Calls by our own code for encrypted streams, over a real socket.
+#[test]
+fn an_encrypted_caller_is_evaluated() {
+    let world = world(10, 10);
+    let (engine, key) = (&world.engine, torrent().info_hash);
+    let mut inner = engine.connect.connect(world.address, LONG).unwrap();
+    let chance = encrypted::system_chance().unwrap();
+    let mut caller = encrypted::Outgoing::new(&mut *inner, &*engine.clock, LONG, key, chance);
+    caller.write_all(&handshake(7), LONG).unwrap();
+    let mut answer: Vec<u8> = Vec::new();
+    while answer.len() < 68 {
+        let mut buffer = [0; 100];
+        let read = caller.read(&mut buffer, LONG).unwrap();
+        answer.extend(&buffer[..read]);
+    }
+    let mut bytes = Vec::new();
+    encode_bitfield(&[0xff], &mut bytes);
+    caller.write_all(&bytes, LONG).unwrap();
+    let visit = world.visit();
+    assert_eq!(
+        (visit.pieces, visit.encryption),
+        (PieceCount(8), Encryption::MsePlain)
+    );
+    assert_eq!(visit.client.as_deref(), Some("-LT20B0-"));
+}
+
 #[test]
 fn an_unknown_torrent_is_turned_away_right_after_the_handshake() {
     let world = world(10, 10);
@@ -170,6 +198,8 @@ fn garbage_is_turned_away() {
     let world = world(10, 10);
     let mut client = world.call();
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    // Until then it could be the beginning of a key.
+    client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(world.failure().reason, Reason::UnknownProtocol);
     assert!(!answered(&mut client));
 }

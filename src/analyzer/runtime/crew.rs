@@ -38,7 +38,7 @@ pub(super) enum Stage {
     Sources,
     /// Magnet links: no new torrents.
     Magnets,
-    /// DHT: the same, and its node ends.
+    /// DHT and our own node: the same.
     Dht,
     /// Accept thread: no new callers.
     Listener,

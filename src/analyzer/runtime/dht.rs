@@ -8,16 +8,18 @@ use std::time::Duration;
 use crate::analyzer::engine::Engine;
 use crate::config::settings::{DhtChoice, DhtSourceSettings};
 use crate::dht::OwnNode;
+use crate::dht::node::address::Family;
 use crate::dht::node::{DhtHandle, DhtNode, DhtSettings};
 use crate::dht::pending::PendingLookups;
 use crate::dht::pymdht::{NodeState, PymdhtClient, PymdhtContext, PymdhtStatus};
 use crate::dht::requester::{DhtBackend, RequesterContext, run};
 use crate::exit::Exit;
-use crate::intake::PeerIntake;
+use crate::intake::{NodeIntake, PeerIntake};
 use crate::model::record::Record;
 use crate::net::tcp::{SocketRegister, TcpConnector};
 
 use super::prepare::{Refusal, refuse};
+use super::status::say;
 
 /// Time in which a pymdht must answer to be taken by `dht.backend = "auto"`.
 const PROBE: Duration = Duration::from_secs(1);
@@ -40,8 +42,9 @@ enum Node {
 }
 
 impl Dht {
-    /// Chooses and starts the node that the settings want; `None` without
-    /// `-d`. `listen_port` is announced, so there is one with `-p` only.
+    /// Chooses the node that the settings want, and takes the port of our
+    /// own; `None` without `-d`. `listen_port` is announced, so there is one
+    /// with `-p` only.
     pub(super) fn prepare(
         engine: &Arc<Engine>,
         listen_port: Option<u16>,
@@ -61,7 +64,10 @@ impl Dht {
         let node = if external {
             Node::Pymdht(pymdht)
         } else {
-            Node::Own(Arc::new(own(engine, settings, output)?))
+            let handle = Arc::new(own(engine, settings, output)?);
+            // Set once: a run has one node.
+            let _ = engine.nodes.set(Arc::clone(&handle) as Arc<dyn NodeIntake>);
+            Node::Own(handle)
         };
         let torrents = Arc::clone(engine);
         let context = RequesterContext {
@@ -121,7 +127,23 @@ impl Dht {
                 NodeState::Up => "pymdht up".to_owned(),
                 NodeState::Down => "pymdht DOWN".to_owned(),
             },
-            Node::Own(handle) => format!("{} nodes", handle.status().nodes_good()),
+            Node::Own(handle) => own_state(handle.is_running(), handle.status().nodes_good()),
+        }
+    }
+
+    /// The address families of our own node; each wants a thread. None with
+    /// pymdht.
+    pub(super) fn families(&self) -> Vec<Family> {
+        match &self.node {
+            Node::Pymdht(_) => Vec::new(),
+            Node::Own(handle) => handle.families().collect(),
+        }
+    }
+
+    /// Body of the thread of our own node for `family`.
+    pub(super) fn run_node(&self, family: Family) {
+        if let Node::Own(handle) = &self.node {
+            handle.run(family);
         }
     }
 
@@ -152,8 +174,16 @@ fn pymdht(
     }
 }
 
-/// Starts our own node where the listener listens too; IPv6 comes with the
-/// swarms of IPv6.
+/// Our own node in a few words: with good nodes, or without its thread.
+fn own_state(running: bool, good: usize) -> String {
+    if running {
+        format!("{good} nodes")
+    } else {
+        "own node DOWN".to_owned()
+    }
+}
+
+/// Takes the port of our own node, where the listener listens too.
 fn own(
     engine: &Arc<Engine>,
     settings: &DhtSourceSettings,
@@ -171,17 +201,35 @@ fn own(
     let wanted = DhtSettings {
         port: settings.node_port,
         address: Some(address),
-        address6: None,
+        address6: settings.address6,
+        // Nobody listens in the other one.
+        announce_in: Some(Family::of(engine.settings.listen.address)),
         bootstrap: settings.bootstrap.clone(),
         packets_per_second: settings.packets_per_second,
         packets_burst: settings.packets_per_second.saturating_mul(2),
         state_file: settings.save_nodes.then(|| output.join("dht_nodes")),
         ..base
     };
-    DhtNode::start(wanted, Arc::clone(&engine.clock), &engine.stop, None).map_err(|error| {
+    let node = DhtNode::prepare(wanted, Arc::clone(&engine.clock), &engine.stop, None);
+    let node = node.map_err(|error| {
         refuse(
-            Exit::Failed,
-            format!("{error} (dht_node_port; or stop the program that uses it)"),
+            Exit::PortUnavailable,
+            format!("{error} (dht_node_port), or stop the program that uses it"),
         )
-    })
+    })?;
+    if settings.address6.is_some() && node.port(Family::V6).is_none() {
+        say("the DHT is used over IPv4 only: this machine has no IPv6 (dht.address6)");
+    }
+    Ok(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_its_thread_is_shown() {
+        assert_eq!(own_state(true, 7), "7 nodes");
+        assert_eq!(own_state(false, 7), "own node DOWN");
+    }
 }

@@ -2,15 +2,15 @@
 //! What is missing refuses the run, with the reason and what to do.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::analyzer::directory::Directory;
-use crate::analyzer::engine::{Contacted, Engine};
+use crate::analyzer::engine::{Contacted, Engine, Utp};
 use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
@@ -19,9 +19,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::logging::{self, LogCounts};
-use crate::model::record::Record;
-use crate::model::{PeerAddress, PeerId, PseudonymKey};
-use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
+use crate::model::record::{InputFile, Record};
+use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
+use crate::net::guard::Guarded;
+use crate::net::tcp::{SocketRegister, TcpConnector, local_address_towards};
+use crate::net::utp::{UtpConnector, UtpSocket};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, Link, import};
@@ -32,6 +34,8 @@ use super::dht::Dht;
 use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
+use super::opt_out::address_rules;
+use super::sockets::Sockets;
 use super::status::say;
 use super::trackers::Trackers;
 
@@ -72,40 +76,34 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         warnings,
     } = request;
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
+    let rules = address_rules(&settings.contact)?;
+    let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
-    fit(&mut settings);
+    fit(&mut settings, wanted.len());
     let random = random_bytes()?;
-    let sockets = Arc::new(SocketRegister::default());
-    let socket = settings
-        .passive
-        .then(|| bind(&settings, &sockets, &clock))
-        .transpose()?;
+    let sockets = Sockets::open(&settings, &clock)?;
+    let socket = sockets.listen;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = announced_port(&settings, listen_port);
+    settings.visit.listen_port = listen_port;
     let directory = Directory::new(import.torrents);
     let progress = Arc::new(Progress::new(directory.all().len()));
-    let writer = Writer::create(WriterSetup {
-        stem: stem.clone(),
-        settings: settings.storage.clone(),
-        torrents: directory.all(),
-        inputs: import.files,
-        manifest: manifest(&settings, &configuration, listen_port),
-        progress: Arc::clone(&progress),
-        clock: Arc::clone(&clock),
-    })
-    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     let (records, to_write) = bounded(settings.storage.queue_length);
     let (trigger, stop) = stop_pair();
     let engine = Arc::new(engine(
         clock,
         settings,
         directory,
-        (records, stop, sockets),
-        &random,
+        (records, stop),
+        (&random, rules),
+        (sockets.register, sockets.utp),
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
+    // From here on there are files, so nothing else may refuse the run.
+    let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
+    let writer = create_writer(&engine, &stem, (import.files, facts), &progress)?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -146,14 +144,26 @@ fn engine(
     clock: Arc<dyn Clock>,
     settings: Settings,
     directory: Directory,
-    (records, stop, sockets): (Sender<Record>, StopToken, Arc<SocketRegister>),
-    random: &RandomBytes,
+    (records, stop): (Sender<Record>, StopToken),
+    (random, rules): (&RandomBytes, AddressRules),
+    (sockets, utp): (Arc<SocketRegister>, Option<Arc<UtpSocket>>),
 ) -> Engine {
+    let (rules, pace) = (Arc::new(rules), &settings.contact.pace);
+    let reaction = settings.reaction;
+    let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules));
+    let connect = TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock));
+    let utp = utp.map(|socket| {
+        let connect = Arc::new(UtpConnector::new(Arc::clone(&socket)));
+        let connect = Arc::new(Guarded::new(connect, Arc::clone(&rules)));
+        Utp { connect, socket }
+    });
     Engine {
-        scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
-        connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
+        scheduler: Arc::new(scheduler),
+        connect: Arc::new(Guarded::new(Arc::new(connect), rules)),
+        utp,
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
         clock,
@@ -232,11 +242,12 @@ fn import_torrents(
     Ok((import, wanted))
 }
 
-/// Makes the thread pools fit the machine and says what they can be.
-fn fit(settings: &mut Settings) {
+/// Makes the thread pools fit the machine beside the threads of magnet
+/// `links`, and says what they can be.
+fn fit(settings: &mut Settings, links: usize) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let room = limits.fit(workers, callers);
+    let room = limits.fit(workers, callers, Magnets::threads_at_most(links));
     say(&format!("room for {} threads ({limits})", room.threads));
     if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
@@ -249,23 +260,6 @@ fn fit(settings: &mut Settings) {
     }
     settings.workers = room.workers;
     settings.listen.callers_max = room.callers;
-}
-
-fn bind(
-    settings: &Settings,
-    sockets: &Arc<SocketRegister>,
-    clock: &Arc<dyn Clock>,
-) -> Result<ListenSocket, Refusal> {
-    let address = SocketAddr::new(settings.listen.address, settings.listen.port);
-    ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
-        refuse(
-            Exit::Failed,
-            format!(
-                "cannot listen on port {} (listen.address {}): {error}; stop the program that uses it or choose another with --port",
-                settings.listen.port, settings.listen.address
-            ),
-        )
-    })
 }
 
 /// The port to announce. Without `-p` nobody listens there, but trackers
@@ -290,9 +284,16 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
         scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
-    scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));
-    // A documentation address (RFC 5737): only the route is looked up.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
+    // A documentation address (RFC 5737, 3849): only the route is looked up.
+    let (loopback, outside): (IpAddr, IpAddr) = match ip {
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST.into(), [192, 0, 2, 1].into()),
+        IpAddr::V6(_) => (
+            Ipv6Addr::LOCALHOST.into(),
+            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+        ),
+    };
+    scheduler.add_own(PeerAddress::new(loopback, port));
+    let outside = SocketAddr::new(outside, 9);
     if let Some(ip) = local_address_towards(outside) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
@@ -324,10 +325,28 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
     Ok(bytes)
 }
 
+fn create_writer(
+    engine: &Engine,
+    stem: &Stem,
+    (inputs, manifest): (Vec<InputFile>, Vec<(&'static str, String)>),
+    progress: &Arc<Progress>,
+) -> Result<Writer, Refusal> {
+    Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: engine.settings.storage.clone(),
+        torrents: engine.directory.all(),
+        inputs,
+        manifest,
+        progress: Arc::clone(progress),
+        clock: Arc::clone(&engine.clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))
+}
+
 fn manifest(
     settings: &Settings,
     configuration: &serde_json::Value,
-    listen_port: Option<u16>,
+    (listen_port, opted_out): (Option<u16>, usize),
 ) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -337,6 +356,7 @@ fn manifest(
         ("host", sysinfo::System::host_name().unwrap_or_default()),
         ("contact_threads", settings.workers.to_string()),
         ("callers_max", settings.listen.callers_max.to_string()),
+        ("opt_out_networks", opted_out.to_string()),
         ("configuration", configuration.to_string()),
     ];
     if let Some(port) = listen_port {

@@ -36,7 +36,8 @@ const SOURCES: Duration = Duration::from_millis(200);
 /// For the threads of magnet links, whose waits all end with the run.
 const MAGNETS: Duration = Duration::from_secs(1);
 
-/// For the DHT thread to take leave of its node.
+/// For the DHT thread to take leave of its node, and for our own node, which
+/// looks for the end ten times a second.
 const DHT: Duration = Duration::from_secs(1);
 
 /// For the writer; it may have much to store, and the data are why we are
@@ -49,6 +50,9 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     run.trigger.stop();
     engine.scheduler.close();
     engine.sockets.shut_all();
+    if let Some(utp) = &engine.utp {
+        utp.socket.shut();
+    }
     let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
     status.say(&format!(
         "told trackers: {} of {} acknowledged",
@@ -84,13 +88,26 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
 }
 
 /// What is only known at the end; the statistics row ends the writer.
-fn last_records(run: &Run, crew: &Crew, cause: Cause) -> [Record; 6] {
+fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
     let fact = |key, value| Record::Manifest { key, value };
+    let count = |key, value: u64| fact(key, value.to_string());
+    let (held, barred) = (
+        run.engine.scheduler.held_back(),
+        run.engine.scheduler.barred(),
+    );
+    let early = run.engine.scheduler.revisits().early();
     let magnets = run.magnets.as_ref().map_or(0, |magnets| magnets.pending());
     let never = run.engine.scheduler.never_contacted();
-    [
+    vec![
         fact("ended", cause.as_str().to_owned()),
         fact("addresses_never_contacted", never.to_string()),
+        count("contacts_held_back", held.in_all),
+        count("contacts_held_back_by_network", held.by_network),
+        count("contacts_held_back_by_torrent", held.by_torrent),
+        count("revisits_early", early.planned),
+        count("revisits_early_put_off", early.put_off),
+        count("offers_reserved", barred.reserved),
+        count("offers_opted_out", barred.opted_out),
         fact("magnets_pending", magnets.to_string()),
         fact("threads_ended_early", crew.early_ends().to_string()),
         fact("log_lines_lost", run.log_counts.lost().to_string()),

@@ -26,6 +26,10 @@ pub(super) struct Figures {
     pub(super) visits_per_second: f64,
     /// Peers waiting.
     pub(super) queue: usize,
+    /// Contacts that had to wait for a limit so far.
+    pub(super) held_back: u64,
+    /// Offers turned away so far because of their address.
+    pub(super) barred: u64,
     /// Configured workers.
     pub(super) workers: usize,
     /// Trackers asked so far (each once for each of its torrents), and those
@@ -89,6 +93,12 @@ impl fmt::Display for Figures {
             "rows {} (+{} waiting), warnings {}",
             self.rows, self.unwritten, self.warnings
         )?;
+        if self.held_back > 0 {
+            write!(f, ", held back {}", self.held_back)?;
+        }
+        if self.barred > 0 {
+            write!(f, ", barred {}", self.barred)?;
+        }
         if self.spooled > 0 {
             write!(f, ", spooled {}", self.spooled)?;
         }
@@ -201,6 +211,8 @@ mod tests {
             now,
             visits_per_second: 12.34,
             queue: 900,
+            held_back: 0,
+            barred: 0,
             workers: 64,
             trackers: (4, 1),
             dht: Some("9 nodes".to_owned()),
@@ -237,12 +249,14 @@ mod tests {
     fn what_is_not_in_the_database_is_shown() {
         let start = Instant::now();
         let text = Figures {
+            held_back: 5,
+            barred: 6,
             spooled: 7,
             lost: 1,
             restarts: 2,
             ..figures(Stats::new(start).snapshot(start))
         };
-        let wanted = "warnings 2, spooled 7, LOST 1, threads ended early 2";
+        let wanted = "warnings 2, held back 5, barred 6, spooled 7, LOST 1, threads ended early 2";
         assert!(text.to_string().ends_with(wanted), "{text}");
     }
 

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::analyzer::dial::Way;
 use crate::model::{PeerKey, Reason, Source};
 
 /// What happened to a peer so far; decides with the latest outcome about the
@@ -19,6 +20,9 @@ pub struct History {
     /// Reason of the last failure, while the peer never had a visit that
     /// counted.
     pub unreached: Option<Reason>,
+    /// How it was reached by the last visit that counted; the next one tries
+    /// that first.
+    pub worked: Option<Way>,
 }
 
 impl History {
@@ -34,6 +38,7 @@ impl History {
             successes: self.successes.saturating_add(1),
             failures: 0,
             unreached: None,
+            ..self
         }
     }
 
@@ -184,7 +189,42 @@ struct Entry {
     unreached: Option<Reason>,
     successes: u16,
     failures: u8,
-    source: Source,
+    tags: Tags,
+}
+
+/// Source and [`History::worked`] in one byte: the lower four bits are the
+/// source, the upper ones the way, 0 for none.
+#[derive(Debug, Clone, Copy)]
+struct Tags(u8);
+
+impl Tags {
+    const fn new(source: Source, worked: Option<Way>) -> Self {
+        let source = match source {
+            Source::Tracker => 0,
+            Source::Dht => 1,
+            Source::Incoming => 2,
+        };
+        let way = match worked {
+            None => 0,
+            Some(way) => 1 + way.code(),
+        };
+        Self(way << 4 | source)
+    }
+
+    const fn source(self) -> Source {
+        match self.0 & 0xf {
+            0 => Source::Tracker,
+            1 => Source::Dht,
+            _ => Source::Incoming,
+        }
+    }
+
+    const fn worked(self) -> Option<Way> {
+        match (self.0 >> 4).checked_sub(1) {
+            None => None,
+            Some(code) => Some(Way::from_code(code)),
+        }
+    }
 }
 
 /// Bits of the sequence in a rank; the 40 bits above are the due time in
@@ -213,18 +253,19 @@ impl Entry {
             unreached: history.unreached,
             successes: history.successes,
             failures: history.failures,
-            source,
+            tags: Tags::new(source, history.worked),
         }
     }
 
     const fn ticket(&self) -> Ticket {
         Ticket {
             key: self.key,
-            source: self.source,
+            source: self.tags.source(),
             history: History {
                 successes: self.successes,
                 failures: self.failures,
                 unreached: self.unreached,
+                worked: self.tags.worked(),
             },
         }
     }
@@ -313,7 +354,8 @@ mod tests {
             History {
                 successes: 0,
                 failures: 2,
-                unreached: Some(Reason::Closed)
+                unreached: Some(Reason::Closed),
+                worked: None
             }
         );
         let tracked = failed.with_success().with_failure(Reason::TimedOut);
@@ -322,10 +364,35 @@ mod tests {
             History {
                 successes: 1,
                 failures: 1,
-                unreached: None
+                unreached: None,
+                worked: None
             }
         );
         assert!(!failed.is_fresh() && History::default().is_fresh());
+    }
+
+    #[test]
+    fn a_ticket_is_the_same_after_waiting() {
+        let now = Instant::now();
+        let mut queue = Queue::new(now);
+        let ways = Way::ALL.map(Some).into_iter().chain([None]);
+        for source in [Source::Tracker, Source::Dht, Source::Incoming] {
+            for worked in ways.clone() {
+                let history = History {
+                    successes: 3,
+                    failures: 2,
+                    unreached: Some(Reason::REFUSED),
+                    worked,
+                };
+                let ticket = Ticket {
+                    key: key(1, 0),
+                    source,
+                    history,
+                };
+                queue.put_back(ticket, now);
+                assert_eq!(queue.take_due(now), Some(ticket));
+            }
+        }
     }
 
     #[test]

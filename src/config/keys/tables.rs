@@ -5,9 +5,10 @@ use super::{Key, Kind, Value, integer, number, registry, seconds, text};
 registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
-    /// `visit.fast_extension`, `visit.keep_partial`, `visit.ignore_malformed` and
-    /// `retry.enabled`; where one of these is written down, the written value
-    /// wins.
+    /// `visit.fast_extension`, `visit.extension_protocol`, `visit.keep_partial`,
+    /// `visit.ignore_malformed`, `visit.encryption`, `visit.transport`,
+    /// `revisit.mode` and `retry.enabled`; where one of these is written down,
+    /// the written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
     /// Time after which the run stops by itself; 0 = when it is told to.
@@ -25,6 +26,10 @@ registry! {
     /// none.
     FAST_EXTENSION: "visit.fast_extension",
         Kind::Flag, Value::Flag(true), "BEP 6: without it, new clients announce piece by piece";
+    /// Speaks the extension protocol (BEP 10): peers tell their client, where
+    /// they listen and which pieces they lost (BEP 54).
+    EXTENSION_PROTOCOL: "visit.extension_protocol",
+        Kind::Flag, Value::Flag(true), "BEP 10: nearly all clients speak it";
     /// Counts what was read before a failure after the handshake.
     KEEP_PARTIAL: "visit.keep_partial",
         Kind::Flag, Value::Flag(true), "own choice";
@@ -32,6 +37,39 @@ registry! {
     /// visit.
     IGNORE_MALFORMED: "visit.ignore_malformed",
         Kind::Flag, Value::Flag(false), "own choice";
+    /// Message stream encryption (MSE/PE) with peers that we call, and callers.
+    /// prefer_plain: in the clear, and encrypted when the peer closes before its
+    /// handshake. prefer_encrypted: the other way round. plain, encrypted: only
+    /// so. Payload is never exchanged, so this is about reach, not secrecy.
+    ENCRYPTION: "visit.encryption",
+        Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
+        text("prefer_plain"), "own choice: reaches both, and costs least";
+    /// What carries visits. prefer_tcp: TCP, and uTP (over UDP) when that leads to
+    /// no handshake. prefer_utp: the other way round. tcp, utp: only so. The second
+    /// one is waited for half as long. Callers are heard over TCP, and unless this
+    /// is tcp also over uTP, at the same port number.
+    TRANSPORT: "visit.transport",
+        Kind::Choice(&["prefer_tcp", "prefer_utp", "tcp", "utp"]),
+        text("prefer_tcp"), "own choice: reaches both";
+
+    /// When an unfinished peer is visited again. fixed: after
+    /// `peer_revisit_delay`, as in 2015. adaptive: sooner when its progress lets
+    /// expect that it reaches the threshold before, or when its speed is not
+    /// known yet; later while it makes no progress.
+    REVISIT_MODE: "revisit.mode",
+        Kind::Choice(&["adaptive", "fixed"]), text("adaptive"), "own choice: narrower crossings";
+    /// Shortest time between two visits by plan; at most `peer_revisit_delay`
+    /// counts.
+    SOONEST_SECONDS: "revisit.soonest_seconds",
+        seconds(0.1, 604_800.0), Value::Number(30.0), "own choice: a tenth of peer_revisit_delay";
+    /// Longest time between two visits by plan; at least `peer_revisit_delay`
+    /// counts.
+    LATEST_SECONDS: "revisit.latest_seconds",
+        seconds(0.1, 604_800.0), Value::Number(900.0), "own choice: three times peer_revisit_delay";
+    /// Revisits a second, on average, that come sooner than
+    /// `peer_revisit_delay`; beyond, they come after that time.
+    EARLY_PER_SECOND_MAX: "revisit.early_per_second_max",
+        number(0.01, 1_000_000.0), Value::Number(20.0), "own choice: ten times the revisits of the thesis";
 
     /// Visits a peer again after a failure; otherwise the first failure drops
     /// it for the whole run.
@@ -55,6 +93,26 @@ registry! {
     /// The same for a peer that was evaluated before.
     TRACKED_ATTEMPTS: "retry.tracked_attempts",
         integer(1, 255), Value::Integer(20), "own choice: more than a day";
+
+    /// Contacts that begin in one second at most, magnet links apart; 0 = no
+    /// limit. What comes faster waits and is counted.
+    PER_SECOND_MAX: "contact.per_second_max",
+        number(0.0, 1_000_000.0), Value::Number(500.0), "own choice: far above a study of the thesis's size";
+    /// Of these, to one network: a /24 of IPv4 or a /48 of IPv6; 0 = no limit.
+    PER_SECOND_NETWORK_MAX: "contact.per_second_network_max",
+        number(0.0, 1_000_000.0), Value::Number(10.0), "own choice: polite";
+    /// Of these, for one torrent; 0 = no limit.
+    PER_SECOND_TORRENT_MAX: "contact.per_second_torrent_max",
+        number(0.0, 1_000_000.0), Value::Number(200.0), "own choice: polite";
+    /// File with addresses and networks that are never contacted and whose
+    /// callers are turned away, one a line, as 192.0.2.0/24 or 2001:db8::/32;
+    /// # begins a comment. Relative to `input_path`; empty: none.
+    OPT_OUT_FILE: "contact.opt_out_file",
+        Kind::OptionalPath, text(""), "own choice";
+    /// Contacts loopback, private and other reserved addresses too: for
+    /// practice swarms and tests, and peers in your own network.
+    CONTACT_ALLOW_PRIVATE: "contact.allow_private",
+        Kind::Flag, Value::Flag(false), "own choice: nobody on the internet is there";
 
     /// Address to listen at.
     LISTEN_ADDRESS: "listen.address",
@@ -90,6 +148,10 @@ registry! {
     /// Longest time of one lookup.
     DHT_LOOKUP_TIMEOUT_SECONDS: "dht.lookup_timeout_seconds",
         seconds(0.1, 1800.0), Value::Number(60.0), "own choice: 2015 waited for ever";
+    /// Where our own node binds IPv6, with the port of IPv4; empty is IPv4 only.
+    /// A machine without IPv6 does without.
+    DHT_ADDRESS6: "dht.address6",
+        Kind::OptionalAddress6, text("::"), "own choice: all IPv6 addresses";
     /// Nodes through which our own node finds the others.
     DHT_BOOTSTRAP: "dht.bootstrap",
         Kind::Hosts,

@@ -26,6 +26,23 @@ impl Family {
         }
     }
 
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
+    /// What the thread of a node for it is called.
+    pub const fn thread_name(self) -> &'static str {
+        match self {
+            Self::V4 => "dht4",
+            Self::V6 => "dht6",
+        }
+    }
+
     /// Bytes of a compact address with its port.
     pub const fn compact_length(self) -> usize {
         match self {

@@ -9,37 +9,30 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
 use super::address::Family;
-use super::board::Board;
-use super::core::{Core, Setup};
 use super::hook::QueryHook;
 use super::lookup::Tally;
-use super::persist::{self, SavedNodes};
-use super::random::Random;
+use super::seat::{Seat, Shared};
 use super::settings::DhtSettings;
 use super::sink::{LookupEvent, Sink};
-use super::status::{DhtStatus, FamilyStatus};
-use super::thread::{NodeThread, Notice, Order};
+use super::status::DhtStatus;
+use super::thread::Order;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::model::{InfoHash, PeerAddress};
+use crate::intake::NodeIntake;
+use crate::model::{InfoHash, PeerAddress, Reason};
 use crate::net::NetError;
 use crate::net::datagram::{BoundUdp, DatagramSocket};
 use crate::net::resolve::Resolver;
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::threads;
 
-/// Look-ups that wait for a thread at most.
-const ORDERS_MAX: usize = 1024;
-
-/// Other news that waits.
-const NOTICES_MAX: usize = 256;
-
-/// Enough for decoding and encoding in a debug build; nothing recurses.
-const STACK: usize = 512 * 1024;
+/// Bytes of stack for [`DhtHandle::run`]: enough for decoding and encoding in
+/// a debug build; nothing recurses.
+pub const STACK: usize = 512 * 1024;
 
 /// Why a node cannot start.
 #[derive(Debug)]
@@ -66,7 +59,7 @@ impl fmt::Display for DhtError {
             Self::NoAddress => f.write_str("the DHT node has neither an IPv4 nor an IPv6 address"),
             Self::Bind { port, error } => write!(
                 f,
-                "the DHT node cannot use UDP port {port}: {error}; choose another port"
+                "the DHT node cannot use UDP port {port}: {error}; choose another"
             ),
             Self::NoRandom => f.write_str("the system gives no random numbers for the DHT node"),
             Self::NoThread(error) => write!(f, "the DHT node gets no thread: {error}"),
@@ -98,7 +91,8 @@ pub enum LookupRefused {
     Private,
     /// Too many look-ups wait.
     Busy,
-    /// The node has ended.
+    /// The node has ended, or its threads have failed and none runs in their
+    /// place yet.
     Stopped,
 }
 
@@ -107,7 +101,7 @@ impl fmt::Display for LookupRefused {
         f.write_str(match self {
             Self::Private => "private torrents are not looked up in the DHT",
             Self::Busy => "too many DHT look-ups are waiting",
-            Self::Stopped => "the DHT node has ended",
+            Self::Stopped => "the DHT node has failed or ended",
         })
     }
 }
@@ -118,33 +112,42 @@ impl std::error::Error for LookupRefused {}
 #[derive(Debug)]
 pub struct DhtNode;
 
-/// A running node. Dropping it ends the node.
+/// A node, prepared or running. Dropping it ends the node.
 pub struct DhtHandle {
     clock: Arc<dyn Clock>,
-    families: Vec<Running>,
+    seats: Vec<Arc<Seat>>,
+    announce_in: Option<Family>,
+    /// Those of [`DhtNode::start`].
+    threads: Mutex<Vec<(Family, JoinHandle<()>)>>,
     trigger: StopTrigger,
 }
 
-struct Running {
-    family: Family,
-    port: u16,
-    orders: Sender<Order>,
-    notices: Sender<Notice>,
-    status: Arc<Mutex<FamilyStatus>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+/// Closes a seat when its only thread ends, be it by a panic.
+struct LastOn(Arc<Seat>);
+
+impl Drop for LastOn {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl DhtNode {
-    /// Binds the sockets and starts a thread for each address family. The
-    /// node ends with `stop`, with [`DhtHandle::stop`], or when the handle is
-    /// dropped. Sees and reports every query through `hook`.
-    pub fn start(
+    /// Binds the sockets and reads the saved nodes. Nothing runs yet: whoever
+    /// supervises threads gives each of [`DhtHandle::families`] one that
+    /// calls [`DhtHandle::run`]. The node ends with `stop`, with
+    /// [`DhtHandle::stop`], or when the handle is dropped. Sees and reports
+    /// every query through `hook`.
+    ///
+    /// # Errors
+    /// When a port cannot be had, or the system has no random numbers.
+    pub fn prepare(
         settings: DhtSettings,
         clock: Arc<dyn Clock>,
         stop: &StopToken,
         hook: Option<Arc<dyn QueryHook>>,
     ) -> Result<DhtHandle, DhtError> {
         let sockets = bind(&settings)?;
+        let announce_in = settings.announce_in;
         let (trigger, own_stop) = stop_pair();
         let shared = Shared {
             bootstrap: settings.bootstrap.clone().into(),
@@ -155,16 +158,45 @@ impl DhtNode {
             board: Arc::default(),
             resolver: Resolver::new(),
         };
-        let families: Result<Vec<Running>, DhtError> = sockets
+        let seats: Result<Vec<Arc<Seat>>, DhtError> = sockets
             .into_iter()
-            .map(|(family, socket)| shared.start(family, socket))
+            .map(|(family, socket)| shared.seat(family, socket).map(Arc::new))
             .collect();
         Ok(DhtHandle {
             clock,
-            families: families?,
+            seats: seats?,
+            announce_in,
+            threads: Mutex::default(),
             trigger,
         })
     }
+
+    /// The same with a thread for each address family, which nobody starts
+    /// again when it fails.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`], or when there is no room for the threads.
+    pub fn start(
+        settings: DhtSettings,
+        clock: Arc<dyn Clock>,
+        stop: &StopToken,
+        hook: Option<Arc<dyn QueryHook>>,
+    ) -> Result<DhtHandle, DhtError> {
+        let handle = Self::prepare(settings, clock, stop, hook)?;
+        for seat in &handle.seats {
+            let last = LastOn(Arc::clone(seat));
+            let thread = threads::spawn(seat.family.thread_name(), STACK, move || last.0.run())
+                .map_err(DhtError::NoThread)?;
+            handle.threads.lock().push((seat.family, thread));
+        }
+        Ok(handle)
+    }
+}
+
+/// Whether the host has no such address at all, instead of a taken port.
+const fn lacks_family(error: &DhtError) -> bool {
+    // EAFNOSUPPORT; EADDRNOTAVAIL.
+    matches!(error, DhtError::Bind { error, .. } if matches!(error.reason, Reason::Os(97 | 99)))
 }
 
 /// The sockets of both families. A host without IPv6 does with IPv4 alone.
@@ -190,7 +222,10 @@ fn bind(settings: &DhtSettings) -> Result<Vec<(Family, BoundUdp)>, DhtError> {
         match socket {
             Ok(socket) => sockets.push((Family::V6, socket)),
             Err(error) if sockets.is_empty() => return Err(error),
-            Err(error) => log::info!("DHT goes without IPv6: {error}"),
+            Err(error) if lacks_family(&error) => {
+                log::info!("the DHT goes without IPv6, since this machine has none: {error}");
+            }
+            Err(error) => return Err(error),
         }
     }
     if sockets.is_empty() {
@@ -199,98 +234,32 @@ fn bind(settings: &DhtSettings) -> Result<Vec<(Family, BoundUdp)>, DhtError> {
     Ok(sockets)
 }
 
-/// What the threads are made from.
-struct Shared {
-    settings: Arc<DhtSettings>,
-    bootstrap: Arc<[String]>,
-    clock: Arc<dyn Clock>,
-    stops: [StopToken; 2],
-    hook: Option<Arc<dyn QueryHook>>,
-    board: Arc<Board>,
-    resolver: Resolver,
-}
-
-impl Shared {
-    fn start(&self, family: Family, socket: BoundUdp) -> Result<Running, DhtError> {
-        let state_file = self.settings.state_file.as_deref();
-        let state_file = state_file.map(|base| persist::file_of(base, family));
-        let saved = state_file.as_deref().map(load).unwrap_or_default();
-        let setup = Setup {
-            settings: Arc::clone(&self.settings),
-            family,
-            hook: self.hook.clone(),
-            board: Arc::clone(&self.board),
-            saved,
-            random: Random::from_system().map_err(|_| DhtError::NoRandom)?,
-        };
-        // Unbounded, as only such a channel drops what waits in it, and with
-        // it the sinks, when the thread ends. `offer` keeps it short.
-        let (orders, orders_in) = unbounded();
-        let (notices, notices_in) = bounded(NOTICES_MAX);
-        let status: Arc<Mutex<FamilyStatus>> = Arc::default();
-        let port = socket.port();
-        let thread = NodeThread {
-            core: Core::new(setup, self.clock.now()),
-            socket: Box::new(socket),
-            clock: Arc::clone(&self.clock),
-            stops: self.stops.clone(),
-            orders: orders_in,
-            notices: (notices.clone(), notices_in),
-            status: Arc::clone(&status),
-            bootstrap: Arc::clone(&self.bootstrap),
-            resolver: self.resolver.clone(),
-            state_file,
-        };
-        let name = match family {
-            Family::V4 => "dht4",
-            Family::V6 => "dht6",
-        };
-        let thread =
-            threads::spawn(name, STACK, move || thread.run()).map_err(DhtError::NoThread)?;
-        Ok(Running {
-            family,
-            port,
-            orders,
-            notices,
-            status,
-            thread: Mutex::new(Some(thread)),
-        })
-    }
-}
-
-fn load(path: &std::path::Path) -> SavedNodes {
-    persist::load(path).unwrap_or_else(|error| {
-        let path = path.display();
-        log::warn!(
-            "kept DHT nodes cannot be read, starting without; delete the file if this stays \
-             file={path} error={error}"
-        );
-        SavedNodes::default()
-    })
-}
-
 impl DhtHandle {
     /// Looks for peers in both address families. The receiver gets each
     /// peer once and at last [`LookupEvent::Done`], by the time limit; it is
-    /// closed without that when the node ends before. Nobody needs to read
+    /// closed without that when the node ends or a thread of it fails
+    /// before. Nobody needs to read
     /// it in time: it has room for all.
     pub fn lookup(&self, request: &LookupRequest) -> Result<Receiver<LookupEvent>, LookupRefused> {
         if request.private {
             return Err(LookupRefused::Private);
         }
         let now = self.clock.now();
-        let (sink, events) = Sink::new(self.families.len(), now);
+        let (sink, events) = Sink::new(self.seats.len(), now);
         let sink = Arc::new(sink);
-        let order = Order {
-            info_hash: request.info_hash,
-            announce: request.announce_port.filter(|port| *port > 0),
-            until: Deadline::after(now, request.limit),
-            sink: Arc::clone(&sink),
-        };
+        let until = Deadline::after(now, request.limit);
+        let announced = |family| self.announce_in.is_none_or(|only| only == family);
+        let port = request.announce_port.filter(|port| *port > 0);
         let mut refused = None;
         let mut taken = 0;
-        for family in &self.families {
-            match family.offer(order.clone()) {
+        for seat in &self.seats {
+            let order = Order {
+                info_hash: request.info_hash,
+                announce: port.filter(|_| announced(seat.family)),
+                until,
+                sink: Arc::clone(&sink),
+            };
+            match seat.offer(order) {
                 Ok(()) => taken += 1,
                 Err(error) => {
                     refused = Some(error);
@@ -309,18 +278,14 @@ impl DhtHandle {
     pub fn add_node(&self, address: SocketAddr) {
         let address = PeerAddress::from(address);
         let family = Family::of(address.ip());
-        for running in self.families.iter().filter(|one| one.family == family) {
-            // There are enough others when too many wait.
-            let _ = running.notices.try_send(Notice::Node(address));
+        if let Some(seat) = self.seat(family) {
+            seat.name_node(address);
         }
     }
 
     /// The state, at most a tenth of a second old.
     pub fn status(&self) -> DhtStatus {
-        let of = |family| {
-            let running = self.families.iter().find(|one| one.family == family);
-            running.map(|running| *running.status.lock())
-        };
+        let of = |family| self.seat(family).map(Seat::status);
         DhtStatus {
             v4: of(Family::V4),
             v6: of(Family::V6),
@@ -329,38 +294,51 @@ impl DhtHandle {
 
     /// The UDP port of a family, if that is used.
     pub fn port(&self, family: Family) -> Option<u16> {
-        let running = self.families.iter().find(|one| one.family == family);
-        running.map(|running| running.port)
+        self.seat(family).map(|seat| seat.port)
     }
 
-    /// Whether all its threads run; `false` after a stop, or when one of
-    /// them failed.
+    /// The address families in use; each wants a thread.
+    pub fn families(&self) -> impl Iterator<Item = Family> {
+        self.seats.iter().map(|seat| seat.family)
+    }
+
+    /// Body of the thread of `family` of a prepared node; ends with the node.
+    /// A panic is passed on; called again, the node goes on with the same
+    /// port, id and nodes, and look-ups that were under way have failed.
+    pub fn run(&self, family: Family) {
+        if let Some(seat) = self.seat(family) {
+            seat.run();
+        }
+    }
+
+    /// Whether all families take packets, or will as soon as their threads
+    /// have begun; `false` after the end, and from the failure of a thread
+    /// until another runs in its place.
     pub fn is_running(&self) -> bool {
-        self.families.iter().all(|family| {
-            let thread = family.thread.lock();
-            thread.as_ref().is_some_and(|thread| !thread.is_finished())
-        })
+        self.seats.iter().all(|seat| seat.is_up())
     }
 
-    /// Ends the node and waits for its threads, which takes a tenth of a
-    /// second.
+    /// Ends the node and waits for the threads it has started itself, which
+    /// takes a tenth of a second.
     pub fn stop(&self) {
         self.trigger.stop();
-        for family in &self.families {
-            let thread = family.thread.lock().take();
-            if let Some(Err(_)) = thread.map(JoinHandle::join) {
-                log::error!("DHT thread has failed family={:?}", family.family);
+        for (family, thread) in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                log::error!("DHT thread has failed family={family:?}");
             }
         }
+        self.seats.iter().for_each(|seat| seat.close());
+    }
+
+    fn seat(&self, family: Family) -> Option<&Seat> {
+        let mut seats = self.seats.iter().map(Arc::as_ref);
+        seats.find(|seat| seat.family == family)
     }
 }
 
-impl Running {
-    fn offer(&self, order: Order) -> Result<(), LookupRefused> {
-        if self.orders.len() >= ORDERS_MAX {
-            return Err(LookupRefused::Busy);
-        }
-        self.orders.send(order).map_err(|_| LookupRefused::Stopped)
+impl NodeIntake for DhtHandle {
+    fn node(&self, address: SocketAddr) {
+        self.add_node(address);
     }
 }
 

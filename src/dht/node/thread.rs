@@ -5,6 +5,7 @@
 //! once, but everybody can send such, a firewall may eat it, and a look-up
 //! every few minutes can wait a tenth of a second.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,7 +80,7 @@ pub(super) struct NodeThread {
 
 impl NodeThread {
     /// Runs until the stop.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(&mut self) {
         let mut buffer = vec![0; PACKET_MAX + 1];
         let mut next_tick = self.clock.now();
         let mut next_save = next_tick + SAVE_PAUSE;
@@ -98,6 +99,19 @@ impl NodeThread {
             self.receive(&mut buffer);
         }
         self.save(self.clock.now());
+    }
+
+    /// Puts a fresh core in the place of one that a panic left in any state:
+    /// look-ups under way end, id and nodes stay.
+    pub(super) fn recover(&mut self) {
+        let now = self.clock.now();
+        let (core, status) = (&mut self.core, &self.status);
+        let successor = catch_unwind(AssertUnwindSafe(|| core.successor(now)));
+        // What cannot be read any more is left to the next failure.
+        if let Ok(mut successor) = successor {
+            *status.lock() = successor.status(now);
+            self.core = successor;
+        }
     }
 
     fn now(&self) -> Now {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::model::{Reason, Timestamp};
+use crate::model::{Link, Reason, Timestamp};
 use crate::net::fake::{FakeStream, Step};
 use crate::net::{NetError, Operation, Stream};
 use crate::stop::{StopTrigger, stop_pair};
@@ -32,6 +32,10 @@ impl Stream for Shared {
     fn write_all(&mut self, bytes: &[u8], _: Duration) -> Result<(), NetError> {
         self.1.lock().extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn link(&self) -> Link {
+        self.0.link()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Mark, Queue};
 use crate::storage::database::Database;
 use crate::storage::error::StorageError;
 use crate::storage::lost::{log_lost, log_unreadable};
+use crate::storage::reader;
 
 /// What a replay has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,6 +106,29 @@ pub fn replay(database: &Path, spools: &[PathBuf]) -> Result<Replayed, ReplayErr
     }
     store.close().map_err(refused)?;
     Ok(replayed)
+}
+
+/// Records in `spools` that are not in `database` yet; changes nothing.
+pub fn pending(database: &Path, spools: &[PathBuf]) -> Result<u64, ReplayError> {
+    let store = reader::open(database).map_err(ReplayError::Storage)?;
+    let fact = |key: &str| {
+        let sql = "SELECT max(value) FROM run WHERE key = ?";
+        let value = store.query_row(sql, [key], |row| row.get::<_, Option<String>>(0));
+        value.map_err(|error| ReplayError::Database(database.to_owned(), error))
+    };
+    let run = fact("start")?;
+    let mut pending = 0;
+    for path in spools {
+        let mut file = SpoolFile::open(path)?;
+        if Some(&file.header.run) != run.as_ref() {
+            return Err(ReplayError::OtherRun(path.clone()));
+        }
+        let done = fact(&Mark::key(file.header.number))?;
+        let done: u64 = done.and_then(|lines| lines.parse().ok()).unwrap_or(0);
+        while file.line(&mut Replayed::default())?.is_some() {}
+        pending += file.lines.saturating_sub(done);
+    }
+    Ok(pending)
 }
 
 fn replay_file(

@@ -6,8 +6,9 @@ use super::{Summary, Writer, fact_rows, log_failure};
 use crate::storage::calibration;
 
 impl Writer {
-    /// Everything after the last record.
-    pub(super) fn finish(mut self) -> Summary {
+    /// Everything after the last record, but for [`Writer::close`]. Returns
+    /// what remains of the pauses.
+    pub(super) fn finish(&mut self) -> Duration {
         self.ledger.finish(self.clock.timestamp(), &mut self.rows);
         self.queue_rows();
         let end = self.clock.now() + self.patience.replay_at_end;
@@ -24,12 +25,12 @@ impl Writer {
         self.note_spool();
         log_failure(self.write_manifest());
         self.show();
-        self.close(left)
+        left
     }
 
     /// Commits all waiting rows; leaves them when the pauses exceed `left` or
     /// the time is past `end`. Returns what remains of the pauses.
-    fn drain(&mut self, mut left: Duration, end: Instant) -> Duration {
+    pub(super) fn drain(&mut self, mut left: Duration, end: Instant) -> Duration {
         loop {
             self.commit();
             let now = self.clock.now();
@@ -44,7 +45,7 @@ impl Writer {
     }
 
     /// Says in the manifest's file what is not in the database.
-    fn note_spool(&mut self) {
+    pub(super) fn note_spool(&mut self) {
         let lost = self.progress.lost().to_string();
         self.facts.insert("rows_lost", lost);
         let files = self.pending.spool_files();
@@ -95,7 +96,8 @@ impl Writer {
         self.queue_rows();
     }
 
-    fn close(mut self, left: Duration) -> Summary {
+    /// Puts everything into one plain file and lets go of it.
+    pub(super) fn close(mut self, left: Duration) -> Summary {
         let path = self.last_place();
         let plain = self.database.is_at_home() && self.make_plain(left);
         if let Err(error) = self.database.close() {
@@ -121,7 +123,7 @@ impl Writer {
 
     /// A reader's open transaction is in the way: wait for it, but not for
     /// ever. The data are complete either way.
-    fn make_plain(&self, mut left: Duration) -> bool {
+    pub(super) fn make_plain(&self, mut left: Duration) -> bool {
         loop {
             match self.database.make_plain() {
                 Ok(true) => return true,

@@ -63,6 +63,25 @@ fn nobody_waits_for_a_stuck_tracker() {
 }
 
 #[test]
+fn a_tracker_to_which_a_started_is_under_way_is_told_last() {
+    let world = World::new();
+    world.http.set(STUCK, "d5:peers0:e");
+    world.http.set(GOOD, "d5:peers0:e");
+    let trackers = world.trackers(0, &[STUCK, GOOD]);
+    // The main tracker never answers, and the run ends meanwhile.
+    trackers.trackers[0].greets();
+    trackers.trackers[1].acknowledged(None);
+    let all = [trackers];
+    let names = owed(&all).into_iter().map(|(_, tracker)| tracker.name());
+    let names: Vec<_> = names.collect();
+    assert_eq!(names, ["http://good.example", "http://stuck.example"]);
+    assert!(owed(&all).is_empty(), "once");
+    all[0].trackers[0].greets();
+    all[0].trackers[0].greeting_failed();
+    assert!(owed(&all).is_empty(), "it does not know us");
+}
+
+#[test]
 fn many_trackers_are_told_by_few_threads() {
     let world = World::new();
     world.http.set("http://t", "d5:peers0:e");

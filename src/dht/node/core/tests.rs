@@ -197,6 +197,34 @@ fn only_the_asked_node_at_the_asked_address_answers() {
 }
 
 #[test]
+fn a_successor_keeps_id_nodes_and_counters() {
+    let mut bench = Bench::new(v4_only());
+    bench.meet(6, None);
+    let events = bench.look_up();
+    let before = (bench.core.routing.own(), bench.core.counts);
+    let now = bench.now();
+    let nodes = bench.core.saved(now.instant).nodes.len();
+    bench.core = bench.core.successor(now.instant);
+    assert_eq!((bench.core.routing.own(), bench.core.counts), before);
+    assert_eq!(
+        events.try_recv(),
+        Err(crossbeam_channel::TryRecvError::Disconnected),
+        "look-ups end without a result"
+    );
+    // Nothing but what was known leads back into the network.
+    assert_eq!(bench.known(), 0);
+    bench.advance(1);
+    let asked = bench.asked();
+    assert_eq!(asked.len().min(3), nodes.min(3), "{asked:?}");
+    for (to, transaction) in asked {
+        let SocketAddr::V4(v4) = to else { continue };
+        let [_, number, ..] = v4.ip().octets();
+        bench.reply(to, transaction, Reply::from(id(number)), None);
+    }
+    assert!(bench.known() > 0);
+}
+
+#[test]
 fn local_and_impossible_senders_are_seen_and_not_answered() {
     let mut bench = Bench::new(v4_only());
     let ping = b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe";

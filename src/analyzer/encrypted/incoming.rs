@@ -1,0 +1,171 @@
+//! The stream of a caller, of whom only the first bytes tell what it speaks.
+
+use std::time::Duration;
+
+use super::{Tunnel, failed, hand_over};
+use crate::analyzer::evaluate::Verdict;
+use crate::clock::Clock;
+use crate::config::settings::EncryptionPolicy;
+use crate::deadline::Deadline;
+use crate::model::{Link, Reason};
+use crate::net::{NetError, Operation, Stream};
+use crate::protocol::handshake::PROTOCOL;
+use crate::protocol::mse::{Chance, Method, Responder, Torrents};
+
+/// Decrypts what a caller sends, where it is encrypted.
+pub struct Incoming<'a> {
+    stream: &'a mut dyn Stream,
+    clock: &'a dyn Clock,
+    /// Longest wait for room to write, while a read drives the handshake.
+    patience: Duration,
+    torrents: &'a dyn Torrents,
+    policy: EncryptionPolicy,
+    chance: fn() -> Result<Chance, NetError>,
+    state: State,
+}
+
+enum State {
+    /// So far, these bytes are the beginning of a plain handshake.
+    Unknown(Vec<u8>),
+    /// In the clear; these bytes are to be read first.
+    Plain(Vec<u8>),
+    Shaking(Responder),
+    Open(Tunnel),
+}
+
+impl<'a> Incoming<'a> {
+    /// The stream of a caller that wants one of `torrents`; `chance` is asked
+    /// only if it speaks MSE.
+    pub fn new(
+        stream: &'a mut dyn Stream,
+        clock: &'a dyn Clock,
+        patience: Duration,
+        torrents: &'a dyn Torrents,
+        policy: EncryptionPolicy,
+        chance: fn() -> Result<Chance, NetError>,
+    ) -> Self {
+        // Without a choice nothing is held back: the visit judges every byte.
+        let state = if policy.admits(true) {
+            State::Unknown(Vec::new())
+        } else {
+            State::Plain(Vec::new())
+        };
+        Self {
+            stream,
+            clock,
+            patience,
+            torrents,
+            policy,
+            chance,
+            state,
+        }
+    }
+
+    /// `verdict`, but where a caller sent bytes of neither protocol and then
+    /// no more, that is what is wrong with it, and not the silence.
+    pub fn judge(&self, verdict: Verdict) -> Verdict {
+        let strange = match &self.state {
+            State::Shaking(responder) => !responder.is_proved(),
+            State::Unknown(_) | State::Plain(_) | State::Open(_) => false,
+        };
+        match verdict {
+            Verdict::Failed(Reason::TimedOut | Reason::Closed | Reason::RESET) if strange => {
+                Verdict::Failed(Reason::UnknownProtocol)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Takes what one read gave.
+    fn take(&mut self, input: &[u8]) -> Result<(), NetError> {
+        if let State::Unknown(bytes) = &mut self.state {
+            bytes.extend_from_slice(input);
+            let mut both = bytes.iter().zip(&PROTOCOL);
+            if !both.all(|(byte, expected)| byte == expected) {
+                let bytes = std::mem::take(bytes);
+                let method = if self.policy.prefers_encrypted() {
+                    Method::Rc4
+                } else {
+                    Method::Plaintext
+                };
+                self.state = State::Shaking(Responder::new(method, &(self.chance)()?));
+                return self.shake(&bytes);
+            }
+            if bytes.len() >= PROTOCOL.len() {
+                if !self.policy.admits(false) {
+                    return Err(NetError {
+                        operation: Operation::Read,
+                        reason: Reason::NotEncrypted,
+                    });
+                }
+                self.state = State::Plain(std::mem::take(bytes));
+            }
+            return Ok(());
+        }
+        self.shake(input)
+    }
+
+    fn shake(&mut self, input: &[u8]) -> Result<(), NetError> {
+        let State::Shaking(responder) = &mut self.state else {
+            return Ok(());
+        };
+        let mut out = Vec::new();
+        let used = responder
+            .feed(input, self.torrents, &mut out)
+            .map_err(failed)?;
+        let sealed = responder.sealed();
+        if !out.is_empty() {
+            self.stream.write_all(&out, self.patience)?;
+        }
+        if let Some(sealed) = sealed {
+            let rest = input.get(used..).unwrap_or_default();
+            self.state = State::Open(Tunnel::new(sealed, rest));
+        }
+        Ok(())
+    }
+}
+
+impl Stream for Incoming<'_> {
+    fn read(&mut self, buffer: &mut [u8], wait: Duration) -> Result<usize, NetError> {
+        let deadline = Deadline::after(self.clock.now(), wait);
+        let mut left = wait;
+        loop {
+            match &mut self.state {
+                State::Plain(early) if early.is_empty() => return self.stream.read(buffer, left),
+                State::Plain(early) => return Ok(hand_over(early, buffer)),
+                State::Open(tunnel) => return tunnel.read(self.stream, buffer, left),
+                State::Unknown(_) | State::Shaking(_) => {}
+            }
+            let read = self.stream.read(buffer, left)?;
+            if read == 0 {
+                return Ok(0);
+            }
+            self.take(buffer.get(..read).unwrap_or_default())?;
+            let timed_out = NetError::timed_out(Operation::Read);
+            left = match &self.state {
+                // What is there already needs no time.
+                State::Plain(early) if !early.is_empty() => Duration::ZERO,
+                State::Open(tunnel) if !tunnel.early.is_empty() => Duration::ZERO,
+                _ => deadline.left(self.clock.now()).ok_or(timed_out)?,
+            };
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8], wait: Duration) -> Result<(), NetError> {
+        match &mut self.state {
+            State::Open(tunnel) => tunnel.write_all(self.stream, bytes, wait),
+            // A visit answers nobody whose handshake it has not read.
+            State::Plain(_) | State::Unknown(_) | State::Shaking(_) => {
+                self.stream.write_all(bytes, wait)
+            }
+        }
+    }
+
+    fn link(&self) -> Link {
+        let link = self.stream.link();
+        match &self.state {
+            State::Open(tunnel) => link.with_encryption(tunnel.encryption()),
+            State::Plain(_) | State::Unknown(_) | State::Shaking(_) => link,
+        }
+    }
+}
