@@ -202,6 +202,7 @@ const NEVER: &[Never] = &[
     },
     Never {
         of: &[
+            "src/report/figures",
             "src/report/items",
             "src/report/statistics",
             "src/report/tally",

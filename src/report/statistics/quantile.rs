@@ -10,7 +10,9 @@
 /// ```
 pub fn quantile(ascending: &[f64], p: f64) -> Option<f64> {
     let mut stream = Quantiles::new(ascending.len() as u64, &[p]);
-    ascending.iter().for_each(|&value| stream.push(value));
+    for &value in ascending {
+        stream.push(value);
+    }
     stream.values().first().copied().flatten()
 }
 
