@@ -154,7 +154,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "retry", "contact", "listen", "tracker", "dht", "storage",
-                "privacy", "log"
+                "privacy", "hosts", "log"
             ]
         );
     }

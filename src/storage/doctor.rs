@@ -25,7 +25,7 @@ use super::reader;
 use super::spool::{self, ReplayError};
 use crate::model::Timestamp;
 pub(super) use beside::{Errors, beside, spool_files};
-pub(super) use kind::{COMBINED, Facts, Kind};
+pub(super) use kind::{COMBINED, Facts, Kind, has_table};
 pub use repair::Repair;
 pub(super) use repair::write_errors;
 

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::record::MessageCounts;
+use crate::model::record::{HostName, MessageCounts};
 use crate::model::{InfoHash, Source, TorrentId};
 
 pub(crate) use statement::{KINDS, kinds};
@@ -34,6 +34,8 @@ pub enum Row {
     NewPeer(Box<NewPeer>),
     /// A later one.
     PeerUpdate(PeerUpdate),
+    /// Host name of a peer.
+    Host(Box<HostRow>),
     /// City of a peer.
     Place(Box<PlaceRow>),
     /// One successful visit.
@@ -143,6 +145,34 @@ pub struct PeerUpdate {
     pub max_speed: f64,
     /// `visits`, at least 2.
     pub visits: u32,
+}
+
+/// Row of `host`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRow {
+    /// The peer.
+    pub peer: i64,
+    /// When the answer came.
+    pub time_ms: i64,
+    /// `name`, or why there is none.
+    pub outcome: Word,
+    /// Last two labels.
+    pub host: Option<String>,
+    /// Registrable domain.
+    pub domain: Option<String>,
+}
+
+impl HostRow {
+    /// The row of an answer.
+    pub(crate) fn of(name: HostName) -> Self {
+        Self {
+            peer: name.peer,
+            time_ms: name.at.millis(),
+            outcome: name.outcome.into(),
+            host: name.host,
+            domain: name.domain,
+        }
+    }
 }
 
 /// Row of `place`.

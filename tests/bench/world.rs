@@ -150,6 +150,7 @@ impl Store {
             settings: settings.storage.clone(),
             torrents: directory.all(),
             inputs: Vec::new(),
+            names: None,
             manifest: Vec::new(),
             progress: Arc::clone(&progress),
             clock,

@@ -204,6 +204,7 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
+    geo.stored(id, visit.peer.address.ip());
     if place.city.is_some() || place.accuracy_km.is_some() {
         rows.push(Row::Place(Box::new(PlaceRow {
             peer: id,

@@ -17,6 +17,7 @@ impl Row {
             Self::Torrent(_) => "torrent",
             Self::Input(_) => "input",
             Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
+            Self::Host(_) => "host",
             Self::Place(_) => "place",
             Self::Visit(_) => "visit",
             Self::Crossing(_) => "crossing",
@@ -40,6 +41,7 @@ impl Row {
             Self::Input(_) => sql::INPUT,
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
+            Self::Host(_) => sql::HOST,
             Self::Place(_) => sql::PLACE,
             Self::Visit(_) => sql::VISIT,
             Self::Crossing(_) => sql::CROSSING,
@@ -66,6 +68,7 @@ impl Row {
             }
             Self::Input(row) => size_of_val(&**row) + row.path.len() + text(&row.note) + TEXTS,
             Self::NewPeer(row) => size_of_val(&**row) + text(&row.client) + TEXTS,
+            Self::Host(row) => size_of_val(&**row) + text(&row.host) + text(&row.domain),
             Self::Place(row) => size_of_val(&**row) + text(&row.city),
             Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
             Self::Request(row) => size_of_val(&**row),
@@ -93,6 +96,13 @@ impl Row {
             ],
             Self::NewPeer(row) => row.values(),
             Self::PeerUpdate(row) => row.values(),
+            Self::Host(row) => vec![
+                row.peer.into(),
+                row.time_ms.into(),
+                word(&row.outcome),
+                row.host.clone().into(),
+                row.domain.clone().into(),
+            ],
             Self::Place(row) => vec![
                 row.peer.into(),
                 row.city.clone().into(),
@@ -350,6 +360,8 @@ mod sql {
         "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)";
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
+    pub(super) const HOST: &str =
+        "INSERT OR IGNORE INTO host (peer, time_ms, outcome, host, domain) VALUES (?, ?, ?, ?, ?)";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
     pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
