@@ -8,6 +8,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod listener;
 pub mod policy;
+pub mod revisits;
 pub mod runtime;
 pub mod scheduler;
 pub mod statistics;

@@ -44,6 +44,6 @@ pub use files::{peer_error_text, tracker_error_text};
 pub use lost::lost_statement;
 pub use names::{AskName, write_hosts};
 pub use progress::Progress;
-pub use results::{Results, StoredPeer};
+pub use results::{Results, StoredPeer, StoredTorrent};
 pub use stem::Stem;
 pub use writer::{Patience, Summary, Writer, WriterSetup};

@@ -162,12 +162,7 @@ impl World {
         let own = subfolder(folder, "seeder");
         fs::write(own.join(torrent.name), &torrent.data).expect("data can be written");
         let files = vec![file];
-        let assignment = Assignment {
-            address: address(3),
-            folder: &own,
-            torrents: &files,
-            download_limit: 0,
-        };
+        let assignment = Assignment::new(address(3), &own, &files);
         let seeder = Libtorrent::start(Role::EitherSeeder, &assignment);
         wait_until("the tracker knows the seeder", LIMIT, || {
             tracker.scrape(torrent.hash()).complete == 1
@@ -185,10 +180,8 @@ impl World {
     fn start_leechers(&mut self, folder: &Path) {
         let folders = ["rc4", "plaintext", "transmission"].map(|name| subfolder(folder, name));
         let assignment = |n: u8| Assignment {
-            address: address(4 + n),
-            folder: &folders[usize::from(n)],
-            torrents: &self.files,
             download_limit: DOWNLOAD_LIMIT,
+            ..Assignment::new(address(4 + n), &folders[usize::from(n)], &self.files)
         };
         let clients: [(Box<dyn Client>, _); 3] = [
             (

@@ -1,7 +1,7 @@
 //! What all measuring threads share, and what happens after a contact.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -13,9 +13,12 @@ use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
-use crate::model::{Direction, Event, PeerId, PeerKey, PseudonymKey, Reason, Source, Transport};
+use crate::model::{
+    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
+};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
+use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
 use super::dial::{Dialer, Way};
@@ -54,8 +57,18 @@ pub struct Engine {
     pub nodes: OnceLock<Arc<dyn NodeIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
+    /// uTP, where it is spoken.
+    pub utp: Option<Utp>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
+}
+
+/// What uTP needs.
+pub struct Utp {
+    /// Opens streams.
+    pub connect: Arc<dyn Connect>,
+    /// The socket of all of them.
+    pub socket: Arc<UtpSocket>,
 }
 
 /// The (address, torrent) pairs that an outgoing visit evaluated: a caller
@@ -86,15 +99,24 @@ impl Engine {
             settings: &self.settings.visit,
             own_id: self.own_id,
             stop: &self.stop,
+            peer: None,
         }
     }
 
-    /// Reaches peers; the transports stand in the order in which they are
+    /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
-    fn dialer(&self) -> Dialer<'_> {
+    fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
+        let transports = self.settings.visit.transport.attempts();
+        let connector = |transport: &Transport| {
+            let connect = match transport {
+                Transport::Tcp => &*self.connect,
+                Transport::Utp => &*self.utp.as_ref()?.connect,
+            };
+            Some((*transport, connect))
+        };
         Dialer {
-            visitor: self.visitor(),
-            transports: vec![(Transport::Tcp, &*self.connect)],
+            visitor: self.visitor().at(peer),
+            transports: transports.iter().filter_map(connector).collect(),
         }
     }
 
@@ -141,6 +163,7 @@ impl Engine {
     ) {
         self.log(Direction::Incoming, from, report);
         self.pass_node(from, report);
+        self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
                 self.stats.caller_counted();
@@ -211,6 +234,7 @@ impl Engine {
             client: report.peer_id.and_then(|id| id.client()),
             ended: *ended,
             takes_back: whom.history.unreached,
+            extension: heard.extension(),
         })
     }
 
@@ -220,6 +244,14 @@ impl Engine {
         Told {
             at,
             pieces: moment.pieces,
+        }
+    }
+
+    /// What the peer at `address` told of us.
+    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
+        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
+        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
+            self.scheduler.vote_own_ip(address.ip(), ip);
         }
     }
 
@@ -264,33 +296,38 @@ impl InHand<'_> {
         let started = engine.clock.now();
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
-            return self.settle(started, &report, false);
+            return self.settle(started, &report, torrent.threshold);
         }
         let address = ticket.key.address.socket_addr();
         let worked = ticket.history.worked;
-        let report = engine.dialer().visit(address, &torrent, worked, started);
+        let report = engine
+            .dialer(address.ip())
+            .visit(address, &torrent, worked, started);
         engine.pass_node(address, &report);
-        let reached = report
-            .heard
-            .as_ref()
-            .is_some_and(|heard| heard.pieces.count() >= torrent.threshold);
-        self.settle(started, &report, reached);
+        self.settle(started, &report, torrent.threshold);
     }
 
     /// The contact stays in hand until everything that could panic is done.
-    fn settle(mut self, started: Instant, report: &Report, reached_threshold: bool) {
+    fn settle(mut self, started: Instant, report: &Report, threshold: PieceCount) {
         let Some(ticket) = self.ticket else {
             return;
         };
         let engine = self.engine;
-        engine.log(
-            Direction::Outgoing,
-            ticket.key.address.socket_addr(),
-            report,
-        );
+        let address = ticket.key.address.socket_addr();
+        engine.log(Direction::Outgoing, address, report);
+        engine.hear_of_us(address, report);
         let outcome = match report.verdict {
             Verdict::Counts(_) => {
-                let next = policy::after_success(&engine.settings.policy, reached_threshold);
+                let now = engine.clock.now();
+                let heard = report.heard.as_ref();
+                let pieces = heard.map_or(PieceCount(0), |heard| heard.pieces.count());
+                let told = heard.and_then(|heard| heard.below).map_or(now, |it| it.at);
+                let next = engine.scheduler.revisits().after_success(
+                    &engine.settings.policy,
+                    ticket.key,
+                    (pieces, threshold, told),
+                    now,
+                );
                 let history = History {
                     worked: report.link.map(Way::of),
                     ..ticket.history.with_success()
@@ -384,8 +421,9 @@ impl Outcome {
         if self.failure == Some(Reason::OwnAddress) {
             engine.scheduler.add_own(ticket.key.address);
         }
-        if let Some((ticket, due)) = self.again {
-            engine.scheduler.put_back(ticket, due);
+        match self.again {
+            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
+            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

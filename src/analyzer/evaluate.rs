@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use crate::config::settings::VisitSettings;
-use crate::model::record::MessageCounts;
+use crate::model::record::{ExtensionHandshake, MessageCounts};
 use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, VisitEnd, WrongBitfield};
+use crate::outside::outside_text;
+use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
 
 /// What was heard in one visit.
@@ -27,9 +29,19 @@ pub struct Heard {
     pub longest_wait: Option<Duration>,
     /// The UDP port of its DHT node (BEP 5, `port`), as told last; never 0.
     pub dht_port: Option<u16>,
+    /// The peer's extended handshake (BEP 10), if one came.
+    pub handshake: Option<Box<ExtendedHandshake>>,
     threshold: PieceCount,
     fast: bool,
+    extension: bool,
 }
+
+/// Our number for `lt_donthave` (BEP 54).
+const DONT_HAVE: u8 = 1;
+
+/// The extensions that visits understand, sorted by name, with our numbers
+/// for them: peers use these to us. [`Heard::take`] reads the messages.
+pub const UNDERSTOOD: &[(&[u8], u8)] = &[(extension::LT_DONTHAVE, DONT_HAVE)];
 
 /// What a peer had told at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +65,18 @@ impl Heard {
             told: false,
             longest_wait: None,
             dht_port: None,
+            handshake: None,
             fast,
+            extension: false,
         }
+    }
+
+    /// The same; with `extension` both sides announced BEP 10, without which
+    /// extended messages are only counted.
+    #[must_use]
+    pub const fn with_extension(mut self, extension: bool) -> Self {
+        self.extension = extension;
+        self
     }
 
     /// Takes one message, read at `now`.
@@ -89,6 +111,9 @@ impl Heard {
             } => return Err(Reason::BitfieldLength),
             Message::HaveAll if self.fast => self.pieces.fill(),
             Message::HaveNone if self.fast => self.pieces.clear(),
+            Message::Extended(payload) if self.extension => {
+                return self.take_extended(payload, now);
+            }
             Message::Piece => return Err(Reason::PieceReceived),
             Message::Port(port) => {
                 self.dht_port = Some(*port).filter(|port| *port > 0);
@@ -100,6 +125,49 @@ impl Heard {
         self.told = true;
         self.note_progress(now);
         Ok(())
+    }
+
+    /// An extended message; one of a number that is not ours says nothing.
+    fn take_extended(&mut self, payload: &[u8], now: Instant) -> Result<(), Reason> {
+        match extension::split(payload) {
+            Some((extension::HANDSHAKE, handshake)) => {
+                if let Ok(theirs) = ExtendedHandshake::parse(handshake) {
+                    self.handshake.get_or_insert_default().update(theirs);
+                }
+            }
+            Some((DONT_HAVE, piece)) => {
+                let index = extension::dont_have(piece).ok_or(Reason::PayloadLength)?;
+                if !self.pieces.remove(index) {
+                    return Err(Reason::HaveOutOfRange);
+                }
+                // What was lost says nothing of what is there.
+                if self.told {
+                    self.note_progress(now);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the peer announced an extended handshake that is still to
+    /// come. Clients send it beside their bitfield: who is let go for being
+    /// complete is heard so far.
+    pub const fn awaits_handshake(&self) -> bool {
+        self.extension && self.handshake.is_none()
+    }
+
+    /// What the peer told of itself, fit for the database.
+    pub fn extension(&self) -> Option<Box<ExtensionHandshake>> {
+        let theirs = self.handshake.as_ref()?;
+        let client = theirs.client.as_deref().map(outside_text);
+        Some(Box::new(ExtensionHandshake {
+            client: client.filter(|client| !client.is_empty()),
+            listen_port: theirs.port,
+            request_queue: theirs.request_queue,
+            upload_only: theirs.upload_only,
+            metadata_size: theirs.metadata_size,
+        }))
     }
 
     /// Takes the haves that lie whole at the start of `input`, `most` of them
@@ -301,6 +369,65 @@ mod tests {
         assert_eq!(slow.take(&Ok(Message::HaveAll), Instant::now()), Ok(()));
         assert!(!slow.told);
         assert_eq!(slow.pieces.count(), PieceCount(0));
+    }
+
+    #[test]
+    fn a_lost_piece_lowers_the_set_and_moves_the_crossing() {
+        let mut heard = Heard::new(&Torrent::sample(20), true).with_extension(true);
+        let threshold = heard.threshold;
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let lost = [DONT_HAVE, 0, 0, 0, 19];
+        heard.take(&Ok(Message::Extended(&lost)), at(0)).unwrap();
+        assert!(!heard.told, "nothing is known of the other pieces");
+        heard.take(&Ok(Message::HaveAll), at(1)).unwrap();
+        assert_eq!(heard.reached.unwrap().at, at(1));
+        for (piece, time) in [(19, 2), (19, 3), (18, 4)] {
+            let lost = [DONT_HAVE, 0, 0, 0, piece];
+            heard.take(&Ok(Message::Extended(&lost)), at(time)).unwrap();
+        }
+        assert_eq!(heard.pieces.count(), PieceCount(18));
+        assert!(threshold > PieceCount(18) && heard.reached.is_none());
+        assert_eq!(heard.below.unwrap().at, at(4));
+        for (piece, time) in [(18, 5), (19, 6)] {
+            heard
+                .take(&Ok(Message::Have(PieceIndex(piece))), at(time))
+                .unwrap();
+        }
+        assert!(heard.below.unwrap().at < heard.reached.unwrap().at);
+        for (lost, reason) in [
+            (&[DONT_HAVE, 0, 0, 0, 20][..], Reason::HaveOutOfRange),
+            (&[DONT_HAVE, 0, 0][..], Reason::PayloadLength),
+        ] {
+            assert_eq!(heard.take(&Ok(Message::Extended(lost)), at(7)), Err(reason));
+        }
+        assert!(heard.pieces.is_complete());
+    }
+
+    #[test]
+    fn extended_messages_are_read_only_where_both_sides_speak_the_protocol() {
+        let handshake = b"\0d1:pi6881e4:reqqi9e11:upload_onlyi1e1:v9:a ERROR\n e";
+        let mut deaf = heard();
+        deaf.take(&Ok(Message::Extended(handshake)), Instant::now())
+            .unwrap();
+        deaf.take(&Ok(Message::Extended(&[DONT_HAVE])), Instant::now())
+            .unwrap();
+        assert_eq!((deaf.counts.extended, deaf.extension()), (2, None));
+        let mut heard = heard().with_extension(true);
+        for payload in [&handshake[..], b"\0garbage", b"", b"\xc8unknown"] {
+            heard
+                .take(&Ok(Message::Extended(payload)), Instant::now())
+                .unwrap();
+        }
+        assert!(!heard.told);
+        let told = ExtensionHandshake {
+            client: Some("a error".to_owned()),
+            listen_port: Some(6881),
+            request_queue: Some(9),
+            upload_only: Some(true),
+            metadata_size: None,
+        };
+        assert_eq!(heard.extension().as_deref(), Some(&told));
     }
 
     #[test]

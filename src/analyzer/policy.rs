@@ -1,10 +1,11 @@
 //! When a peer is visited again: a pure function of the outcome, the history
 //! and the settings. The 2015 method is one of the settings
-//! (`retry.enabled = false`).
+//! (`retry.enabled = false`, `revisit.mode = "fixed"`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::config::settings::PolicySettings;
+use crate::config::settings::{AdaptiveSettings, PolicySettings};
+use crate::model::PieceCount;
 
 use super::scheduler::queue::History;
 
@@ -17,13 +18,135 @@ pub enum Next {
     Done,
 }
 
-/// After a visit that counted: again after `peer_revisit_delay` until the
-/// peer has reached `torrent_complete_threshold` (thesis: then never again).
-pub fn after_success(settings: &PolicySettings, reached_threshold: bool) -> Next {
-    if reached_threshold {
-        Next::Done
-    } else {
-        Next::Again(settings.revisit_delay)
+/// What the visits that counted told of a peer's way to the threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Course {
+    pieces: PieceCount,
+    /// When these pieces were seen for the first time in a row.
+    since: Instant,
+    /// When they were seen for the last time.
+    seen: Instant,
+    /// Pieces per second at the last change, at most by halves below the
+    /// speed before: who expects too much comes too early, not too late.
+    /// `None` until there was a change.
+    speed: Option<f64>,
+    /// Whether there were two visits.
+    known: bool,
+}
+
+impl Course {
+    /// After the first visit.
+    pub const fn first(pieces: PieceCount, now: Instant) -> Self {
+        Self {
+            pieces,
+            since: now,
+            seen: now,
+            speed: None,
+            known: false,
+        }
+    }
+
+    /// After one more visit.
+    #[must_use]
+    pub fn next(self, pieces: PieceCount, now: Instant) -> Self {
+        if pieces == self.pieces {
+            return Self {
+                seen: now,
+                known: true,
+                ..self
+            };
+        }
+        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+        let speed = (f64::from(pieces.0) - f64::from(self.pieces.0)) / seconds.max(0.001);
+        let before = self.speed.unwrap_or(speed);
+        Self {
+            pieces,
+            since: now,
+            seen: now,
+            speed: Some(speed.max(f64::midpoint(speed, before))),
+            known: true,
+        }
+    }
+
+    /// Seconds from `now` until the peer has `missing` pieces more, by its
+    /// speed; `None` when it has none. Where nothing came for longer than the
+    /// speed allows, one piece in that time is the most that is expected.
+    fn expected(&self, missing: f64, now: Instant) -> Option<f64> {
+        let speed = self.speed.filter(|speed| *speed > 0.0)?;
+        let idle = self.idle().as_secs_f64();
+        let (speed, from) = if idle * speed > 1.0 {
+            (1.0 / idle, self.seen)
+        } else {
+            (speed, self.since)
+        };
+        let passed = now.saturating_duration_since(from).as_secs_f64();
+        Some((missing / speed - passed).max(0.0))
+    }
+
+    /// How long it was seen with the same pieces.
+    fn idle(&self) -> Duration {
+        self.seen.saturating_duration_since(self.since)
+    }
+}
+
+/// Share of the expected time after which a peer is looked at again: its
+/// speed changes, and a visit before the threshold narrows the crossing.
+const LEAD: f64 = 0.9;
+
+/// Share of the usual delay after which a peer of unknown speed is seen again.
+const LEARN: f64 = 1.0 / 3.0;
+
+/// After a visit that counted; `course` includes it. A peer at or above
+/// `threshold` is never visited again (thesis), any other after
+/// `peer_revisit_delay` or, with [`AdaptiveSettings`], after [`adapted`].
+/// Sooner than usual only if `early` says that there is room for it, which is
+/// asked at most once.
+pub fn after_success(
+    settings: &PolicySettings,
+    course: &Course,
+    threshold: PieceCount,
+    now: Instant,
+    early: impl FnOnce() -> bool,
+) -> Next {
+    if course.pieces >= threshold {
+        return Next::Done;
+    }
+    let usual = settings.revisit_delay;
+    let Some(adaptive) = &settings.adaptive else {
+        return Next::Again(usual);
+    };
+    let delay = adapted(usual, adaptive, course, threshold, now);
+    if delay < usual && !early() {
+        return Next::Again(usual);
+    }
+    Next::Again(delay)
+}
+
+/// - Unknown speed: after a third of the usual time, to learn it.
+/// - Progress: a tenth before the crossing that its speed lets expect, at
+///   most after the usual time.
+/// - The same pieces for the usual time or longer, or fewer than before: half
+///   as long again as that lasts already, at least the usual time.
+fn adapted(
+    usual: Duration,
+    settings: &AdaptiveSettings,
+    course: &Course,
+    threshold: PieceCount,
+    now: Instant,
+) -> Duration {
+    if !course.known {
+        return usual.mul_f64(LEARN).max(settings.soonest);
+    }
+    let idle = course.idle();
+    if idle >= usual {
+        return (idle / 2).clamp(usual, settings.latest);
+    }
+    let missing = f64::from(threshold.0.saturating_sub(course.pieces.0));
+    match course.expected(missing, now) {
+        Some(seconds) => Duration::try_from_secs_f64(seconds * LEAD)
+            .unwrap_or(usual)
+            .clamp(settings.soonest, usual),
+        None => usual,
     }
 }
 
@@ -52,10 +175,20 @@ pub fn after_failure(settings: &PolicySettings, history: &History) -> Next {
 mod tests {
     use super::*;
     use crate::model::Reason;
+    use proptest::prelude::*;
+
+    const USUAL: Duration = Duration::from_secs(300);
+
+    const ADAPTIVE: AdaptiveSettings = AdaptiveSettings {
+        soonest: Duration::from_secs(30),
+        latest: Duration::from_secs(900),
+        early_per_second: 20.0,
+    };
 
     fn settings() -> PolicySettings {
         PolicySettings {
-            revisit_delay: Duration::from_secs(300),
+            revisit_delay: USUAL,
+            adaptive: Some(ADAPTIVE),
             retry: true,
             first_delay: Duration::from_secs(600),
             tracked_delay: Duration::from_secs(120),
@@ -70,13 +203,153 @@ mod tests {
         (0..times).fold(history, |history, _| history.with_failure(Reason::TimedOut))
     }
 
+    /// The delay in seconds after visits at (second, pieces), of a torrent
+    /// whose threshold is 98.
+    fn delay(visits: &[(u64, u32)]) -> Option<u64> {
+        match next(&settings(), visits, true) {
+            Next::Again(delay) => Some(delay.as_secs()),
+            Next::Done => None,
+        }
+    }
+
+    fn next(settings: &PolicySettings, visits: &[(u64, u32)], room: bool) -> Next {
+        let start = Instant::now();
+        let (mut course, mut now) = (None, start);
+        for (second, pieces) in visits {
+            now = start + Duration::from_secs(*second);
+            let pieces = PieceCount(*pieces);
+            course = Some(course.map_or_else(
+                || Course::first(pieces, now),
+                |course: Course| course.next(pieces, now),
+            ));
+        }
+        after_success(settings, &course.unwrap(), PieceCount(98), now, || room)
+    }
+
     #[test]
     fn unfinished_peers_are_visited_until_the_threshold() {
-        assert_eq!(
-            after_success(&settings(), false),
-            Next::Again(Duration::from_secs(300))
-        );
-        assert_eq!(after_success(&settings(), true), Next::Done);
+        assert_eq!(delay(&[(0, 97)]), Some(100), "to learn its speed");
+        assert_eq!(delay(&[(0, 98)]), None);
+        assert_eq!(delay(&[(0, 10), (300, 99)]), None);
+        let fixed = PolicySettings {
+            adaptive: None,
+            ..settings()
+        };
+        let always: &[&[(u64, u32)]] = &[&[(0, 0)], &[(0, 97)], &[(0, 0), (300, 97)]];
+        for visits in always {
+            assert_eq!(next(&fixed, visits, true), Next::Again(USUAL));
+        }
+    }
+
+    #[test]
+    fn a_peer_is_seen_again_shortly_before_it_is_expected_to_cross() {
+        // 0.1 pieces a second, 20 to go: 200 s.
+        assert_eq!(delay(&[(0, 68), (100, 78)]), Some(180));
+        assert_eq!(delay(&[(0, 68), (100, 78), (280, 96)]), Some(30));
+        assert_eq!(delay(&[(0, 0), (100, 10)]), Some(300), "far away");
+        assert_eq!(delay(&[(0, 0), (100, 97)]), Some(30), "nearly there");
+        // Slowing down is believed by halves only.
+        assert_eq!(delay(&[(0, 0), (100, 50), (200, 60)]), Some(114));
+        // One piece in 200 s: nothing new after 30 s says nothing.
+        assert_eq!(delay(&[(0, 96), (200, 97), (230, 97)]), Some(153));
+        // Two in a second, then none for a minute: not so fast any more.
+        assert_eq!(delay(&[(0, 96), (1, 97), (61, 97)]), Some(54));
+    }
+
+    #[test]
+    fn a_stalled_peer_is_seen_ever_later() {
+        assert_eq!(delay(&[(0, 50), (100, 50)]), Some(300));
+        assert_eq!(delay(&[(0, 50), (100, 50), (400, 50)]), Some(300));
+        assert_eq!(delay(&[(0, 50), (900, 50)]), Some(450));
+        assert_eq!(delay(&[(0, 50), (9_000, 50)]), Some(900));
+        assert_eq!(delay(&[(0, 50), (300, 20)]), Some(300), "lost pieces");
+    }
+
+    #[test]
+    fn without_room_for_early_visits_the_usual_time_holds() {
+        assert_eq!(next(&settings(), &[(0, 97)], false), Next::Again(USUAL));
+        let stalled = next(&settings(), &[(0, 50), (900, 50)], false);
+        assert_eq!(stalled, Next::Again(Duration::from_secs(450)));
+    }
+
+    /// Visits a peer that loads `speed` pieces a second until it is done:
+    /// seconds between the visits around its crossing, and visits.
+    fn follow(settings: &PolicySettings, speed: f64) -> (f64, u32) {
+        let start = Instant::now();
+        let (mut course, mut seconds, mut visits) = (None, 0.0, 0);
+        loop {
+            let now = start + Duration::from_secs_f64(seconds);
+            let pieces = PieceCount((seconds * speed).min(100.0) as u32);
+            let seen = course.map_or_else(
+                || Course::first(pieces, now),
+                |course: Course| course.next(pieces, now),
+            );
+            course = Some(seen);
+            visits += 1;
+            match after_success(settings, &seen, PieceCount(98), now, || true) {
+                Next::Again(delay) => seconds += delay.as_secs_f64(),
+                Next::Done => {
+                    let crossed = 98.0 / speed;
+                    return (seconds - crossed, visits);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn crossings_are_narrower_at_few_visits_more() {
+        let fixed = PolicySettings {
+            adaptive: None,
+            ..settings()
+        };
+        for minutes in [8, 15, 30, 60, 300] {
+            let speed = 98.0 / (f64::from(minutes) * 60.0 + 17.0);
+            let ((behind, visits), (_, usual)) =
+                (follow(&settings(), speed), follow(&fixed, speed));
+            // A piece more is told late by nobody's fault.
+            assert!(
+                behind <= 31.0 + 1.0 / speed,
+                "{minutes} min: {behind} s behind"
+            );
+            assert!(visits <= usual + 12, "{minutes} min: {visits} and {usual}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn delays_stay_within_their_bounds(
+            steps in prop::collection::vec((1_u64..4_000, 0_u32..120), 1..12),
+            room: bool,
+        ) {
+            let mut at = 0;
+            let visits: Vec<_> = steps.iter().map(|(wait, pieces)| { at += wait; (at, *pieces) }).collect();
+            let last = visits[visits.len() - 1].1;
+            match next(&settings(), &visits, room) {
+                Next::Done => prop_assert!(last >= 98),
+                Next::Again(delay) => {
+                    prop_assert!(last < 98);
+                    prop_assert!(delay >= ADAPTIVE.soonest && delay <= ADAPTIVE.latest);
+                    prop_assert!(room || delay >= USUAL);
+                    let before = visits.len().checked_sub(2).map(|index| visits[index].1);
+                    if before.is_some_and(|before| before < last) {
+                        prop_assert!(delay <= USUAL, "progress: never later than usual");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn who_has_more_to_go_is_never_seen_sooner(
+            speed in 1_u32..40, wait in 1_u64..600, one in 0_u32..97, other in 0_u32..97,
+        ) {
+            let (less, more) = (one.min(other), one.max(other));
+            let ask = |pieces: u32| {
+                delay(&[(0, pieces.saturating_sub(speed.min(pieces))), (wait, pieces)])
+            };
+            if less >= speed {
+                prop_assert!(ask(less) >= ask(more));
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod magnets;
 mod opt_out;
 mod prepare;
 mod shutdown;
+mod sockets;
 mod status;
 mod trackers;
 mod units;

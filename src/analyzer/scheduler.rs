@@ -12,6 +12,7 @@
 
 pub mod pace;
 pub mod queue;
+mod votes;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -25,14 +26,17 @@ use crate::config::settings::PaceSettings;
 use crate::intake::{Offer, PeerIntake};
 use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId};
 
+use super::revisits::Revisits;
 use pace::{HeldBack, Pace};
 use queue::{Queue, Ticket};
+use votes::Votes;
 
 /// Blocking queue of peers by due time; see the module's text.
 pub struct Scheduler {
     clock: Arc<dyn Clock>,
     reaction: Duration,
     rules: Arc<AddressRules>,
+    revisits: Revisits,
     state: Mutex<State>,
     /// Only the leader waits here.
     head_changed: Condvar,
@@ -50,6 +54,8 @@ struct State {
     fresh: usize,
     own: HashSet<PeerAddress>,
     own_port: Option<u16>,
+    /// What peers say of our address.
+    votes: Votes,
 }
 
 /// Offers that were turned away, each time they were made.
@@ -94,11 +100,13 @@ impl Scheduler {
             fresh: 0,
             own: HashSet::new(),
             own_port: None,
+            votes: Votes::default(),
         };
         Self {
             clock,
             reaction,
             rules,
+            revisits: Revisits::default(),
             state: Mutex::new(state),
             head_changed: Condvar::new(),
             wanted: Condvar::new(),
@@ -184,6 +192,15 @@ impl Scheduler {
         self.state.lock().own_port = Some(port);
     }
 
+    /// The peer at `voter` says that we come from `ip` (BEP 10, `yourip`); it
+    /// is believed when peers of several networks say the same.
+    pub fn vote_own_ip(&self, voter: IpAddr, ip: IpAddr) {
+        let mut state = self.state.lock();
+        if state.votes.cast(voter, ip) {
+            state.note_own_ip(ip);
+        }
+    }
+
     /// Peers waiting, those waiting for a revisit included.
     pub fn waiting(&self) -> usize {
         self.state.lock().queue.len()
@@ -192,6 +209,11 @@ impl Scheduler {
     /// Accepted peers that have not been contacted yet.
     pub fn never_contacted(&self) -> usize {
         self.state.lock().fresh
+    }
+
+    /// What is known of the peers that will come again.
+    pub const fn revisits(&self) -> &Revisits {
+        &self.revisits
     }
 
     /// Contacts that had to wait for a limit so far.
@@ -258,16 +280,19 @@ impl State {
         }
         Taken::Held
     }
+
+    fn note_own_ip(&mut self, ip: IpAddr) {
+        if let Some(port) = self.own_port
+            && self.own.len() < OWN_ADDRESSES_MAX
+        {
+            self.own.insert(PeerAddress::new(ip, port));
+        }
+    }
 }
 
 impl PeerIntake for Scheduler {
     fn own_ip(&self, ip: IpAddr) {
-        let mut state = self.state.lock();
-        if let Some(port) = state.own_port
-            && state.own.len() < OWN_ADDRESSES_MAX
-        {
-            state.own.insert(PeerAddress::new(ip, port));
-        }
+        self.state.lock().note_own_ip(ip);
     }
 
     fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer {
@@ -371,6 +396,21 @@ mod tests {
         let ticket = scheduler.take().unwrap();
         scheduler.first_contact_done(&ticket);
         assert_eq!((scheduler.waiting(), scheduler.never_contacted()), (0, 0));
+    }
+
+    #[test]
+    fn our_address_is_ours_when_several_networks_say_so() {
+        let scheduler = Scheduler::new(
+            Arc::new(ManualClock::new(Timestamp(0))),
+            Duration::from_secs(40),
+        );
+        scheduler.listens_on(6881);
+        let ours = PeerAddress::from_compact([198, 51, 100, 1, 0x1a, 0xe1]);
+        for voter in ["192.0.2.1", "192.0.2.2", "203.0.113.1", "2001:db8::1"] {
+            assert!(!scheduler.is_own(&ours), "too early");
+            scheduler.vote_own_ip(voter.parse().unwrap(), ours.ip());
+        }
+        assert!(scheduler.is_own(&ours));
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //!    theirs up to the info hash, turn unknown torrents away, answer with the
 //!    same info hash, and read their peer id.
 //! 2. When both sides announced the fast extension (BEP 6) we send `have
-//!    none`, as it demands of a side without pieces; when both have a DHT node
-//!    (BEP 5) we tell the port of ours.
+//!    none`, as it demands of a side without pieces; when both speak the
+//!    extension protocol (BEP 10) our extended handshake; when both have a DHT
+//!    node (BEP 5) we tell the port of ours.
 //! 3. We read messages until quiet, the message limit, completeness, the
 //!    whole-visit budget, a break, or the end of the run. Nothing is
 //!    requested and no payload is sent: there is no code for it.
@@ -15,6 +16,7 @@
 
 mod session;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,11 +25,12 @@ use crate::config::settings::VisitSettings;
 use crate::model::record::MessageCounts;
 use crate::model::{Link, PeerId, Reason, Torrent};
 use crate::net::Stream;
+use crate::protocol::extension::{CLIENT, OwnHandshake};
 use crate::protocol::handshake::{Handshake, Reserved};
 use crate::stop::StopToken;
 
 use super::directory::Directory;
-use super::evaluate::{Heard, Verdict, judge};
+use super::evaluate::{Heard, UNDERSTOOD, Verdict, judge};
 
 use session::{Cut, Session};
 
@@ -42,6 +45,8 @@ pub struct Visitor<'a> {
     pub own_id: PeerId,
     /// End of the run.
     pub stop: &'a StopToken,
+    /// Where the peer is, to tell it so.
+    pub peer: Option<IpAddr>,
 }
 
 /// What came of a visit.
@@ -75,7 +80,17 @@ impl Report {
     }
 }
 
+/// Requests that may wait, as BEP 10 has it; a peer without pieces gets none.
+const REQUEST_QUEUE: u32 = 250;
+
 impl Visitor<'_> {
+    /// The same for the peer at `ip`.
+    #[must_use]
+    pub const fn at(mut self, ip: IpAddr) -> Self {
+        self.peer = Some(ip);
+        self
+    }
+
     /// Visits the peer at the other end of `stream`, which we opened; the
     /// visit's budget began at `started`, before the connection.
     pub fn outgoing(&self, stream: &mut dyn Stream, torrent: &Torrent, started: Instant) -> Report {
@@ -114,7 +129,8 @@ impl Visitor<'_> {
             Err(cut) => return Report::without_handshake(self.verdict_of(cut)),
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
-        let mut heard = Heard::new(torrent, fast);
+        let extension = self.settings.extension_protocol && theirs.reserved.supports_extension();
+        let mut heard = Heard::new(torrent, fast).with_extension(extension);
         let end = match session.introduce(torrent, theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
@@ -151,8 +167,22 @@ impl Visitor<'_> {
         self.settings.dht_port.filter(|_| !torrent.private)
     }
 
+    /// What we tell a peer of us (BEP 10).
+    fn extended_handshake(&self) -> OwnHandshake<'static> {
+        OwnHandshake {
+            extensions: UNDERSTOOD,
+            client: CLIENT,
+            port: self.settings.listen_port,
+            request_queue: Some(REQUEST_QUEUE),
+            your_ip: self.peer,
+        }
+    }
+
     fn own_handshake(&self, torrent: &Torrent) -> Handshake {
         let mut reserved = Reserved::default();
+        if self.settings.extension_protocol {
+            reserved = reserved.with_extension();
+        }
         if self.settings.fast_extension {
             reserved = reserved.with_fast();
         }

@@ -8,9 +8,9 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy, HostSettings, InputSettings,
-    ListenSettings, LogSettings, Method, PaceSettings, PolicySettings, Settings, StorageSettings,
-    TrackerSettings, VisitSettings,
+    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
+    HostSettings, InputSettings, ListenSettings, LogSettings, Method, PaceSettings, PolicySettings,
+    Settings, StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -105,6 +105,8 @@ impl Config {
             message_limit: self.integer(&keys::RECEIVE_MESSAGE_MAX),
             finish_when_complete: self.flag(&keys::FINISH_WHEN_COMPLETE),
             fast_extension: self.flag(&keys::FAST_EXTENSION),
+            extension_protocol: self.flag(&keys::EXTENSION_PROTOCOL),
+            listen_port: None,
             dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
@@ -114,13 +116,26 @@ impl Config {
                 "prefer_encrypted" => EncryptionPolicy::PreferEncrypted,
                 _ => EncryptionPolicy::PreferPlain,
             },
+            transport: match self.text(&keys::TRANSPORT) {
+                "tcp" => TransportPolicy::Tcp,
+                "utp" => TransportPolicy::Utp,
+                "prefer_utp" => TransportPolicy::PreferUtp,
+                _ => TransportPolicy::PreferTcp,
+            },
             message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),
         }
     }
 
     fn policy(&self) -> PolicySettings {
+        let revisit_delay = self.time(&keys::PEER_REVISIT_DELAY);
+        let adaptive = self.text(&keys::REVISIT_MODE) == "adaptive";
         PolicySettings {
-            revisit_delay: self.time(&keys::PEER_REVISIT_DELAY),
+            revisit_delay,
+            adaptive: adaptive.then(|| AdaptiveSettings {
+                soonest: self.time(&keys::SOONEST_SECONDS).min(revisit_delay),
+                latest: self.time(&keys::LATEST_SECONDS).max(revisit_delay),
+                early_per_second: self.number(&keys::EARLY_PER_SECOND_MAX),
+            }),
             retry: self.flag(&keys::RETRY_ENABLED),
             first_delay: self.time(&keys::FIRST_DELAY_SECONDS),
             tracked_delay: self.time(&keys::TRACKED_DELAY_SECONDS),

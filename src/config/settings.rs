@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::Transport;
+
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -96,6 +98,11 @@ pub struct VisitSettings {
     pub finish_when_complete: bool,
     /// `visit.fast_extension`: announce BEP 6.
     pub fast_extension: bool,
+    /// `visit.extension_protocol`: speak BEP 10.
+    pub extension_protocol: bool,
+    /// Where callers reach us, with `-p`: told in extended handshakes; the
+    /// listener sets it.
+    pub listen_port: Option<u16>,
     /// `dht_node_port` with `-d`: told to peers that announce a DHT node
     /// (BEP 5, `port` message).
     pub dht_port: Option<u16>,
@@ -107,6 +114,8 @@ pub struct VisitSettings {
     pub ignore_malformed: bool,
     /// `visit.encryption`: message stream encryption, outward and inward.
     pub encryption: EncryptionPolicy,
+    /// `visit.transport`: TCP and uTP.
+    pub transport: TransportPolicy,
     /// `bittorrent_message_log_length`: characters of a message in the log.
     pub message_log_length: usize,
 }
@@ -147,11 +156,44 @@ impl EncryptionPolicy {
     }
 }
 
+/// `visit.transport`: what carries visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportPolicy {
+    /// TCP first, then uTP.
+    PreferTcp,
+    /// uTP first, then TCP.
+    PreferUtp,
+    /// TCP only, as in 2015.
+    Tcp,
+    /// uTP only; callers come over TCP, too.
+    Utp,
+}
+
+impl TransportPolicy {
+    /// What is tried outward, in this order.
+    pub const fn attempts(self) -> &'static [Transport] {
+        match self {
+            Self::PreferTcp => &[Transport::Tcp, Transport::Utp],
+            Self::PreferUtp => &[Transport::Utp, Transport::Tcp],
+            Self::Tcp => &[Transport::Tcp],
+            Self::Utp => &[Transport::Utp],
+        }
+    }
+
+    /// Whether uTP is spoken at all.
+    pub fn knows_utp(self) -> bool {
+        self.attempts().contains(&Transport::Utp)
+    }
+}
+
 /// When peers are visited again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicySettings {
     /// `peer_revisit_delay`.
     pub revisit_delay: Duration,
+    /// `revisit.mode`: what follows from a peer's progress; `None` when every
+    /// revisit comes after `revisit_delay`.
+    pub adaptive: Option<AdaptiveSettings>,
     /// `retry.enabled`: visit a peer again after a failure.
     pub retry: bool,
     /// `retry.first_delay_seconds`: after the first failure.
@@ -168,6 +210,18 @@ pub struct PolicySettings {
     pub attempts: u8,
     /// `retry.tracked_attempts`: the same for one that was.
     pub tracked_attempts: u8,
+}
+
+/// Revisits by what a peer's progress lets expect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptiveSettings {
+    /// `revisit.soonest_seconds`, at most `peer_revisit_delay`.
+    pub soonest: Duration,
+    /// `revisit.latest_seconds`, at least `peer_revisit_delay`.
+    pub latest: Duration,
+    /// `revisit.early_per_second_max`: revisits sooner than
+    /// `peer_revisit_delay` per second.
+    pub early_per_second: f64,
 }
 
 /// Whom we contact, and how fast.

@@ -115,6 +115,7 @@ fn what_is_written_down_goes_before_the_method() {
     assert!(!settings.visit.keep_partial);
     assert!(settings.visit.ignore_malformed);
     assert!(!settings.visit.fast_extension);
+    assert!(!settings.visit.extension_protocol);
     assert!(!settings.visit.finish_when_complete);
     assert_eq!(
         config.warnings(),

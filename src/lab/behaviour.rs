@@ -26,8 +26,8 @@ pub enum Behaviour {
     LiveHaves,
     /// Has everything from the start: a bitfield. Counts.
     Seed,
-    /// Extended handshake, unknown ids, state messages, `port`, a request and
-    /// a keep-alive around the bitfield. Counts.
+    /// Unknown ids, state messages, `port`, a request and
+    /// a keep-alive behind the bitfield. Counts.
     Chatty,
     /// Keep-alives, then quiet. Counts, with no piece.
     KeepAlives,

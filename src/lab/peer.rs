@@ -4,6 +4,7 @@
 //! in who greets first. Runs on a thread of the lab's pool; every wait has a
 //! deadline.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ use super::wire;
 use crate::deadline::Deadline;
 use crate::model::{Direction, Reason, Timestamp};
 
+mod metadata;
 mod tell;
+
+pub(super) use metadata::{asks_for_metadata, meet_for_metadata};
 
 /// How long a connection may last, whatever the analyzer does. Longer than
 /// any sensible visit: it is a net, not a part of the story.
@@ -73,6 +77,12 @@ struct Encounter<'a> {
     said: tell::Said,
     /// The analyzer's handshake announced BEP 6.
     fast: bool,
+    /// Both sides announced BEP 10.
+    extended: bool,
+    /// Blocks of the metadata that were asked for.
+    asked: u32,
+    /// Blocks that were given as they are.
+    given: BTreeSet<u32>,
 }
 
 /// Acts out one contact and returns what happened.
@@ -83,20 +93,7 @@ pub(super) fn meet(
     stream: TcpStream,
 ) -> Contact {
     let clock = &*story.clock;
-    let mut encounter = Encounter {
-        line: Line {
-            stream,
-            clock,
-            stop: &story.stop,
-            deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
-        },
-        story,
-        party,
-        contact: meeting.contact(party, End::TheyClosed, meeting.started),
-        said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
-        fast: false,
-    };
-    encounter.said.begin(meeting.started);
+    let mut encounter = Encounter::new(story, party, meeting, stream);
     let left = encounter.act();
     let Encounter {
         mut line,
@@ -147,6 +144,37 @@ const fn ended(quit: Quit) -> End {
     }
 }
 
+impl<'a> Encounter<'a> {
+    fn new(
+        story: &'a Story,
+        party: &'a PlannedParty,
+        meeting: &Meeting,
+        stream: TcpStream,
+    ) -> Self {
+        let clock = &*story.clock;
+        let mut encounter = Self {
+            line: Line {
+                stream,
+                clock,
+                stop: &story.stop,
+                deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
+                // Requests for metadata may come early.
+                early: Some(VecDeque::new()),
+            },
+            story,
+            party,
+            contact: meeting.contact(party, End::TheyClosed, meeting.started),
+            said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
+            fast: false,
+            extended: false,
+            asked: 0,
+            given: BTreeSet::new(),
+        };
+        encounter.said.begin(meeting.started);
+        encounter
+    }
+}
+
 impl Encounter<'_> {
     fn act(&mut self) -> Result<Leave, Quit> {
         if self.story.is_over() {
@@ -169,7 +197,13 @@ impl Encounter<'_> {
             self.contact.fault = Some(Reason::Closed);
             return Ok(Leave::Close);
         }
-        self.tell(behaviour)
+        let asked = self.may_be_asked();
+        let leave = self.tell(behaviour)?;
+        if asked && matches!(leave, Leave::Last) {
+            self.contact.finished = true;
+            return Err(self.serve_requests());
+        }
+        Ok(leave)
     }
 
     /// The contacts that never get to messages.
@@ -251,6 +285,7 @@ impl Encounter<'_> {
             self.said.land();
         }
         self.fast = greeting.fast();
+        self.extended = greeting.extended() && self.reserved() != wire::NO_EXTENSIONS;
         self.contact.handshake = true;
         Ok(true)
     }
@@ -262,12 +297,15 @@ impl Encounter<'_> {
     }
 
     fn handshake(&self) -> Vec<u8> {
-        let reserved = match self.party.behaviour {
+        wire::handshake(self.reserved(), &self.info_hash(), &self.party.peer_id)
+    }
+
+    const fn reserved(&self) -> [u8; 8] {
+        match self.party.behaviour {
             Behaviour::HaveAllNone | Behaviour::Chatty => wire::FAST_AND_EXTENDED,
             Behaviour::HavesOnly => wire::NO_EXTENSIONS,
             _ => EXTENDED,
-        };
-        wire::handshake(reserved, &self.info_hash(), &self.party.peer_id)
+        }
     }
 
     fn info_hash(&self) -> [u8; 20] {

@@ -104,6 +104,24 @@ impl PieceSet {
         true
     }
 
+    /// Takes one piece out, whether it was there or not (`lt_donthave`, BEP
+    /// 54); `false` when the index is not below the piece count (the set stays
+    /// as it was).
+    #[must_use]
+    pub fn remove(&mut self, index: PieceIndex) -> bool {
+        if index.0 >= self.pieces.0 {
+            return false;
+        }
+        let mask = 0x80_u8 >> (index.0 % 8);
+        if let Some(byte) = self.bits.get_mut((index.0 / 8) as usize)
+            && *byte & mask != 0
+        {
+            *byte &= !mask;
+            self.count -= 1;
+        }
+        true
+    }
+
     /// The peer has every piece (`have all`, BEP 6).
     pub fn fill(&mut self) {
         self.bits.clear();

@@ -98,6 +98,24 @@ pub struct Visit {
     /// Reason of the last failure of this peer, if it failed before and has
     /// no row yet: the first-contact error that this visit takes back.
     pub takes_back: Option<Reason>,
+    /// What the peer told of itself in its extended handshake, if it sent one.
+    pub extension: Option<Box<ExtensionHandshake>>,
+}
+
+/// What a peer told of itself in its extended handshake (BEP 10). Where it
+/// sees us is left out: that is an address.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExtensionHandshake {
+    /// `v`: name and version of the client, one harmless line.
+    pub client: Option<String>,
+    /// `p`: the port on which the peer listens, never 0.
+    pub listen_port: Option<u16>,
+    /// `reqq`: requests that the peer lets wait.
+    pub request_queue: Option<u32>,
+    /// `upload_only` (BEP 21): whether it wants no more pieces.
+    pub upload_only: Option<bool>,
+    /// `metadata_size`: bytes of the info dictionary, as claimed.
+    pub metadata_size: Option<i64>,
 }
 
 /// What a peer told at a moment.

@@ -245,10 +245,10 @@ impl Run<'_> {
                 "the state is \"running\", but no process has the database open: the run was killed, and what was not committed is lost",
                 Repair::Close,
             );
-        } else if self.facts.value("state") == Some("killed") {
+        } else if let Some(end @ ("killed" | "broken")) = self.facts.value("state") {
             findings.notice(
                 "state",
-                "the run was killed: it is complete up to its last commit",
+                format!("the run was {end}: it is complete up to its last commit"),
             );
         }
         for (key, what) in REGRETS {

@@ -74,6 +74,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
         client: Some("-TR3000-".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,
+        extension: None,
     }
 }
 

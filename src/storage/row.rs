@@ -40,6 +40,8 @@ pub enum Row {
     Place(Box<PlaceRow>),
     /// One successful visit.
     Visit(Box<VisitRow>),
+    /// What a peer told of itself in it.
+    ExtensionHandshake(Box<ExtensionHandshakeRow>),
     /// A threshold crossed.
     Crossing(CrossingRow),
     /// A row of `request`.
@@ -186,9 +188,28 @@ pub struct PlaceRow {
     pub accuracy_km: Option<u16>,
 }
 
+/// Row of `extension_handshake`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtensionHandshakeRow {
+    /// The visit.
+    pub visit: i64,
+    /// Name and version.
+    pub client: Option<String>,
+    /// Port on which the peer listens.
+    pub listen_port: Option<u16>,
+    /// Requests that it lets wait.
+    pub request_queue: Option<u32>,
+    /// Whether it wants no more pieces.
+    pub upload_only: Option<bool>,
+    /// Bytes of the info dictionary.
+    pub metadata_size: Option<i64>,
+}
+
 /// Row of `visit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitRow {
+    /// `id`.
+    pub id: i64,
     /// The peer.
     pub peer: i64,
     /// End of the visit.

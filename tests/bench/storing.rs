@@ -82,6 +82,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
         client: Some("libtorrent 2.0".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,
+        extension: None,
     }))
 }
 

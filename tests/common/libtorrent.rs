@@ -97,6 +97,8 @@ impl Libtorrent {
             "encryption": role.encryption(),
             "download_limit": assignment.download_limit,
             "fingerprint": fingerprint,
+            "dht": assignment.dht.map(|node| node.to_string()),
+            "peers": assignment.peers,
         });
         let file = assignment.folder.join("session.json");
         fs::write(&file, settings.to_string()).map_err(|error| error.to_string())?;

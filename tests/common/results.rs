@@ -57,6 +57,11 @@ impl Results {
         row.map(|number: Option<i64>| number.unwrap_or(0))
     }
 
+    /// The single column that `sql` asks for.
+    pub(crate) fn numbers(&self, sql: &str) -> rusqlite::Result<Vec<i64>> {
+        self.rows(sql, (), |row| row.get(0))
+    }
+
     /// `torrent.id` and `complete_threshold` by hexadecimal info hash.
     pub(crate) fn torrent(&self, hash: &str) -> rusqlite::Result<(i64, u32)> {
         let sql = "SELECT id, complete_threshold FROM torrent WHERE info_hash_hex = ?1";

@@ -79,6 +79,14 @@ CREATE TABLE visit (
     encryption TEXT NOT NULL,
     ended TEXT NOT NULL
 );
+CREATE TABLE extension_handshake (
+    visit INTEGER PRIMARY KEY REFERENCES visit (id),
+    client TEXT,
+    listen_port INTEGER,
+    request_queue INTEGER,
+    upload_only INTEGER,
+    metadata_size INTEGER
+);
 CREATE TABLE crossing (
     id INTEGER PRIMARY KEY,
     peer INTEGER NOT NULL REFERENCES peer (id),

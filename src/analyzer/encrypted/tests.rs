@@ -70,6 +70,7 @@ impl World {
             settings: &self.settings,
             own_id: PeerId::new([b'O'; 20]),
             stop: &self.stop,
+            peer: None,
         }
     }
 

@@ -90,6 +90,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
     settings.visit = crate::analyzer::visit::tests::settings();
     settings.policy = PolicySettings {
         revisit_delay: Duration::from_secs(300),
+        adaptive: None,
         first_delay: Duration::from_secs(600),
         tracked_delay: Duration::from_secs(120),
         ..settings.policy
@@ -110,6 +111,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
             clock: clock.clone(),
             scripts: Mutex::new(scripts),
         }),
+        utp: None,
         sockets: Arc::default(),
     };
     World {

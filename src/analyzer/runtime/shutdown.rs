@@ -50,6 +50,9 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     run.trigger.stop();
     engine.scheduler.close();
     engine.sockets.shut_all();
+    if let Some(utp) = &engine.utp {
+        utp.socket.shut();
+    }
     let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
     status.say(&format!(
         "told trackers: {} of {} acknowledged",
@@ -92,6 +95,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         run.engine.scheduler.held_back(),
         run.engine.scheduler.barred(),
     );
+    let early = run.engine.scheduler.revisits().early();
     let magnets = run.magnets.as_ref().map_or(0, |magnets| magnets.pending());
     let never = run.engine.scheduler.never_contacted();
     vec![
@@ -100,6 +104,8 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("contacts_held_back", held.in_all),
         count("contacts_held_back_by_network", held.by_network),
         count("contacts_held_back_by_torrent", held.by_torrent),
+        count("revisits_early", early.planned),
+        count("revisits_early_put_off", early.put_off),
         count("offers_reserved", barred.reserved),
         count("offers_opted_out", barred.opted_out),
         fact("magnets_pending", magnets.to_string()),

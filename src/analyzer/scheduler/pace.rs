@@ -104,8 +104,7 @@ impl Pace {
     }
 
     fn since(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.epoch).as_micros();
-        u64::try_from(since).unwrap_or(u64::MAX)
+        micros(self.epoch, now)
     }
 }
 
@@ -157,6 +156,43 @@ impl Bucket {
         self.free = slot.saturating_add(rate.interval);
         slot
     }
+}
+
+/// So many a second, with a burst of one second.
+#[derive(Debug)]
+pub struct Allowance {
+    epoch: Instant,
+    rate: Option<Rate>,
+    used: Bucket,
+}
+
+impl Allowance {
+    /// Nothing used yet; `per_second` must be above 0.
+    pub fn new(per_second: f64, epoch: Instant) -> Self {
+        Self {
+            epoch,
+            rate: Rate::new(Some(per_second)),
+            used: Bucket::default(),
+        }
+    }
+
+    /// Whether there is room for one at `now`, which then is used.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let Some(rate) = &self.rate else {
+            return true;
+        };
+        let at = micros(self.epoch, now);
+        let room = self.used.earliest(rate) <= at;
+        if room {
+            self.used.use_one(rate, at);
+        }
+        room
+    }
+}
+
+fn micros(epoch: Instant, now: Instant) -> u64 {
+    let since = now.saturating_duration_since(epoch).as_micros();
+    u64::try_from(since).unwrap_or(u64::MAX)
 }
 
 /// A limit that holds for each of many.

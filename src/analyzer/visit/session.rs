@@ -19,6 +19,10 @@ use super::Visitor;
 /// have is skipped without memory.
 const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
 
+/// Longest extended message that is read (BEP 10): handshakes have some
+/// hundred bytes, a hundred peers by PEX two thousand.
+const EXTENDED_LENGTH_MAX: usize = 4096;
+
 /// Bytes read from a socket at one time.
 const READ_SIZE: usize = 2048;
 
@@ -143,7 +147,7 @@ impl<'a> Session<'a> {
     }
 
     /// What follows our handshake: that we have nothing (BEP 6, right after
-    /// it), and where our DHT node is (BEP 5).
+    /// it), what we are (BEP 10), and where our DHT node is (BEP 5).
     pub(super) fn introduce(
         &mut self,
         torrent: &Torrent,
@@ -155,6 +159,9 @@ impl<'a> Session<'a> {
         let mut bytes = Vec::with_capacity(12);
         if fast {
             message::encode_have_none(&mut bytes);
+        }
+        if self.visitor.settings.extension_protocol && theirs.supports_extension() {
+            self.visitor.extended_handshake().encode(&mut bytes);
         }
         if let Some(port) = self.visitor.dht_port(torrent)
             && theirs.supports_dht()
@@ -171,8 +178,13 @@ impl<'a> Session<'a> {
     pub(super) fn listen(&mut self, heard: &mut Heard, torrent: &Torrent) -> End {
         let bitfield = PieceSet::bitfield_len(torrent.pieces);
         let longest = u32::try_from(bitfield.saturating_add(1)).unwrap_or(u32::MAX);
+        let keep = if self.visitor.settings.extension_protocol {
+            EXTENDED_LENGTH_MAX
+        } else {
+            16
+        };
         let limits = FrameLimits {
-            keep: bitfield.max(16),
+            keep: bitfield.max(keep),
             max_length: longest.max(MESSAGE_LENGTH_MAX),
         };
         let mut frames = FrameDecoder::new(limits);
@@ -259,7 +271,8 @@ impl<'a> Session<'a> {
     /// The end, when nothing more needs to be heard.
     fn is_enough(&self, heard: &Heard) -> Option<End> {
         let settings = self.visitor.settings;
-        if settings.finish_when_complete && heard.told && heard.pieces.is_complete() {
+        let complete = heard.told && heard.pieces.is_complete();
+        if settings.finish_when_complete && complete && !heard.awaits_handshake() {
             Some(End::Complete)
         } else if heard.counts.total >= settings.message_limit {
             Some(End::MessageLimit)

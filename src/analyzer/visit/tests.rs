@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::config::settings::EncryptionPolicy;
+use crate::config::settings::{EncryptionPolicy, TransportPolicy};
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Link, PieceCount, Timestamp, VisitEnd};
 use crate::net::NetError;
@@ -24,10 +24,13 @@ pub(crate) fn settings() -> VisitSettings {
         message_limit: 256,
         finish_when_complete: true,
         fast_extension: true,
+        extension_protocol: true,
+        listen_port: None,
         dht_port: None,
         keep_partial: true,
         ignore_malformed: false,
         encryption: EncryptionPolicy::Plain,
+        transport: TransportPolicy::Tcp,
         message_log_length: 80,
     }
 }
@@ -61,6 +64,7 @@ impl World {
         let mut world = Self::new();
         world.settings.finish_when_complete = false;
         world.settings.fast_extension = false;
+        world.settings.extension_protocol = false;
         world.settings.keep_partial = false;
         world.settings.ignore_malformed = true;
         world
@@ -72,6 +76,7 @@ impl World {
             settings: &self.settings,
             own_id: OWN,
             stop: &self.stop,
+            peer: None,
         }
     }
 
@@ -234,7 +239,7 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
         .visitor()
         .outgoing(&mut stream, &torrent(), world.clock.now());
     let ours = Handshake {
-        reserved: Reserved::default().with_fast(),
+        reserved: Reserved::default().with_fast().with_extension(),
         info_hash: InfoHash::new([7; 20]),
         peer_id: OWN,
     };
@@ -252,6 +257,7 @@ fn we_send_a_handshake_and_have_none_and_nothing_else() {
 #[test]
 fn peers_with_a_dht_node_are_told_ours() {
     let mut world = World::new();
+    world.settings.extension_protocol = false;
     world.settings.dht_port = Some(17_000);
     for (theirs, told) in [
         (Reserved::default().with_dht(), true),
@@ -317,6 +323,65 @@ fn the_dht_node_of_a_peer_is_heard_unless_the_torrent_is_private() {
 }
 
 #[test]
+fn peers_that_speak_the_extension_protocol_are_told_of_us_and_heard() {
+    let mut world = World::new();
+    world.settings.fast_extension = false;
+    world.settings.listen_port = Some(6884);
+    let theirs = Handshake {
+        reserved: Reserved::default().with_extension(),
+        info_hash: InfoHash::new([7; 20]),
+        peer_id: THEIRS,
+    };
+    let told = message(|out| encode_raw(20, b"\0d1:pi51413e1:v3:a/1e", out));
+    let lost = message(|out| encode_raw(20, &[1, 0, 0, 0, 0], out));
+    let script = vec![
+        send(&theirs.encode()),
+        send(&told),
+        send(&bitfield([0xf0, 0, 0])),
+        send(&lost),
+    ];
+    let mut stream = FakeStream::new(&world.clock, script);
+    let visitor = world.visitor().at([192, 0, 2, 9].into());
+    let report = visitor.outgoing(&mut stream, &torrent(), world.clock.now());
+    let ours = b"\0d1:md11:lt_donthavei1ee1:pi6884e4:reqqi250e1:v";
+    let name = crate::protocol::extension::CLIENT;
+    let mut wanted = ours.to_vec();
+    wanted.extend(format!("{}:{name}6:yourip4:", name.len()).into_bytes());
+    wanted.extend([192, 0, 2, 9, b'e']);
+    assert_eq!(stream.written[73..], wanted);
+    assert_eq!(pieces(&report), 3);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    let heard = report.heard.unwrap();
+    let told = heard.extension().unwrap();
+    assert_eq!(
+        (told.listen_port, told.client.as_deref()),
+        (Some(51_413), Some("a/1"))
+    );
+    assert_eq!(heard.counts.extended, 2);
+}
+
+#[test]
+fn a_complete_peer_stays_until_it_has_told_of_itself() {
+    let mut world = World::new();
+    world.settings.fast_extension = false;
+    let theirs = Handshake {
+        reserved: Reserved::default().with_extension(),
+        info_hash: InfoHash::new([7; 20]),
+        peer_id: THEIRS,
+    };
+    let complete = bitfield([0xff, 0xff, 0xf0]);
+    let told = message(|out| encode_raw(20, b"\0d1:pi51413ee", out));
+    let late = Step::Send(Duration::from_secs(2), told);
+    let (report, seconds) = world.visit_raw(vec![send(&theirs.encode()), send(&complete), late]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Complete));
+    assert_eq!(seconds, 2);
+    assert!(report.heard.unwrap().extension().is_some());
+    let (report, seconds) = world.visit_raw(vec![send(&theirs.encode()), send(&complete)]);
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
+    assert_eq!((pieces(&report), seconds), (20, 6));
+}
+
+#[test]
 fn failures_before_the_handshake() {
     let mut other = handshake(true);
     other[30] ^= 1;
@@ -374,7 +439,7 @@ fn a_dripping_handshake_does_not_outlast_the_timeout() {
 
 #[test]
 fn a_dripping_message_does_not_outlast_the_timeout() {
-    let drip = [bitfield([0xff, 0, 0]), vec![0, 0, 0, 100, 20], vec![0; 90]].concat();
+    let drip = [bitfield([0xff, 0, 0]), vec![0, 0, 32, 0, 20], vec![0; 90]].concat();
     let drip = drip
         .into_iter()
         .map(|byte| Step::Send(Duration::from_secs(1), vec![byte]))

@@ -5,8 +5,9 @@ use super::{Key, Kind, Value, integer, number, registry, seconds, text};
 registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
-    /// `visit.fast_extension`, `visit.keep_partial`, `visit.ignore_malformed`,
-    /// `visit.encryption` and `retry.enabled`; where one of these is written down,
+    /// `visit.fast_extension`, `visit.extension_protocol`, `visit.keep_partial`,
+    /// `visit.ignore_malformed`, `visit.encryption`, `visit.transport`,
+    /// `revisit.mode` and `retry.enabled`; where one of these is written down,
     /// the written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
@@ -25,6 +26,10 @@ registry! {
     /// none.
     FAST_EXTENSION: "visit.fast_extension",
         Kind::Flag, Value::Flag(true), "BEP 6: without it, new clients announce piece by piece";
+    /// Speaks the extension protocol (BEP 10): peers tell their client, where
+    /// they listen and which pieces they lost (BEP 54).
+    EXTENSION_PROTOCOL: "visit.extension_protocol",
+        Kind::Flag, Value::Flag(true), "BEP 10: nearly all clients speak it";
     /// Counts what was read before a failure after the handshake.
     KEEP_PARTIAL: "visit.keep_partial",
         Kind::Flag, Value::Flag(true), "own choice";
@@ -39,6 +44,32 @@ registry! {
     ENCRYPTION: "visit.encryption",
         Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
         text("prefer_plain"), "own choice: reaches both, and costs least";
+    /// What carries visits. prefer_tcp: TCP, and uTP (over UDP) when that leads to
+    /// no handshake. prefer_utp: the other way round. tcp, utp: only so. The second
+    /// one is waited for half as long. Callers are heard over TCP, and unless this
+    /// is tcp also over uTP, at the same port number.
+    TRANSPORT: "visit.transport",
+        Kind::Choice(&["prefer_tcp", "prefer_utp", "tcp", "utp"]),
+        text("prefer_tcp"), "own choice: reaches both";
+
+    /// When an unfinished peer is visited again. fixed: after
+    /// `peer_revisit_delay`, as in 2015. adaptive: sooner when its progress lets
+    /// expect that it reaches the threshold before, or when its speed is not
+    /// known yet; later while it makes no progress.
+    REVISIT_MODE: "revisit.mode",
+        Kind::Choice(&["adaptive", "fixed"]), text("adaptive"), "own choice: narrower crossings";
+    /// Shortest time between two visits by plan; at most `peer_revisit_delay`
+    /// counts.
+    SOONEST_SECONDS: "revisit.soonest_seconds",
+        seconds(0.1, 604_800.0), Value::Number(30.0), "own choice: a tenth of peer_revisit_delay";
+    /// Longest time between two visits by plan; at least `peer_revisit_delay`
+    /// counts.
+    LATEST_SECONDS: "revisit.latest_seconds",
+        seconds(0.1, 604_800.0), Value::Number(900.0), "own choice: three times peer_revisit_delay";
+    /// Revisits a second, on average, that come sooner than
+    /// `peer_revisit_delay`; beyond, they come after that time.
+    EARLY_PER_SECOND_MAX: "revisit.early_per_second_max",
+        number(0.01, 1_000_000.0), Value::Number(20.0), "own choice: ten times the revisits of the thesis";
 
     /// Visits a peer again after a failure; otherwise the first failure drops
     /// it for the whole run.

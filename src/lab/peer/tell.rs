@@ -154,6 +154,10 @@ enum Told<'a> {
 impl Encounter<'_> {
     pub(super) fn tell(&mut self, behaviour: Behaviour) -> Result<Leave, Quit> {
         let mut pieces = self.pieces_now();
+        if self.extended {
+            let handshake = self.extended_handshake();
+            self.say(&handshake, &Told::Nothing)?;
+        }
         match behaviour {
             Behaviour::LazyBitfield => {
                 let holes = pieces.split_off(pieces.len().saturating_sub(HOLES));
@@ -274,7 +278,6 @@ impl Encounter<'_> {
     }
 
     fn tell_chatty(&mut self, pieces: &[u32]) -> Result<(), Quit> {
-        self.say(&wire::extended_handshake(), &Told::Nothing)?;
         self.say_bitfield(pieces)?;
         for other in [
             wire::port(6881),

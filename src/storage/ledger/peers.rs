@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::super::geo::Locate;
-use super::super::row::{CrossingRow, NewPeer, PeerUpdate, PlaceRow, Row, VisitRow};
+use super::super::row::{
+    CrossingRow, ExtensionHandshakeRow, NewPeer, PeerUpdate, PlaceRow, Row, VisitRow,
+};
 use super::super::text;
 use super::Totals;
 use crate::model::record::{Told, Visit};
@@ -114,8 +116,10 @@ impl Peers {
                 (known.id, false)
             }
         };
-        rows.push(visit_row(id, &visit));
         self.totals.visits += 1;
+        let number = i64::try_from(self.totals.visits).unwrap_or(i64::MAX);
+        rows.push(visit_row(number, id, &visit));
+        rows.extend(extension_row(number, &visit));
         self.totals.success_active += u64::from(!incoming);
         self.totals.unique_incoming += u64::from(incoming && first);
         if incoming {
@@ -214,8 +218,22 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
     }
 }
 
-fn visit_row(peer: i64, visit: &Visit) -> Row {
+fn extension_row(number: i64, visit: &Visit) -> Option<Row> {
+    let told = visit.extension.as_ref()?;
+    let client = told.client.as_deref();
+    Some(Row::ExtensionHandshake(Box::new(ExtensionHandshakeRow {
+        visit: number,
+        client: client.map(|client| text::clean(client, text::NAME_LIMIT)),
+        listen_port: told.listen_port,
+        request_queue: told.request_queue,
+        upload_only: told.upload_only,
+        metadata_size: told.metadata_size,
+    })))
+}
+
+fn visit_row(number: i64, peer: i64, visit: &Visit) -> Row {
     Row::Visit(Box::new(VisitRow {
+        id: number,
         peer,
         time_ms: visit.at.millis(),
         pieces: visit.pieces.0,

@@ -4,8 +4,8 @@ use rusqlite::types::Value;
 
 use super::super::text;
 use super::{
-    AnnounceRow, ErrorRow, InputRow, NewPeer, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow,
-    TorrentRow, TrackerRow, VisitRow,
+    AnnounceRow, ErrorRow, ExtensionHandshakeRow, InputRow, NewPeer, PeerUpdate, RequestRow, Row,
+    ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
 };
 use crate::model::record::{InputFile, MessageCounts};
 use crate::model::{Torrent, TorrentId};
@@ -20,6 +20,7 @@ impl Row {
             Self::Host(_) => "host",
             Self::Place(_) => "place",
             Self::Visit(_) => "visit",
+            Self::ExtensionHandshake(_) => "extension_handshake",
             Self::Crossing(_) => "crossing",
             Self::Request(_) => "request",
             Self::Statistic(_) => "statistic",
@@ -44,6 +45,7 @@ impl Row {
             Self::Host(_) => sql::HOST,
             Self::Place(_) => sql::PLACE,
             Self::Visit(_) => sql::VISIT,
+            Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
             Self::Crossing(_) => sql::CROSSING,
             Self::Request(_) => sql::REQUEST,
             Self::Statistic(_) => sql::STATISTIC,
@@ -71,6 +73,7 @@ impl Row {
             Self::Host(row) => size_of_val(&**row) + text(&row.host) + text(&row.domain),
             Self::Place(row) => size_of_val(&**row) + text(&row.city),
             Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
+            Self::ExtensionHandshake(row) => size_of_val(&**row) + text(&row.client),
             Self::Request(row) => size_of_val(&**row),
             Self::Statistic(row) => size_of_val(&**row),
             Self::Outcome(row) => row.reason.len(),
@@ -109,6 +112,7 @@ impl Row {
                 row.accuracy_km.map(i64::from).into(),
             ],
             Self::Visit(row) => row.values(),
+            Self::ExtensionHandshake(row) => row.values(),
             Self::Crossing(row) => vec![
                 row.peer.into(),
                 row.last_below_ms.into(),
@@ -217,7 +221,12 @@ impl PeerUpdate {
 impl VisitRow {
     fn values(&self) -> Vec<Value> {
         let kinds = kinds(&self.messages).map(|(_, count)| Value::from(count));
-        let mut values = vec![self.peer.into(), self.time_ms.into(), self.pieces.into()];
+        let mut values = vec![
+            self.id.into(),
+            self.peer.into(),
+            self.time_ms.into(),
+            self.pieces.into(),
+        ];
         values.extend(kinds);
         values.extend([
             self.longest_wait_ms.into(),
@@ -228,6 +237,19 @@ impl VisitRow {
             self.ended.clone().into(),
         ]);
         values
+    }
+}
+
+impl ExtensionHandshakeRow {
+    fn values(&self) -> Vec<Value> {
+        vec![
+            self.visit.into(),
+            self.client.clone().into(),
+            self.listen_port.map(i64::from).into(),
+            self.request_queue.into(),
+            self.upload_only.into(),
+            self.metadata_size.into(),
+        ]
     }
 }
 
@@ -363,7 +385,8 @@ mod sql {
     pub(super) const HOST: &str =
         "INSERT OR IGNORE INTO host (peer, time_ms, outcome, host, domain) VALUES (?, ?, ?, ?, ?)";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
-    pub(super) const VISIT: &str = "INSERT INTO visit (peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
+    pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
     pub(super) const REQUEST: &str = "INSERT OR IGNORE INTO request (id, timestamp, source, received_peers, duplicate_peers, seeders, completed, leechers, duration_sec, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const STATISTIC: &str = "INSERT OR IGNORE INTO statistic (id, timestamp, peer_queue, visited_queue, unique_incoming, success_active, thread_workload, load_average, memory_mb, server_threads, evaluator_threads) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

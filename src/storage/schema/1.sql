@@ -117,7 +117,7 @@ CREATE TABLE statistic (
 );
 
 -- visit: one row per successful evaluation that is part of a peer row
---   id: row number
+--   id: 1, 2, 3 and so on in the order in which they were stored
 --   peer: the peer
 --   time_ms: end of the visit
 --   pieces: distinct pieces announced
@@ -136,7 +136,7 @@ CREATE TABLE statistic (
 --   longest_wait_ms: longest wait for one whole message, rounded; NULL if none came
 --   duration_ms: from the start of the first connection to the end of the visit
 --   direction: outgoing or incoming
---   transport: what carried it
+--   transport: what carried it: tcp or utp
 --   encryption: how it was encrypted: plain, rc4 or mse-plain (MSE handshake, stream in the clear)
 --   ended: how it ended: quiet, message limit, complete, budget, stopped, or the reason that cut it short
 CREATE TABLE visit (
@@ -162,6 +162,22 @@ CREATE TABLE visit (
     transport TEXT NOT NULL,
     encryption TEXT NOT NULL,
     ended TEXT NOT NULL
+);
+
+-- extension_handshake: what a peer told of itself in a visit (BEP 10); no row where no extended handshake came
+--   visit: the visit
+--   client: name and version of the client, as it names itself
+--   listen_port: TCP port on which it says it listens
+--   request_queue: requests that it lets wait
+--   upload_only: 1 if it wants no more pieces (BEP 21), 0 if it says that it does
+--   metadata_size: bytes of the info dictionary, as claimed
+CREATE TABLE extension_handshake (
+    visit INTEGER PRIMARY KEY REFERENCES visit (id),
+    client TEXT,
+    listen_port INTEGER,
+    request_queue INTEGER,
+    upload_only INTEGER,
+    metadata_size INTEGER
 );
 
 -- crossing: each time a peer went from below its torrent's complete_threshold to it or above, between two visits or in one

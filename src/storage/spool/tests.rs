@@ -119,6 +119,7 @@ fn any_row() -> impl Strategy<Value = Row> {
                 accuracy_km: u16::try_from(index).ok(),
             })),
             3 => Row::Visit(Box::new(VisitRow {
+                id,
                 peer: id,
                 time_ms: id,
                 pieces: n,

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::model::record::{Announce, Lookup, TrackerCall, Visit};
+use crate::model::record::{Announce, ExtensionHandshake, Lookup, TrackerCall, Visit};
 use crate::model::{Event, PeerKey, Reason, Source};
 use crate::storage::fixture::{
     START, announce, at, call, failure, figures, id, key, scrape, tick, torrents, tracker_failure,
@@ -716,6 +716,33 @@ fn an_update_without_its_peer_is_lost_and_a_refused_row_stops_nobody() {
     assert_eq!(bench.progress.lost(), 2, "second place, update of no peer");
     assert_eq!(writer.pending.len(), 0);
     assert_eq!(number(&bench.database(), "SELECT count(*) FROM visit"), 1);
+}
+
+#[test]
+fn what_peers_tell_of_themselves_stands_beside_their_visit() {
+    let bench = Bench::new();
+    let told = ExtensionHandshake {
+        client: Some("x/1\0".to_owned()),
+        listen_port: Some(6881),
+        upload_only: Some(true),
+        ..ExtensionHandshake::default()
+    };
+    let silent = visited(visit(key(1, 1, 1), 0.0, 1));
+    let speaks = visited(Visit {
+        extension: Some(Box::new(told)),
+        ..visit(key(2, 1, 1), 0.0, 1)
+    });
+    write(bench.writer_with(settings()), vec![silent, speaks]);
+    let sql = "SELECT v.peer, client, listen_port, request_queue, upload_only, metadata_size
+        FROM extension_handshake JOIN visit v ON v.id = visit";
+    let row = bench.database().query_row(sql, [], |row| {
+        let numbers: [Option<i64>; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, numbers))
+    });
+    let numbers = [Some(6881), None, Some(1), None];
+    assert_eq!(row, Ok((2, "x/1\\u{0}".to_owned(), numbers)));
+    let sql = "SELECT count(*) FROM extension_handshake";
+    assert_eq!(number(&bench.database(), sql), 1);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::model::{PeerId, Reason};
 use crate::net::{NetError, Stream};
-use crate::protocol::extension::{self, ExtendedHandshake, InvalidHandshake, UT_METADATA};
+use crate::protocol::extension::{
+    self, ExtendedHandshake, InvalidHandshake, OwnHandshake, UT_METADATA,
+};
 use crate::protocol::frame::{FrameDecoder, FrameLimits, TooLong};
 use crate::protocol::handshake::{Handshake, HandshakeDecoder, Reserved};
 use crate::protocol::message::Message;
@@ -187,9 +189,13 @@ impl Conversation<'_> {
             max_length: MESSAGE_LENGTH_MAX,
         });
         let mut ours = Vec::new();
-        let client = concat!("btda ", env!("CARGO_PKG_VERSION"));
         let number = self.context.settings.metadata_number;
-        extension::encode_handshake(number, client, &mut ours);
+        OwnHandshake {
+            extensions: &[(UT_METADATA, number)],
+            client: extension::CLIENT,
+            ..OwnHandshake::default()
+        }
+        .encode(&mut ours);
         self.write(&ours)?;
         let mut messages = 0_u32;
         let mut buffer = vec![0; READ_SIZE];

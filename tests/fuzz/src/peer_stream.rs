@@ -11,15 +11,16 @@ use btda::analyzer::directory::Directory;
 use btda::analyzer::evaluate::{Heard, Verdict};
 use btda::analyzer::visit::{Report, Visitor};
 use btda::clock::{Clock, ManualClock};
-use btda::config::settings::{EncryptionPolicy, VisitSettings};
+use btda::config::settings::{EncryptionPolicy, TransportPolicy, VisitSettings};
 use btda::model::{
     InfoHash, Link, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd,
 };
 use btda::net::{NetError, Operation, Stream};
+use btda::protocol::extension::CLIENT;
 use btda::protocol::handshake::{HANDSHAKE_LEN, Handshake, PROTOCOL, Reserved};
 use btda::stop::{StopTrigger, stop_pair};
 
-use self::naive::{Sum, naive};
+use self::naive::{Spoken, Sum, naive};
 use super::input::Input;
 
 const OWN: PeerId = PeerId::new(*b"OWNOWNOWNOWNOWNOWNOW");
@@ -35,18 +36,21 @@ pub fn check(data: &[u8]) {
     let flags = input.byte();
     let flag = |bit: u8| flags >> bit & 1 == 1;
     let (limit, pieces, writes) = (input.byte(), input.short(), input.byte());
-    let dht = writes % 2 == 0;
+    let (dht, extension) = (writes % 2 == 0, writes & 2 == 0);
     let settings = VisitSettings {
         quiet_timeout: QUIET,
         budget: BUDGET,
         message_limit: 1 + u32::from(limit),
         finish_when_complete: flag(0),
         fast_extension: flag(1),
+        extension_protocol: extension,
+        listen_port: None,
         dht_port: dht.then_some(DHT_PORT),
         keep_partial: flag(2),
         ignore_malformed: flag(3),
         message_log_length: 80,
         encryption: EncryptionPolicy::Plain,
+        transport: TransportPolicy::Tcp,
     };
     let inward = flag(4);
     let admitted = !flag(5);
@@ -59,7 +63,7 @@ pub fn check(data: &[u8]) {
         // A correct handshake first, or the fuzzer would have to guess it.
         waiting: if flag(6) {
             let id = PeerId::new(*b"-TR3000-abcdefghijkl");
-            handshake(id, flag(7), dht).to_vec()
+            handshake(id, flag(7), extension, dht).to_vec()
         } else {
             Vec::new()
         },
@@ -73,6 +77,7 @@ pub fn check(data: &[u8]) {
         settings: &settings,
         own_id: OWN,
         stop: &stop,
+        peer: None,
     };
     let start = clock.now();
     let report = if inward {
@@ -104,8 +109,11 @@ fn torrent(pieces: u32) -> Torrent {
     }
 }
 
-fn handshake(peer_id: PeerId, fast: bool, dht: bool) -> [u8; HANDSHAKE_LEN] {
+fn handshake(peer_id: PeerId, fast: bool, extension: bool, dht: bool) -> [u8; HANDSHAKE_LEN] {
     let mut reserved = Reserved::default();
+    if extension {
+        reserved = reserved.with_extension();
+    }
     if fast {
         reserved = reserved.with_fast();
     }
@@ -227,11 +235,12 @@ fn judged_by_the_rules(report: &Report, torrent: &Torrent, stopped: bool) {
     }
 }
 
-/// Our handshake, then `have none` and the port of our DHT node where both
-/// sides know of them, is all that we ever send.
+/// Our handshake, then `have none`, our extended handshake and the port of our
+/// DHT node where both sides know of them, is all that we ever send.
 fn nothing_but_a_greeting(peer: &Peer<'_>, report: &Report, settings: &VisitSettings) {
     let dht = settings.dht_port.is_some();
-    let ours = handshake(OWN, settings.fast_extension, dht);
+    let extension = settings.extension_protocol;
+    let ours = handshake(OWN, settings.fast_extension, extension, dht);
     let sent = &peer.heard;
     let rest = match sent.split_at_checked(HANDSHAKE_LEN) {
         Some((greeting, rest)) => {
@@ -250,6 +259,13 @@ fn introduction(told: &[u8], settings: &VisitSettings) -> Vec<u8> {
     if settings.fast_extension && told[27] & 4 != 0 {
         bytes.extend(b"\0\0\0\x01\x0f");
     }
+    if settings.extension_protocol && told[25] & 0x10 != 0 {
+        let length = u8::try_from(CLIENT.len() + 42).expect("short");
+        bytes.extend([0, 0, 0, length, 20, 0]);
+        let name = CLIENT.len();
+        bytes.extend(b"d1:md11:lt_donthavei1ee4:reqqi250e1:v");
+        bytes.extend(format!("{name}:{CLIENT}e").into_bytes());
+    }
     if settings.dht_port.is_some() && told[27] & 1 != 0 {
         bytes.extend(b"\0\0\0\x03\x09");
         bytes.extend(DHT_PORT.to_be_bytes());
@@ -257,7 +273,7 @@ fn introduction(told: &[u8], settings: &VisitSettings) -> Vec<u8> {
     bytes
 }
 
-/// The same from all bytes that the visit has read, with BEP 3 and 6 beside
+/// The same from all bytes that the visit has read, with BEP 3, 6 and 54 beside
 /// it and without any state but a list of pieces.
 fn heard_what_was_told(
     report: &Report,
@@ -275,7 +291,10 @@ fn heard_what_was_told(
     let Some(heard) = &report.heard else {
         return;
     };
-    let fast = settings.fast_extension && told[27] & 4 != 0;
+    let spoken = Spoken {
+        fast: settings.fast_extension && told[27] & 4 != 0,
+        extension: settings.extension_protocol && told[25] & 0x10 != 0,
+    };
     let greeting = HANDSHAKE_LEN + introduction(told, settings).len();
     let stream = if peer.heard.len() < greeting {
         // Could not be introduced to, and was left.
@@ -283,8 +302,13 @@ fn heard_what_was_told(
     } else {
         &told[HANDSHAKE_LEN..]
     };
-    let expected = naive(stream, fast, settings, torrent);
+    let expected = naive(stream, spoken, settings, torrent);
     assert_eq!(summary(heard), expected);
+    if let Some(extension) = heard.extension() {
+        assert!(spoken.extension && extension.listen_port != Some(0));
+        let client = extension.client.unwrap_or_default();
+        assert!(!client.contains(char::is_control) && !client.contains("ERROR"));
+    }
 }
 
 fn summary(heard: &Heard) -> Sum {

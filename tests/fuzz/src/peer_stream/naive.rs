@@ -3,6 +3,7 @@
 
 use btda::config::settings::VisitSettings;
 use btda::model::{PieceCount, Torrent};
+use btda::protocol::extension::ExtendedHandshake;
 
 /// What a visit comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,10 +20,29 @@ pub(super) struct Sum {
     pub(super) reached: Option<u32>,
 }
 
-/// Reads `stream`, which follows the handshake, by BEP 3 and 6.
-pub(super) fn naive(stream: &[u8], fast: bool, settings: &VisitSettings, torrent: &Torrent) -> Sum {
+/// What both sides speak.
+#[derive(Clone, Copy)]
+pub(super) struct Spoken {
+    /// BEP 6.
+    pub(super) fast: bool,
+    /// BEP 10.
+    pub(super) extension: bool,
+}
+
+/// Reads `stream`, which follows the handshake, by BEP 3, 6 and 54.
+pub(super) fn naive(
+    stream: &[u8],
+    spoken: Spoken,
+    settings: &VisitSettings,
+    torrent: &Torrent,
+) -> Sum {
     let mut pieces = vec![false; torrent.pieces.0 as usize];
-    let keep = pieces.len().div_ceil(8).max(16);
+    let keep = if settings.extension_protocol {
+        4096
+    } else {
+        16
+    };
+    let keep = pieces.len().div_ceil(8).max(keep);
     let mut sum = Sum {
         pieces: 0,
         messages: 0,
@@ -30,6 +50,7 @@ pub(super) fn naive(stream: &[u8], fast: bool, settings: &VisitSettings, torrent
         below: None,
         reached: None,
     };
+    let mut greeted = !spoken.extension;
     let mut rest = stream;
     while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(*prefix) as usize;
@@ -39,12 +60,14 @@ pub(super) fn naive(stream: &[u8], fast: bool, settings: &VisitSettings, torrent
             break;
         };
         sum.messages += 1;
-        match naive_message(message, long, fast, &mut pieces) {
+        greeted |= !long && is_extended_handshake(message);
+        match naive_message(message, long, spoken, &mut pieces) {
             Taken::Told => {
                 sum.told = true;
                 sum.note(&pieces, torrent.threshold);
             }
-            Taken::Nothing => {}
+            Taken::Lost if sum.told => sum.note(&pieces, torrent.threshold),
+            Taken::Nothing | Taken::Lost => {}
             Taken::Malformed if settings.ignore_malformed => {}
             Taken::Piece | Taken::Malformed => break,
         }
@@ -53,7 +76,7 @@ pub(super) fn naive(stream: &[u8], fast: bool, settings: &VisitSettings, torrent
         let Some(next) = behind.get(length..) else {
             break;
         };
-        if settings.finish_when_complete && complete || enough {
+        if settings.finish_when_complete && complete && greeted || enough {
             break;
         }
         rest = next;
@@ -62,6 +85,12 @@ pub(super) fn naive(stream: &[u8], fast: bool, settings: &VisitSettings, torrent
         sum.note(&pieces, torrent.threshold);
     }
     sum
+}
+
+/// Whether a message is an extended handshake; what it says is tried
+/// elsewhere (`messages`).
+fn is_extended_handshake(message: &[u8]) -> bool {
+    matches!(message, [20, 0, rest @ ..] if ExtendedHandshake::parse(rest).is_ok())
 }
 
 impl Sum {
@@ -79,12 +108,13 @@ impl Sum {
 
 enum Taken {
     Told,
+    Lost,
     Nothing,
     Piece,
     Malformed,
 }
 
-fn naive_message(message: &[u8], long: bool, fast: bool, pieces: &mut [bool]) -> Taken {
+fn naive_message(message: &[u8], long: bool, spoken: Spoken, pieces: &mut [bool]) -> Taken {
     let Some((&id, payload)) = message.split_first() else {
         return Taken::Nothing;
     };
@@ -92,7 +122,7 @@ fn naive_message(message: &[u8], long: bool, fast: bool, pieces: &mut [bool]) ->
         7 => Taken::Piece,
         5 => naive_bitfield(payload, long, pieces),
         0..=3 | 14 | 15 if long || !payload.is_empty() => Taken::Malformed,
-        14 | 15 if fast => {
+        14 | 15 if spoken.fast => {
             pieces.fill(id == 14);
             Taken::Told
         }
@@ -103,6 +133,18 @@ fn naive_message(message: &[u8], long: bool, fast: bool, pieces: &mut [bool]) ->
                 Some(piece) => {
                     *piece = true;
                     Taken::Told
+                }
+                None => Taken::Malformed,
+            }
+        }
+        20 if spoken.extension && !long && payload.first() == Some(&1) => {
+            let Ok(index) = <[u8; 4]>::try_from(&payload[1..]) else {
+                return Taken::Malformed;
+            };
+            match pieces.get_mut(u32::from_be_bytes(index) as usize) {
+                Some(piece) => {
+                    *piece = false;
+                    Taken::Lost
                 }
                 None => Taken::Malformed,
             }

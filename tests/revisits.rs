@@ -1,0 +1,85 @@
+//! Adaptive and fixed revisits on the same story: how narrow the crossings
+//! are, and how many downloads are confirmed.
+//!
+//! `cargo test --test revisits -- --nocapture` prints the figures; with
+//! `LAB="--peers 300 --time 60s"` for another story.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on stops with a panic, and the figures are to be read"
+)]
+
+mod common;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use common::process::isolated;
+use common::results::Results;
+
+/// What one mode gave.
+#[derive(Debug)]
+struct Figures {
+    /// Widths of the crossings in milliseconds, in order.
+    widths: Vec<i64>,
+    visits: i64,
+    confirmed: u64,
+    happened: u64,
+}
+
+impl Figures {
+    fn width(&self, share: f64) -> i64 {
+        let last = self.widths.len() - 1;
+        self.widths[(last as f64 * share).round() as usize]
+    }
+}
+
+fn lab(mode: &str, story: &str) -> Figures {
+    let folder = tempfile::tempdir().unwrap();
+    let output = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder.path())
+        .current_dir(folder.path())
+        .args(["lab", "--json", "--revisit", mode])
+        .args(story.split_whitespace())
+        .output()
+        .unwrap();
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["exact"], true, "{value:#}");
+    let database = folder
+        .path()
+        .join(value["files"]["database"].as_str().unwrap());
+    let results = Results::open(&database).unwrap();
+    let widths = "SELECT first_at_ms - last_below_ms FROM crossing ORDER BY 1";
+    let torrents = value["torrents"].as_array().unwrap().iter();
+    Figures {
+        widths: results.numbers(widths).unwrap(),
+        visits: results.number("SELECT count(*) FROM visit", ()).unwrap(),
+        confirmed: value["confirmed"].as_u64().unwrap(),
+        happened: torrents.map(|it| it["happened"].as_u64().unwrap()).sum(),
+    }
+}
+
+#[test]
+fn adaptive_revisits_narrow_the_crossings() {
+    let story = std::env::var("LAB").unwrap_or_else(|_| {
+        "--torrents 3 --peers 120 --callers 0 --time 60s --timeout 0.5s --revisit-delay 8s --share all=0 --share bitfield=1"
+            .to_owned()
+    });
+    let modes = ["fixed", "adaptive"].map(|mode| (mode, lab(mode, &story)));
+    println!("btda lab {story} --revisit MODE");
+    for (mode, it) in &modes {
+        println!(
+            "{mode:<9} {:>4} crossings, {:>5} ms wide (median), {:>5} ms (9 of 10 below), \
+             {} of {} downloads confirmed, {} visits",
+            it.widths.len(),
+            it.width(0.5),
+            it.width(0.9),
+            it.confirmed,
+            it.happened,
+            it.visits
+        );
+    }
+    let [(_, fixed), (_, adaptive)] = &modes;
+    assert!(fixed.widths.len() >= 20 && adaptive.widths.len() >= 20);
+    assert!(adaptive.width(0.5) < fixed.width(0.5), "{modes:?}");
+}
