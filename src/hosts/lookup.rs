@@ -44,9 +44,8 @@ impl Lookup<'_> {
             answer = match self.ask(server, &question) {
                 Ok(Reply::Name(name)) => return Answer::Name(name),
                 Ok(Reply::NoName) => return Answer::NoName,
-                Ok(Reply::Failed) => Answer::Failed,
                 Err(error) if error.reason == Reason::TimedOut => Answer::TimedOut,
-                Err(_) => Answer::Failed,
+                Ok(Reply::Failed) | Err(_) => Answer::Failed,
             };
         }
         answer

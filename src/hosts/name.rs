@@ -96,8 +96,7 @@ fn mentions(label: &str, address: IpAddr) -> bool {
                 || label.contains(&u32::from(address).to_string())
         }
         IpAddr::V6(address) => {
-            let octets = address.octets().into_iter();
-            let digits: String = octets.map(|octet| format!("{octet:02x}")).collect();
+            let digits = format!("{:032x}", u128::from(address));
             let label: Vec<char> = label.chars().filter(char::is_ascii_hexdigit).collect();
             let parts = label.windows(V6_DIGITS);
             parts

@@ -19,8 +19,21 @@ pub trait AskName: Send {
 
 /// Places, and a question for the name of each new peer.
 pub(super) struct PlacesAndNames {
-    pub(super) places: Box<dyn Locate>,
-    pub(super) names: Box<dyn AskName>,
+    places: Box<dyn Locate>,
+    names: Box<dyn AskName>,
+}
+
+impl PlacesAndNames {
+    /// `places` alone where no names are asked for.
+    pub(super) fn around(
+        places: Box<dyn Locate>,
+        names: Option<Box<dyn AskName>>,
+    ) -> Box<dyn Locate> {
+        match names {
+            Some(names) => Box::new(Self { places, names }),
+            None => places,
+        }
+    }
 }
 
 impl Locate for PlacesAndNames {

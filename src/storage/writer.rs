@@ -164,10 +164,7 @@ impl Writer {
         ]);
         let geo = open_geolocation(&settings, clock.as_ref(), &mut facts);
         let with_names = names.is_some();
-        let geo = match names {
-            Some(names) => Box::new(PlacesAndNames { places: geo, names }),
-            None => geo,
-        };
+        let geo = PlacesAndNames::around(geo, names);
         for (key, value) in manifest {
             facts.insert(key, text::clean_lines(&value));
         }
