@@ -8,15 +8,17 @@
 //! ([`super::spool`]): the field names are that form.
 
 mod form;
+mod host;
 mod statement;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::record::{HostName, MessageCounts};
+use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Source, TorrentId};
 
+pub use host::HostRow;
 pub(crate) use statement::{KINDS, kinds};
 
 /// One of a few fixed words; owned only when it was read from a file.
@@ -147,34 +149,6 @@ pub struct PeerUpdate {
     pub max_speed: f64,
     /// `visits`, at least 2.
     pub visits: u32,
-}
-
-/// Row of `host`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostRow {
-    /// The peer.
-    pub peer: i64,
-    /// When the answer came.
-    pub time_ms: i64,
-    /// `name`, or why there is none.
-    pub outcome: Word,
-    /// Last two labels.
-    pub host: Option<String>,
-    /// Registrable domain.
-    pub domain: Option<String>,
-}
-
-impl HostRow {
-    /// The row of an answer.
-    pub(crate) fn of(name: HostName) -> Self {
-        Self {
-            peer: name.peer,
-            time_ms: name.at.millis(),
-            outcome: name.outcome.into(),
-            host: name.host,
-            domain: name.domain,
-        }
-    }
 }
 
 /// Row of `place`.

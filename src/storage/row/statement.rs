@@ -99,13 +99,7 @@ impl Row {
             ],
             Self::NewPeer(row) => row.values(),
             Self::PeerUpdate(row) => row.values(),
-            Self::Host(row) => vec![
-                row.peer.into(),
-                row.time_ms.into(),
-                word(&row.outcome),
-                row.host.clone().into(),
-                row.domain.clone().into(),
-            ],
+            Self::Host(row) => row.values(),
             Self::Place(row) => vec![
                 row.peer.into(),
                 row.city.clone().into(),
