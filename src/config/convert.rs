@@ -8,9 +8,9 @@ use log::LevelFilter;
 
 use super::key::{Key, Value};
 use super::settings::{
-    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy, Identity,
-    InputSettings, ListenSettings, LogSettings, Method, PaceSettings, PolicySettings, Settings,
-    StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
+    AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
+    HostSettings, Identity, InputSettings, ListenSettings, LogSettings, Method, PaceSettings,
+    PolicySettings, Settings, StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -59,6 +59,11 @@ impl Config {
             listen: self.listen(),
             tracker: self.tracker(),
             dht: switches.dht.then(|| self.dht()),
+            hosts: self.flag(&keys::HOSTS_ENABLED).then(|| HostSettings {
+                servers: crate::hosts::server::listed(self.text(&keys::HOSTS_SERVERS)),
+                queries_per_second: self.integer(&keys::HOSTS_QUERIES_PER_SECOND),
+                timeout: self.time(&keys::HOSTS_TIMEOUT_SECONDS),
+            }),
             storage: self.storage(),
             statistic_interval: self.time(&keys::STATISTIC_INTERVAL),
             log: self.log(switches.debug),

@@ -42,6 +42,8 @@ pub struct Settings {
     pub tracker: TrackerSettings,
     /// The DHT, with `-d`.
     pub dht: Option<DhtSourceSettings>,
+    /// Host names, with `hosts.enabled`.
+    pub hosts: Option<HostSettings>,
     /// The database.
     pub storage: StorageSettings,
     /// `statistic_interval`.
@@ -366,6 +368,17 @@ pub struct StorageSettings {
     pub calibration: bool,
     /// Line of the calibration (`storage.calibration_cut_seconds`).
     pub calibration_cut: Duration,
+}
+
+/// Host names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSettings {
+    /// `hosts.servers`: host and port; empty means those of the system.
+    pub servers: Vec<(String, u16)>,
+    /// `hosts.queries_per_second`, at least 1.
+    pub queries_per_second: u32,
+    /// `hosts.timeout_seconds`: for one answer.
+    pub timeout: Duration,
 }
 
 /// The log.

@@ -29,6 +29,8 @@ pub enum Record {
     Scrape(Scrape),
     /// An announce or scrape failed.
     TrackerFailure(Box<TrackerFailure>),
+    /// What became of the question for a peer's host name.
+    Host(Box<HostName>),
     /// A DHT lookup ended.
     Lookup(Lookup),
     /// A statistics tick; [`Tick::last`] marks the one at shutdown.
@@ -41,6 +43,21 @@ pub enum Record {
         /// Its value.
         value: String,
     },
+}
+
+/// What may be stored of a peer's host name, see [`crate::hosts`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName {
+    /// `peer.id`.
+    pub peer: i64,
+    /// When the answer came.
+    pub at: Timestamp,
+    /// `name`, or why there is none.
+    pub outcome: &'static str,
+    /// Last two labels.
+    pub host: Option<String>,
+    /// Registrable domain.
+    pub domain: Option<String>,
 }
 
 /// A visit that counts: handshake done and progress told, or nothing told

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow,
-    TorrentRow, kinds,
+    AnnounceRow, CountRow, HostRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow,
+    StatisticRow, TorrentRow, kinds,
 };
 use super::text;
 use crate::config::settings::Identity;
@@ -100,7 +100,10 @@ impl Ledger {
     /// The rows that `record` changes, appended to `rows`; `waiting` is the
     /// number of records still in the channel, for `visited_queue`.
     pub fn take(&mut self, record: Record, waiting: usize, rows: &mut Vec<Row>) {
-        self.dirty |= !matches!(record, Record::Tick(_) | Record::Manifest { .. });
+        self.dirty |= !matches!(
+            record,
+            Record::Tick(_) | Record::Manifest { .. } | Record::Host(_)
+        );
         match record {
             Record::Torrent(torrent) => self.join(torrent, rows),
             Record::Input(input) => rows.push(Row::Input(Box::new(InputRow::of(&input)))),
@@ -110,6 +113,7 @@ impl Ledger {
             Record::Scrape(scrape) => self.scrape(&scrape, rows),
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
             Record::Lookup(lookup) => self.lookup(lookup, rows),
+            Record::Host(name) => rows.push(Row::Host(Box::new(HostRow::of(*name)))),
             Record::Tick(tick) => self.tick(*tick, waiting, rows),
             Record::Manifest { key, value } => rows.push(Row::Fact {
                 key: key.into(),

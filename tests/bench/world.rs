@@ -166,6 +166,7 @@ impl Store {
             settings: settings.storage.clone(),
             torrents: directory.all(),
             inputs: Vec::new(),
+            names: None,
             manifest: Vec::new(),
             progress: Arc::clone(&progress),
             clock,

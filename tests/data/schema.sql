@@ -149,6 +149,13 @@ CREATE TABLE place (
     city TEXT,
     accuracy_km INTEGER
 );
+CREATE TABLE host (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id),
+    time_ms INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    host TEXT,
+    domain TEXT
+);
 CREATE TABLE input (
     id INTEGER PRIMARY KEY,
     path TEXT NOT NULL,

@@ -19,6 +19,7 @@ use crate::analyzer::stats::Stats;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
+use crate::hosts::Hosts;
 use crate::logging::{self, LogCounts};
 use crate::model::record::{InputFile, Record};
 use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
@@ -26,12 +27,13 @@ use crate::net::guard::Guarded;
 use crate::net::tcp::{SocketRegister, TcpConnector, local_address_towards};
 use crate::net::utp::{UtpConnector, UtpSocket};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
-use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
+use crate::storage::{AskName, Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, Link, import};
 use crate::torrent::metadata::MetadataCache;
 
 use super::Request;
 use super::dht::Dht;
+use super::hosts;
 use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
@@ -54,6 +56,7 @@ pub(super) struct Run {
     pub(super) listen_port: Option<u16>,
     pub(super) dht: Option<Arc<Dht>>,
     pub(super) magnets: Option<Arc<Magnets>>,
+    pub(super) hosts: Option<Arc<Hosts>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -101,9 +104,11 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
+    let (hosts, names) = hosts::prepare(&engine)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
-    let writer = create_writer(&engine, &stem, (import.files, facts), &progress)?;
+    let inputs = (import.files, facts, names);
+    let writer = create_writer(&engine, &stem, inputs, &progress)?;
     let listener = listen_port.map(|_| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -122,6 +127,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         progress,
         listen_port,
         dht: dht.map(Arc::new),
+        hosts,
     })
 }
 
@@ -319,10 +325,17 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
     Ok(bytes)
 }
 
+/// What the writer is told of the run: files, facts, who finds out names.
+type Inputs = (
+    Vec<InputFile>,
+    Vec<(&'static str, String)>,
+    Option<Box<dyn AskName>>,
+);
+
 fn create_writer(
     engine: &Engine,
     stem: &Stem,
-    (inputs, manifest): (Vec<InputFile>, Vec<(&'static str, String)>),
+    (inputs, manifest, names): Inputs,
     progress: &Arc<Progress>,
 ) -> Result<Writer, Refusal> {
     Writer::create(WriterSetup {
@@ -331,6 +344,7 @@ fn create_writer(
         torrents: engine.directory.all(),
         inputs,
         manifest,
+        names,
         progress: Arc::clone(progress),
         clock: Arc::clone(&engine.clock),
     })

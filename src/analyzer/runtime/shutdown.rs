@@ -118,6 +118,10 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("offers_reserved", barred.reserved),
         count("offers_opted_out", barred.opted_out),
         fact("magnets_pending", magnets.to_string()),
+        count(
+            "host_names_not_asked",
+            run.hosts.as_ref().map_or(0, |hosts| hosts.dropped()),
+        ),
         fact("threads_ended_early", crew.early_ends().to_string()),
         fact("log_lines_lost", run.log_counts.lost().to_string()),
         run.statistics.next(true),

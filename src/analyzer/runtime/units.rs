@@ -48,6 +48,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
         }
         crew.start(lookups(dht))?;
     }
+    if let Some(hosts) = &run.hosts {
+        hosts.start()?;
+    }
     crew.start(statistics(run))?;
     // Last, since they make do with the threads that are left.
     if run.engine.settings.active {

@@ -222,6 +222,22 @@ registry! {
     LOG_ADDRESSES: "privacy.log_addresses",
         Kind::Flag, Value::Flag(false), "own choice: addresses are personal data";
 
+    /// Looks up the host names of peers (reverse DNS) while measuring. Of a name
+    /// only the last two labels and the registrable domain are stored, for the
+    /// rest often spells out the address. The name servers learn the addresses.
+    HOSTS_ENABLED: "hosts.enabled",
+        Kind::Flag, Value::Flag(false), "own choice: name servers learn of the peers";
+    /// Name servers that are asked, at most three; empty: those of the system
+    /// (/etc/resolv.conf).
+    HOSTS_SERVERS: "hosts.servers",
+        Kind::Hosts, text(""), "own choice";
+    /// Names asked for a second.
+    HOSTS_QUERIES_PER_SECOND: "hosts.queries_per_second",
+        integer(1, 10_000), Value::Integer(20), "own choice: polite";
+    /// Longest wait for an answer; each name is asked for twice at most.
+    HOSTS_TIMEOUT_SECONDS: "hosts.timeout_seconds",
+        seconds(0.01, 60.0), Value::Number(5.0), "resolv.conf(5)";
+
     /// Least important messages that are logged.
     LOG_LEVEL: "log.level",
         Kind::Choice(&["trace", "debug", "info", "warning", "error"]), text("warning"), "2015 program";

@@ -236,6 +236,7 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
+    geo.stored(id, visit.peer.address.ip());
     if visit.peer.address.ip().is_ipv6() {
         rows.push(Row::Ipv6 { peer: id });
     }

@@ -18,6 +18,7 @@ impl Row {
             Self::Input(_) => "input",
             Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
             Self::Ipv6 { .. } => "peer_ipv6",
+            Self::Host(_) => "host",
             Self::Place(_) => "place",
             Self::Visit(_) => "visit",
             Self::ExtensionHandshake(_) => "extension_handshake",
@@ -43,6 +44,7 @@ impl Row {
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
             Self::Ipv6 { .. } => sql::IPV6,
+            Self::Host(_) => sql::HOST,
             Self::Place(_) => sql::PLACE,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
@@ -70,6 +72,7 @@ impl Row {
             }
             Self::Input(row) => size_of_val(&**row) + row.path.len() + text(&row.note) + TEXTS,
             Self::NewPeer(row) => size_of_val(&**row) + text(&row.client) + TEXTS,
+            Self::Host(row) => size_of_val(&**row) + text(&row.host) + text(&row.domain),
             Self::Place(row) => size_of_val(&**row) + text(&row.city),
             Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
             Self::ExtensionHandshake(row) => size_of_val(&**row) + text(&row.client),
@@ -99,6 +102,7 @@ impl Row {
             Self::NewPeer(row) => row.values(),
             Self::PeerUpdate(row) => row.values(),
             Self::Ipv6 { peer } => vec![(*peer).into()],
+            Self::Host(row) => row.values(),
             Self::Place(row) => vec![
                 row.peer.into(),
                 row.city.clone().into(),
@@ -376,6 +380,8 @@ mod sql {
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
     pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
+    pub(super) const HOST: &str =
+        "INSERT OR IGNORE INTO host (peer, time_ms, outcome, host, domain) VALUES (?, ?, ?, ?, ?)";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
     pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
     pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

@@ -302,6 +302,20 @@ CREATE TABLE place (
     accuracy_km INTEGER
 );
 
+-- host: what is kept of the host name of a peer; empty unless hosts.enabled is on
+--   peer: the peer
+--   time_ms: when the answer came
+--   outcome: name, no name, timed out or failed
+--   host: last two labels of the name, or its only one; a label that could spell out the address is #
+--   domain: registrable domain by the public suffix list, of registries only; NULL if the name has none
+CREATE TABLE host (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id),
+    time_ms INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    host TEXT,
+    domain TEXT
+);
+
 -- input: every file considered for import
 --   id: row number
 --   path: as found

@@ -59,6 +59,7 @@ impl Bench {
                 torrent: None,
                 note: Some("not bencoded".to_owned()),
             }],
+            names: None,
             manifest: vec![
                 ("version", "0.1.0".to_owned()),
                 ("configuration", "{\n\"a\": 1}".to_owned()),
