@@ -56,7 +56,7 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 16] = [
+const ITEMS: [Item; 17] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("encrypted", visit::encrypted),
