@@ -14,7 +14,7 @@ use super::torrent_file::naive_end;
 /// send blocks.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         let payload = input.rest();
         a_handshake(payload);
         a_message(payload);
@@ -95,7 +95,8 @@ const SIZE_MAX: usize = 3 * BLOCK_LEN;
 /// Peers join with any size, and send right, wrong and unasked blocks.
 fn collected(input: &mut Input<'_>) {
     let size = 1 + usize::from(input.short()) % SIZE_MAX;
-    let whole: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+    let claim = i64::try_from(size).expect("small");
+    let whole: Vec<u8> = (0..=250).cycle().take(size).collect();
     let hash = InfoHash::of(&whole);
     let mut assembly = MetadataAssembly::new(hash, SIZE_MAX);
     let mut excluded = HashSet::new();
@@ -106,37 +107,31 @@ fn collected(input: &mut Input<'_>) {
         let peer = PeerNumber((input.byte() % PEERS).into());
         match input.byte() % 6 {
             0 => {
-                let claimed = if input.byte() % 4 == 0 {
+                let claimed = if input.byte().is_multiple_of(4) {
                     i64::from(input.short()) - 5
                 } else {
-                    size as i64
+                    claim
                 };
                 let joined = assembly.join(peer, claimed).is_ok();
                 assert!(!joined || !excluded.contains(&peer), "was excluded");
-                assert!(!joined || (1..=SIZE_MAX as i64).contains(&claimed));
+                assert!(
+                    !joined
+                        || usize::try_from(claimed)
+                            .is_ok_and(|claimed| (1..=SIZE_MAX).contains(&claimed))
+                );
             }
             1 | 2 => {
                 let odd = input.byte();
                 let Some(index) = assembly.next_request(peer) else {
                     continue;
                 };
-                let from = index as usize * BLOCK_LEN;
-                let right = whole.get(from..).unwrap_or_default();
-                let mut block = right[..right.len().min(BLOCK_LEN)].to_vec();
-                if odd % 5 == 0
-                    && let Some(first) = block.first_mut()
-                {
-                    *first ^= odd | 1;
-                }
-                if odd % 7 == 0 {
-                    block.pop();
-                }
+                let block = a_block(&whole, index as usize, odd);
                 let _ = assembly.block(peer, index, None, &block);
             }
             3 => {
                 let index = u32::from(input.byte() % 8);
                 let length = usize::from(input.byte());
-                let _ = assembly.block(peer, index, Some(size as i64), input.take(length));
+                let _ = assembly.block(peer, index, Some(claim), input.take(length));
             }
             4 => assembly.reject(peer, input.byte().into()),
             _ => assembly.leave(peer),
@@ -150,4 +145,19 @@ fn collected(input: &mut Input<'_>) {
             assert_eq!(metadata, whole, "accepted with another hash");
         }
     }
+}
+
+/// The block of that number, or a wrong one.
+fn a_block(whole: &[u8], index: usize, odd: u8) -> Vec<u8> {
+    let right = whole.get(index * BLOCK_LEN..).unwrap_or_default();
+    let mut block = right[..right.len().min(BLOCK_LEN)].to_vec();
+    if odd.is_multiple_of(5)
+        && let Some(first) = block.first_mut()
+    {
+        *first ^= odd | 1;
+    }
+    if odd.is_multiple_of(7) {
+        block.pop();
+    }
+    block
 }

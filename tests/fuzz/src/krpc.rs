@@ -231,7 +231,7 @@ impl Life {
 
     fn look_up(&mut self, number: u8) {
         let hash = InfoHash::new([number; 20]);
-        let port = (number % 2 == 0).then_some(6_881);
+        let port = number.is_multiple_of(2).then_some(6_881);
         if let Some(events) = self.node.look_up(hash, port, LIMIT, self.now) {
             self.lookups
                 .push(Box::new(move || events.try_iter().collect()));
