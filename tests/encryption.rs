@@ -65,6 +65,9 @@ bittorrent_listen_port = 6911
 [visit]
 budget_seconds = 6
 
+[contact]
+allow_private = true
+
 [retry]
 first_delay_seconds = 3
 tracked_delay_seconds = 3
