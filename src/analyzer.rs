@@ -9,6 +9,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod listener;
 pub mod policy;
+mod reports;
 pub mod revisits;
 pub mod runtime;
 pub mod scheduler;

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::settings::{Identity, Settings};
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
-use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
+use crate::model::record::{Failure, MessageCounts, Record, Visit};
 use crate::model::{Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
@@ -20,7 +20,7 @@ use crate::stop::StopToken;
 
 use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
-use super::evaluate::{Moment, Verdict};
+use super::evaluate::Verdict;
 use super::policy::{self, Next};
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
@@ -164,14 +164,6 @@ impl Engine {
         }));
     }
 
-    /// Hands on where the DHT node of a peer is, if it said so.
-    fn pass_node(&self, peer: SocketAddr, report: &Report) {
-        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
-        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
-            nodes.node(SocketAddr::new(peer.ip(), port));
-        }
-    }
-
     fn visit_record(
         &self,
         whom: &Ticket,
@@ -207,43 +199,6 @@ impl Engine {
             takes_back: whom.takes_back(),
             extension: heard.extension(),
         })
-    }
-
-    fn told(&self, moment: Moment) -> Told {
-        let ago = self.clock.now().saturating_duration_since(moment.at);
-        let at = self.clock.timestamp().minus(ago);
-        Told {
-            at,
-            pieces: moment.pieces,
-        }
-    }
-
-    /// What the peer at `address` told of us.
-    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
-        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
-        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
-            self.scheduler.vote_own_ip(address.ip(), ip);
-        }
-    }
-
-    fn log(&self, direction: Direction, address: SocketAddr, report: &Report) {
-        if !log::log_enabled!(log::Level::Debug) {
-            return;
-        }
-        let name = if self.settings.log.addresses {
-            address.to_string()
-        } else {
-            self.pseudonyms.of(address.ip()).to_string()
-        };
-        let pieces = report
-            .heard
-            .as_ref()
-            .map_or(0, |heard| heard.pieces.count().0);
-        log::debug!(
-            "peer={name} direction={} verdict={:?} pieces={pieces}",
-            direction.as_str(),
-            report.verdict
-        );
     }
 }
 
