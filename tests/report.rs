@@ -134,6 +134,12 @@ fn known_answers() {
             it => Value::from(it),
         })
     );
+}
+
+#[test]
+fn known_speeds_and_second_visits() {
+    let (_folder, path) = made(ROWS);
+    let report = json(&path, &[]);
     // Speeds: 500, 2000 and 100,000 kB/s; without the caller the last is gone.
     let median = |item: &str| rows(&report, item, "countries")[0][5].clone();
     assert_eq!(median("speed"), 2000.0);

@@ -6,8 +6,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
     clippy::float_cmp,
     reason = "a test stops with a panic, says why it did not start, and compares rounded numbers"
 )]
