@@ -4,8 +4,8 @@ use rusqlite::types::Value;
 
 use super::super::text;
 use super::{
-    AnnounceRow, ErrorRow, ExtensionHandshakeRow, InputRow, NewPeer, PeerUpdate, RequestRow, Row,
-    ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
+    AnnounceRow, ErrorRow, ExtensionHandshakeRow, HostRow, InputRow, NewPeer, PeerUpdate,
+    RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
 };
 use crate::model::record::{InputFile, MessageCounts};
 use crate::model::{Torrent, TorrentId};
@@ -44,7 +44,7 @@ impl Row {
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
             Self::Ipv6 { .. } => sql::IPV6,
-            Self::Host(_) => sql::HOST,
+            Self::Host(_) => HostRow::SQL,
             Self::Place(_) => sql::PLACE,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
@@ -380,8 +380,6 @@ mod sql {
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
     pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
-    pub(super) const HOST: &str =
-        "INSERT OR IGNORE INTO host (peer, time_ms, outcome, host, domain) VALUES (?, ?, ?, ?, ?)";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
     pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
     pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
