@@ -253,9 +253,9 @@ fn check(
     let number = |sql: &str| results.number(sql, []).expect("can be asked");
     assert_eq!(number(CONFIRMED), 1, "confirmed downloads");
     assert_eq!(
-        number(&format!("{CONFIRMED} AND source = 'dht'")),
+        number(&format!("{CONFIRMED} AND source IN ('dht', 'incoming')")),
         1,
-        "confirmed downloads of peers of the DHT"
+        "confirmed downloads of peers whom the DHT named, or told of us"
     );
     assert_eq!(number("SELECT count(*) FROM torrent"), 1);
     assert_eq!(
