@@ -10,3 +10,4 @@ pub mod handshake;
 pub mod message;
 pub mod metadata;
 pub mod mse;
+pub mod pex;

@@ -11,9 +11,11 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
-use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
+use crate::intake::Offer;
+use crate::model::record::{Exchanged, Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
-    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
+    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, TorrentId,
+    Transport,
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
@@ -147,11 +149,13 @@ impl Engine {
                 let whom = Ticket {
                     key,
                     source,
+                    exchanged: false,
                     history: History::default(),
                 };
                 if let Some(visit) = self.visit_record(&whom, started, report) {
                     self.record(Record::Visit(Box::new(visit)));
                 }
+                self.take_named(key.torrent, source, report);
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
@@ -189,6 +193,7 @@ impl Engine {
         Some(Visit {
             peer: whom.key,
             source: whom.source,
+            exchanged: whom.exchanged,
             direction,
             transport: link.transport,
             encryption: link.encryption,
@@ -220,6 +225,29 @@ impl Engine {
         let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
         if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
             self.scheduler.vote_own_ip(address.ip(), ip);
+        }
+    }
+
+    /// Takes the peers that one which was found by `source` named.
+    fn take_named(&self, torrent: TorrentId, source: Source, report: &Report) {
+        let named = report.heard.iter().flat_map(|it| it.exchange.named());
+        let (mut received, mut duplicates) = (0_u32, 0_u32);
+        for peer in named {
+            match self.scheduler.offer_named(torrent, source, peer) {
+                Offer::New => received += 1,
+                Offer::Known => {
+                    received += 1;
+                    duplicates += 1;
+                }
+                Offer::Own | Offer::Barred | Offer::Uncallable => {}
+            }
+        }
+        if received > 0 {
+            self.record(Record::Exchange(Exchanged {
+                torrent,
+                received,
+                duplicates,
+            }));
         }
     }
 
@@ -316,6 +344,7 @@ impl InHand<'_> {
         };
         self.ticket = None;
         outcome.settle(engine, &ticket);
+        engine.take_named(ticket.key.torrent, ticket.source, report);
     }
 }
 

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow,
-    TorrentRow, kinds,
+    AnnounceRow, CountRow, ExchangeRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow,
+    StatisticRow, TorrentRow, kinds,
 };
 use super::text;
 use crate::model::record::{
-    Announce, Failure, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
-    Visit,
+    Announce, Exchanged, Failure, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall,
+    TrackerFailure, Visit,
 };
 use crate::model::{Event, Reason, Source, Timestamp, Torrent, TorrentId};
 use counts::{Outcomes, TrackerEntry};
@@ -34,6 +34,7 @@ pub struct Ledger {
     outcomes: Outcomes,
     messages: [u64; KINDS],
     callers: Vec<Callers>,
+    exchanged: Vec<Callers>,
     completed: Vec<Option<u32>>,
     requests: i64,
     statistics: i64,
@@ -57,7 +58,7 @@ pub struct Totals {
     pub confirmed: Vec<u64>,
 }
 
-/// Callers of one torrent since the last tick.
+/// Callers of one torrent since the last tick, or peers named by others.
 #[derive(Debug, Clone, Copy, Default)]
 struct Callers {
     received: u64,
@@ -77,6 +78,7 @@ impl Ledger {
             outcomes: Outcomes::default(),
             messages: [0; KINDS],
             callers: vec![Callers::default(); count],
+            exchanged: vec![Callers::default(); count],
             completed: vec![None; count],
             requests: 0,
             statistics: 0,
@@ -99,6 +101,7 @@ impl Ledger {
             Record::Scrape(scrape) => self.scrape(&scrape, rows),
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
             Record::Lookup(lookup) => self.lookup(lookup, rows),
+            Record::Exchange(exchanged) => self.exchange(exchanged),
             Record::Tick(tick) => self.tick(*tick, waiting, rows),
             Record::Manifest { key, value } => rows.push(Row::Fact {
                 key: key.into(),
@@ -164,6 +167,7 @@ impl Ledger {
         rows.push(Row::Torrent(Box::new(TorrentRow::of(&torrent))));
         self.torrents.push(torrent);
         self.callers.push(Callers::default());
+        self.exchanged.push(Callers::default());
         self.completed.push(None);
         self.peers.join();
     }
@@ -287,8 +291,34 @@ impl Ledger {
         })));
     }
 
+    fn exchange(&mut self, told: Exchanged) {
+        if let Some(sum) = self.exchanged.get_mut(told.torrent.index()) {
+            sum.received += u64::from(told.received);
+            sum.duplicates += u64::from(told.duplicates);
+        }
+    }
+
+    /// What peers named since the last tick.
+    fn exchange_rows(&mut self, at: Timestamp, rows: &mut Vec<Row>) {
+        for (index, sum) in self.exchanged.iter_mut().enumerate() {
+            let sum = std::mem::take(sum);
+            let Some(torrent) = TorrentId::from_index(index) else {
+                continue;
+            };
+            if sum.received > 0 {
+                rows.push(Row::Exchange(ExchangeRow {
+                    time_ms: at.millis(),
+                    torrent,
+                    received: sum.received,
+                    duplicates: sum.duplicates,
+                }));
+            }
+        }
+    }
+
     fn tick(&mut self, tick: Tick, waiting: usize, rows: &mut Vec<Row>) {
         self.incoming_requests(tick.at, rows);
+        self.exchange_rows(tick.at, rows);
         self.statistics += 1;
         let totals = self.peers.totals();
         rows.push(Row::Statistic(Box::new(StatisticRow {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::geo::Locate;
 use super::super::row::{
-    CrossingRow, ExtensionHandshakeRow, NewPeer, PeerUpdate, PlaceRow, Row, VisitRow,
+    CrossingRow, ExtensionHandshakeRow, NewPeer, OriginRow, PeerUpdate, PlaceRow, Row, VisitRow,
 };
 use super::super::text;
 use super::Totals;
@@ -208,6 +208,12 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
+    if visit.exchanged {
+        rows.push(Row::Origin(OriginRow {
+            peer: id,
+            origin: "pex".into(),
+        }));
+    }
     if place.city.is_some() || place.accuracy_km.is_some() {
         rows.push(Row::Place(Box::new(PlaceRow {
             peer: id,

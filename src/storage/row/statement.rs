@@ -18,6 +18,8 @@ impl Row {
             Self::Input(_) => "input",
             Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
             Self::Place(_) => "place",
+            Self::Origin(_) => "origin",
+            Self::Exchange(_) => "exchange",
             Self::Visit(_) => "visit",
             Self::ExtensionHandshake(_) => "extension_handshake",
             Self::Crossing(_) => "crossing",
@@ -42,6 +44,8 @@ impl Row {
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
             Self::Place(_) => sql::PLACE,
+            Self::Origin(_) => sql::ORIGIN,
+            Self::Exchange(_) => sql::EXCHANGE,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
             Self::Crossing(_) => sql::CROSSING,
@@ -79,7 +83,11 @@ impl Row {
             Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
             Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
             Self::Fact { value, .. } => value.len(),
-            Self::PeerUpdate(_) | Self::Crossing(_) | Self::Message(_) => 0,
+            Self::PeerUpdate(_)
+            | Self::Crossing(_)
+            | Self::Message(_)
+            | Self::Origin(_)
+            | Self::Exchange(_) => 0,
         };
         size_of::<Self>() + apart
     }
@@ -100,6 +108,13 @@ impl Row {
                 row.peer.into(),
                 row.city.clone().into(),
                 row.accuracy_km.map(i64::from).into(),
+            ],
+            Self::Origin(row) => vec![row.peer.into(), word(&row.origin)],
+            Self::Exchange(row) => vec![
+                row.time_ms.into(),
+                torrent(row.torrent),
+                count(row.received),
+                count(row.duplicates),
             ],
             Self::Visit(row) => row.values(),
             Self::ExtensionHandshake(row) => row.values(),
@@ -372,6 +387,8 @@ mod sql {
         "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)";
     pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
+    pub(super) const ORIGIN: &str = "INSERT INTO origin (peer, origin) VALUES (?, ?)";
+    pub(super) const EXCHANGE: &str = "INSERT INTO exchange (time_ms, torrent, received_peers, duplicate_peers) VALUES (?, ?, ?, ?)";
     pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
     pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
     pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

@@ -44,6 +44,8 @@ pub fn check(data: &[u8]) {
         finish_when_complete: flag(0),
         fast_extension: flag(1),
         extension_protocol: extension,
+        peer_exchange: false,
+        exchange_wait: Duration::from_secs(2),
         listen_port: None,
         dht_port: dht.then_some(DHT_PORT),
         keep_partial: flag(2),
