@@ -11,11 +11,13 @@ mod lab;
 mod results;
 
 use lab::LabArguments;
-use results::DoctorArguments;
+use results::{CombineArguments, DoctorArguments, ExportArguments};
 
 use crate::lab::trial::TrialOptions;
 
+use crate::results::combine::CombineOptions;
 use crate::results::doctor::DoctorOptions;
+use crate::results::export::ExportOptions;
 
 use crate::config::{Key, Override, Switches, Value, ValueError, keys, unknown_key};
 
@@ -37,6 +39,10 @@ pub enum Request {
     Lab(Box<TrialOptions>),
     /// Examine a result file.
     Doctor(DoctorOptions),
+    /// Put several runs into one database.
+    Combine(CombineOptions),
+    /// Write tables for other programs.
+    Export(ExportOptions),
 }
 
 /// The command line's part of the configuration.
@@ -61,6 +67,8 @@ where
         Some(Command::Config { options, .. }) => Ok(Request::Config(options.choice()?)),
         Some(Command::Lab(lab)) => Ok(Request::Lab(Box::new(lab.options()?))),
         Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
+        Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
+        Some(Command::Export(export)) => Ok(Request::Export(export.options())),
         None => run.request(),
     }
 }
@@ -76,7 +84,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda doctor [OPTIONS] <RUN.sqlite>"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -114,6 +122,10 @@ enum Command {
     Lab(LabArguments),
     /// Examine the database of a run, and put right what can be
     Doctor(DoctorArguments),
+    /// Put several runs into one database
+    Combine(CombineArguments),
+    /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
+    Export(ExportArguments),
 }
 
 /// What to measure, and how.

@@ -1,6 +1,7 @@
-//! The border between what finds peers (trackers, DHT) and what visits them.
+//! The border between what finds peers (trackers, DHT) and what visits them;
+//! in both directions, since peers tell of DHT nodes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::model::{PeerAddress, Source, TorrentId};
 
@@ -29,4 +30,11 @@ pub trait PeerIntake: Send + Sync {
     /// A tracker says that we come from `ip` (BEP 24): our listening port
     /// there is no peer.
     fn own_ip(&self, ip: IpAddr);
+}
+
+/// Takes the DHT nodes that peers name; our own node implements it.
+pub trait NodeIntake: Send + Sync {
+    /// A peer at that IP address says that its DHT node has that UDP port
+    /// (BEP 5). Never waits; what there is no room for is dropped.
+    fn node(&self, address: SocketAddr);
 }

@@ -1,7 +1,7 @@
 //! A practice swarm on loopback whose truth is known to the piece.
 //!
 //! A measuring instrument needs a standard. The lab is the other side of the
-//! measurement: peers, callers and trackers that do what a [`Plan`] made from
+//! measurement: peers, callers, trackers and a DHT that do what a [`Plan`] made from
 //! a seed says, honest and faulty ones, and that write every contact down in
 //! the [`Truth`]. Tests and benchmarks use it, and so does `btda lab`.
 //!
@@ -15,7 +15,9 @@
 mod behaviour;
 mod bencode;
 mod caller;
+mod dht;
 mod judge;
+mod manner;
 mod peer;
 mod plan;
 mod pool;
@@ -33,11 +35,18 @@ mod truth;
 pub mod wire;
 
 pub use behaviour::Behaviour;
-pub use judge::{Failures, Judge, Judgement, Terms, TorrentJudgement};
-pub use plan::{LabOptions, Plan, PlanDigest, PlannedCall, PlannedParty, PlannedTorrent, Progress};
+pub use dht::DhtCounts;
+pub use judge::{Failures, Judge, Judgement, MagnetJudgement, Terms, TorrentJudgement};
+pub use manner::MetadataManner;
+pub use plan::{
+    LabOptions, NamedBy, Plan, PlanDigest, PlannedCall, PlannedMagnet, PlannedNode, PlannedParty,
+    PlannedTorrent, Progress,
+};
 pub use pymdht::{PymdhtLookup, PymdhtStep, ScriptedPymdht};
 pub use script::{ScriptedCaller, ScriptedPeer, Step};
 pub use scripted_tracker::{HttpRequest, Reply, ScriptedTracker};
 pub use swarm::Swarm;
 pub use tracker::{TrackerCounts, TrackerMode};
-pub use truth::{Contact, End, Expected, Rules, Truth, read_contacts};
+pub use truth::{
+    Contact, End, Expected, MagnetCounts, MetadataContact, Rules, Truth, read_contacts,
+};

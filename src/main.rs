@@ -8,7 +8,7 @@ use btda::cli::{self, ConfigChoice, Request};
 use btda::config::{Config, default_file};
 use btda::exit::Exit;
 use btda::lab::trial;
-use btda::results::doctor;
+use btda::results::{combine, doctor, export};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         Ok(Request::DefaultConfig) => print(&default_file()),
         Ok(Request::Lab(options)) => trial::run(&options),
         Ok(Request::Doctor(options)) => doctor::run(&options),
+        Ok(Request::Combine(options)) => combine::run(&options),
+        Ok(Request::Export(options)) => export::run(&options),
         Err(error) => match (error.print(), error.exit_code()) {
             (Ok(()), 0) => Exit::Success,
             (Err(_), 0) => Exit::Failed,

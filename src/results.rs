@@ -2,7 +2,9 @@
 //! `btda combine` and `btda export`. Main thread only; everything that touches
 //! a database is in [`crate::storage`], this says what it did.
 
+pub mod combine;
 pub mod doctor;
+pub mod export;
 
 use std::io::{self, Write};
 

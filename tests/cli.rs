@@ -57,6 +57,8 @@ fn help_is_as_written_down() {
         ("config --help", "help_config.txt"),
         ("lab --help", "help_lab.txt"),
         ("doctor --help", "help_doctor.txt"),
+        ("combine --help", "help_combine.txt"),
+        ("export --help", "help_export.txt"),
     ] {
         let output = run(folder.path(), &[], line);
         assert_eq!(output.status.code(), Some(0));

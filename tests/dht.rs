@@ -8,7 +8,8 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use btda::dht::node::address::Family;
 use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
 use btda::lab::{PymdhtLookup, ScriptedPeer, ScriptedPymdht, Step, wire};
 use btda::stop::{StopTrigger, stop_pair};
+use common::load::tracker_naming;
+use common::process::free_port;
 use common::trial::{LONG, PIECES, STOP_LIMIT, Setup, Trial, info_hash};
 
 /// A peer with half of the pieces, which also says where its DHT node is.
@@ -124,19 +127,7 @@ struct Node {
 }
 
 fn node(host: u8, bootstrap: &[SocketAddr]) -> Node {
-    let address = Ipv4Addr::new(127, 0, 1, host);
-    let settings = DhtSettings {
-        bootstrap: bootstrap.iter().map(SocketAddr::to_string).collect(),
-        ..DhtSettings::loopback(address)
-    };
-    let (trigger, stop) = stop_pair();
-    let handle = DhtNode::start(settings, Arc::new(SystemClock::new()), &stop, None).unwrap();
-    let port = handle.port(Family::V4).unwrap();
-    Node {
-        address: (address, port).into(),
-        handle,
-        _trigger: trigger,
-    }
+    node_of(Ipv4Addr::new(127, 0, 1, host).into(), bootstrap)
 }
 
 #[test]
@@ -172,6 +163,7 @@ fn our_own_node_finds_peers_where_there_is_no_pymdht() {
     let bootstrap = format!("\"{}\"", first.address);
     let keys = [
         ("dht_control_port", "1"),
+        ("dht.address6", "\"\""),
         ("dht_node_port", port.as_str()),
         ("dht.bootstrap", bootstrap.as_str()),
         ("dht.allow_private", "true"),
@@ -179,20 +171,134 @@ fn our_own_node_finds_peers_where_there_is_no_pymdht() {
     assert_found(with_dht("auto", &keys).start(), "own");
 }
 
+#[test]
+fn the_dht_node_that_a_peer_names_is_met() {
+    let theirs = node(30, &[]);
+    let told = wire::port(theirs.address.port());
+    let script = vec![Step::Answer, Step::Send(told)];
+    let address = SocketAddr::new(theirs.address.ip(), 0);
+    let peer = ScriptedPeer::listen_at(address, vec![script]).expect("peer listens");
+    let SocketAddr::V4(named) = peer.address() else {
+        panic!("IPv4");
+    };
+    let tracker = tracker_naming(&[named]);
+    let port = free_port(Ipv4Addr::LOCALHOST).to_string();
+    let keys = [
+        ("dht_node_port", port.as_str()),
+        ("dht.bootstrap", "\"\""),
+        ("dht.allow_private", "true"),
+    ];
+    let mut trial = with_dht("own", &keys).torrent(&tracker.url()).start();
+    trial.wait_until("their node is asked", |_| {
+        theirs.handle.status().queries_in() > 0
+    });
+    assert_eq!(trial.stop("INT", STOP_LIMIT), Some(0));
+}
+
 /// A node whose address is that of `peer`, with a port of its own.
 fn node_at(peer: SocketAddr, bootstrap: &[SocketAddr]) -> Node {
-    let SocketAddr::V4(peer) = peer else {
-        panic!("the scripted peer has IPv4");
+    node_of(peer.ip(), bootstrap)
+}
+
+#[test]
+fn peers_of_ipv6_are_found_and_visited() {
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    let at = IpAddr::from(Ipv6Addr::LOCALHOST);
+    let peer = half_a_peer_of_ipv6();
+    let first = node_of(at, &[]);
+    let others: Vec<Node> = (0..6).map(|_| node_of(at, &[first.address])).collect();
+    let know = |node: &Node| node.handle.status().nodes_good() >= 4;
+    common::process::wait_until("the nodes know each other", LONG, || {
+        know(&first) && others.iter().all(know)
+    });
+    let request = LookupRequest {
+        info_hash: info_hash(),
+        announce_port: Some(peer),
+        private: false,
+        limit: Duration::from_secs(20),
+    };
+    let events = others[0].handle.lookup(&request).unwrap();
+    let is_done = |event: LookupEvent| match event {
+        LookupEvent::Done(summary) => summary.announced > 0,
+        LookupEvent::Peers(_) => false,
+    };
+    assert!(events.iter().any(is_done), "the peer is announced");
+    let port = free_port(Ipv4Addr::LOCALHOST).to_string();
+    let bootstrap = format!("\"{}\"", first.address);
+    let keys = [
+        ("dht_node_port", port.as_str()),
+        ("dht.address6", "\"::1\""),
+        ("dht.bootstrap", bootstrap.as_str()),
+        ("dht.allow_private", "true"),
+    ];
+    assert_found(with_dht("own", &keys).start(), "own");
+    // Nobody listens for IPv6 callers in that run: only the peer was
+    // announced.
+    let found = seen_by(&first);
+    assert_eq!(found, [peer], "our IPv4 listener is not announced there");
+}
+
+/// A peer with half of the pieces on `::1`; its port. It ends with the test.
+fn half_a_peer_of_ipv6() -> u16 {
+    let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let told = wire::bitfield(&wire::bits(PIECES, 0..PIECES / 2));
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let mut theirs = [0; wire::HANDSHAKE_LEN];
+            let heard = stream.read_exact(&mut theirs);
+            let hash = heard.ok().and_then(|()| wire::Greeting::parse(&theirs));
+            let Some(hash) = hash.map(|it| it.info_hash) else {
+                continue;
+            };
+            let mut answer = wire::handshake([0; 8], &hash, b"-LB0100-peer-of-ipv6");
+            answer.extend(&told);
+            if stream.write_all(&answer).is_ok() {
+                open.push(stream);
+            }
+        }
+    });
+    port
+}
+
+/// Ports of all peers that a lookup through `node` finds.
+fn seen_by(node: &Node) -> Vec<u16> {
+    let request = LookupRequest {
+        info_hash: info_hash(),
+        announce_port: None,
+        private: false,
+        limit: Duration::from_secs(20),
+    };
+    let events = node.handle.lookup(&request).unwrap();
+    let peers = events.iter().flat_map(|event| match event {
+        LookupEvent::Peers(peers) => peers,
+        LookupEvent::Done(_) => Vec::new(),
+    });
+    peers.map(|peer| peer.port()).collect()
+}
+
+/// A node at `ip` with a port of its own.
+fn node_of(ip: IpAddr, bootstrap: &[SocketAddr]) -> Node {
+    let base = DhtSettings::loopback(Ipv4Addr::LOCALHOST);
+    let (address, address6) = match ip {
+        IpAddr::V4(v4) => (Some(v4), None),
+        IpAddr::V6(v6) => (None, Some(v6)),
     };
     let settings = DhtSettings {
         bootstrap: bootstrap.iter().map(SocketAddr::to_string).collect(),
-        ..DhtSettings::loopback(*peer.ip())
+        address,
+        address6,
+        ..base
     };
     let (trigger, stop) = stop_pair();
     let handle = DhtNode::start(settings, Arc::new(SystemClock::new()), &stop, None).unwrap();
-    let port = handle.port(Family::V4).unwrap();
+    let port = handle.port(Family::of(ip)).unwrap();
     Node {
-        address: (*peer.ip(), port).into(),
+        address: (ip, port).into(),
         handle,
         _trigger: trigger,
     }

@@ -9,7 +9,7 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use btda::clock::SystemClock;
 use btda::dht::node::address::Family;
 use btda::dht::node::hook::{ChannelHook, QueryHook, QueryKind};
 use btda::dht::node::{
-    DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRefused, LookupRequest, LookupSummary,
+    DhtError, DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRefused, LookupRequest,
+    LookupSummary,
 };
 use btda::model::{InfoHash, PeerAddress};
 use btda::stop::{StopTrigger, stop_pair};
@@ -286,4 +287,29 @@ fn the_table_is_kept_for_the_next_run() {
     let node = Node::with(again, 20, None);
     let (_, summary) = node.lookup(hash(1), None);
     assert_eq!(summary.queried, 0, "a broken file is an empty one");
+}
+
+#[test]
+fn a_host_without_ipv6_does_with_ipv4_and_a_taken_port_is_no_such_host() {
+    let both = |port, address6| DhtSettings {
+        port,
+        address6: Some(address6),
+        ..DhtSettings::loopback(Ipv4Addr::LOCALHOST)
+    };
+    let start = |settings| {
+        let (_trigger, stop) = stop_pair();
+        DhtNode::prepare(settings, Arc::new(SystemClock::new()), &stop, None)
+    };
+    // A documentation address (RFC 3849): nobody has it.
+    let nowhere = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let node = start(both(0, nowhere)).unwrap();
+    assert_eq!(node.families().collect::<Vec<_>>(), [Family::V4]);
+    let Ok(taken) = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        return;
+    };
+    let port = taken.local_addr().unwrap().port();
+    let Err(DhtError::Bind { port: named, .. }) = start(both(port, Ipv6Addr::LOCALHOST)) else {
+        panic!("IPv6 is there, its port is not");
+    };
+    assert_eq!(named, port);
 }

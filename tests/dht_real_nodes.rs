@@ -9,10 +9,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,86 +20,10 @@ use btda::dht::node::hook::{ChannelHook, QueryKind};
 use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
 use btda::model::{InfoHash, PeerAddress};
 use btda::stop::{StopTrigger, stop_pair};
-use common::process::{
-    Process, free_port, isolated, start_with_retries, wait_until, wait_until_ready,
-};
-use serde_json::Value;
+use common::libtorrent_dht::LibtorrentNode;
+use common::process::wait_until;
 
 const LIMIT: Duration = Duration::from_secs(90);
-
-/// Debian's Python: a Python of the user's own would not see the package.
-const PYTHON: &str = "/usr/bin/python3";
-
-struct Libtorrent {
-    process: Process,
-    address: SocketAddr,
-}
-
-impl Libtorrent {
-    fn start(address: Ipv4Addr, bootstrap: SocketAddr, folder: &Path) -> Self {
-        let found = isolated(Path::new(PYTHON), folder)
-            .args(["-c", "import libtorrent"])
-            .output();
-        assert!(
-            found.is_ok_and(|output| output.status.success()),
-            "libtorrent is missing for {PYTHON}: install the Debian package python3-libtorrent"
-        );
-        let folder = folder.join(address.to_string());
-        fs::create_dir(&folder).unwrap();
-        start_with_retries("libtorrent", || {
-            let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libtorrent_dht.py");
-            let mut command = isolated(Path::new(PYTHON), &folder);
-            let port = free_port(address);
-            command
-                .arg(driver)
-                .arg(address.to_string())
-                .arg(port.to_string())
-                .arg(bootstrap.to_string());
-            let mut process = Process::spawn("libtorrent-dht", command, &folder);
-            let log = process.log().to_owned();
-            wait_until_ready(&mut process, LIMIT, || {
-                lines(&log)
-                    .iter()
-                    .any(|line| line["nodes"].as_u64() > Some(0))
-            })?;
-            let address = SocketAddr::new(address.into(), port);
-            Ok(Self { process, address })
-        })
-    }
-
-    /// Begins to download a torrent, and so announces it.
-    fn join(&mut self, hash: InfoHash, folder: &Path) {
-        let folder = folder.display();
-        self.process.tell(&format!("join {hash} {folder}"));
-    }
-
-    /// Asks it for peers until it names `wanted`.
-    fn wait_to_find(&mut self, hash: InfoHash, wanted: SocketAddr) {
-        let wanted = Value::from(wanted.to_string());
-        let mut asked_after = usize::MAX;
-        wait_until("libtorrent finds us", LIMIT, || {
-            let lines = lines(self.process.log());
-            if asked_after != lines.len() {
-                self.process.tell(&format!("find {hash}"));
-                asked_after = lines.len();
-            }
-            lines.iter().any(|line| {
-                let peers = line["peers"].as_array();
-                line["hash"] == hash.to_string()
-                    && peers.is_some_and(|peers| peers.contains(&wanted))
-            })
-        });
-    }
-}
-
-/// The whole lines of JSON in a log; other lines are the session's alerts.
-fn lines(log: &Path) -> Vec<Value> {
-    let text = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let parsed = whole.lines().map(serde_json::from_str);
-    parsed.filter_map(Result::ok).collect()
-}
 
 struct Node {
     handle: DhtHandle,
@@ -110,16 +32,24 @@ struct Node {
 }
 
 impl Node {
-    fn start(address: Ipv4Addr, hook: Option<Arc<ChannelHook>>) -> Self {
+    fn start(address: IpAddr, hook: Option<Arc<ChannelHook>>) -> Self {
         let (trigger, stop) = stop_pair();
         let clock = Arc::new(SystemClock::new());
         let hook = hook.map(|hook| hook as _);
-        let settings = DhtSettings::loopback(address);
+        let base = DhtSettings::loopback(Ipv4Addr::LOCALHOST);
+        let settings = match address {
+            IpAddr::V4(v4) => DhtSettings::loopback(v4),
+            IpAddr::V6(v6) => DhtSettings {
+                address: None,
+                address6: Some(v6),
+                ..base
+            },
+        };
         let handle = DhtNode::start(settings, clock, &stop, hook).unwrap();
-        let port = handle.port(Family::V4).unwrap();
+        let port = handle.port(Family::of(address)).unwrap();
         Self {
             handle,
-            address: SocketAddr::new(address.into(), port),
+            address: SocketAddr::new(address, port),
             _trigger: trigger,
         }
     }
@@ -144,8 +74,22 @@ impl Node {
 
 #[test]
 fn libtorrent_and_we_find_each_other() {
+    find_each_other(|host| Ipv4Addr::new(127, 0, 1, host).into());
+}
+
+#[test]
+fn libtorrent_and_we_find_each_other_by_ipv6() {
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    find_each_other(|_| Ipv6Addr::LOCALHOST.into());
+}
+
+/// Two of our nodes and four of libtorrent's, each at the address of its
+/// number.
+fn find_each_other(at: impl Fn(u8) -> IpAddr) {
     let folder = tempfile::tempdir().unwrap();
-    let at = |host| Ipv4Addr::new(127, 0, 1, host);
     let (hook, events) = ChannelHook::new(100_000);
     // libtorrent keeps a node to begin with out of its table: it needs
     // another to become a part of the network.
@@ -155,15 +99,15 @@ fn libtorrent_and_we_find_each_other() {
     wait_until("our nodes know each other", LIMIT, || {
         [&first, &second].map(|node| node.handle.status().nodes_good()) == [1, 1]
     });
-    let mut theirs: Vec<Libtorrent> = (51..55)
-        .map(|host| Libtorrent::start(at(host), first.address, folder.path()))
+    let mut theirs: Vec<LibtorrentNode> = (51..55)
+        .map(|host| LibtorrentNode::start(at(host), first.address, folder.path()))
         .collect();
     wait_until("our second node knows the network", LIMIT, || {
         second.handle.status().nodes_good() >= 5
     });
 
     let announced = InfoHash::of(b"announced by libtorrent");
-    let expected = PeerAddress::from(theirs[0].address);
+    let expected = PeerAddress::from(theirs[0].address());
     theirs[0].join(announced, folder.path());
     wait_until("we find what libtorrent announced", LIMIT, || {
         second.lookup(announced, None).0.contains(&expected)

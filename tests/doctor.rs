@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use btda::clock::SystemClock;
 use btda::lab::{Behaviour, LabOptions, Plan, Swarm};
 use common::contract::assert_interrupted;
+use common::thesis;
 use common::trial::{Setup, Trial};
 use serde_json::Value;
 
@@ -126,33 +127,10 @@ fn a_run_that_ended_is_sound() {
     swarm.stop();
 }
 
-/// The published run of 2015, unpacked, where it is beside the checkout.
-fn published(folder: &Path) -> Option<PathBuf> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/thesis-2015");
-    let stem = "2015-08-30_20-41-36_faui1-246";
-    if !data.exists() {
-        return None;
-    }
-    for suffix in [".sqlite", ".log"] {
-        let unpacked = Command::new("xz")
-            .args(["-dc"])
-            .arg(data.join(format!("{stem}{suffix}.xz")))
-            .output()
-            .unwrap();
-        assert!(unpacked.status.success());
-        fs::write(folder.join(format!("{stem}{suffix}")), unpacked.stdout).unwrap();
-    }
-    for suffix in ["_peer-error.txt", "_tracker-error.txt"] {
-        let name = format!("{stem}{suffix}");
-        fs::copy(data.join(&name), folder.join(&name)).unwrap();
-    }
-    Some(folder.join(format!("{stem}.sqlite")))
-}
-
 #[test]
 fn the_lost_statements_of_2015_come_back() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(database) = published(folder.path()) else {
+    let Some(database) = thesis::second_machine(folder.path()) else {
         eprintln!("not tried: the data of the thesis are not beside the checkout");
         return;
     };

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use targets::{
-    config_file, geolocation, http_tracker, messages, peer_stream, torrent_file, udp_tracker,
+    config_file, geolocation, http_tracker, messages, mse, peer_stream, torrent_file, udp_tracker,
 };
 
 /// Every input of a target, seeds first.
@@ -65,6 +65,11 @@ fn peer_streams() {
 #[test]
 fn message_streams() {
     replay("messages", messages::check);
+}
+
+#[test]
+fn encrypted_handshakes() {
+    replay("mse", mse::check);
 }
 
 #[test]

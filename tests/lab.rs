@@ -10,6 +10,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use btda::lab::wire;
 use common::contract::{Waiting, assert_contract};
+use common::libtorrent_dht::LibtorrentNode;
 use common::process::{Process, isolated, wait_until};
 
 /// Memory of the analyzer with 2,000 peers and 500 callers, in MB: a debug
@@ -148,6 +150,109 @@ fn the_method_of_2015_gives_what_it_must() {
     assert!(value["confirmed"].as_u64() > Some(100), "{value:#}");
 }
 
+/// Every way to (not) give metadata as often as the others; two links, one of
+/// them without trackers; many peers that only the DHT names.
+fn by_links_and_dht(options: &str) {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!(
+        "--torrents 4 --magnets 2 --peers 160 --callers 40 --time 12s --seed 4 --speed 3 \
+         --metadata all=1 --dht-share 40 {options}"
+    );
+    let value = judgement(folder.path(), &line);
+    let resolved = serde_json::json!({
+        "links": 2, "asked": 2, "given": 2, "resolved": 2, "exact": 2
+    });
+    assert_eq!(value["magnets"], resolved);
+    for source in ["tracker", "dht", "incoming"] {
+        let [counted, happened] = ["counted", "true"].map(|key| &value["sources"][source][key]);
+        assert!(counted.as_u64() >= Some(20), "{source}: {value:#}");
+        assert_eq!(counted, happened);
+    }
+    assert!(value["confirmed"].as_u64() > Some(20), "{value:#}");
+    let database = database(folder.path(), &value);
+    assert_contract(&database, Waiting::Possibly);
+    let truth = folder
+        .path()
+        .join(value["files"]["truth"].as_str().unwrap());
+    let truth = fs::read_to_string(truth).unwrap();
+    let lines = truth
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let kind = |kind: &'static str| lines.iter().filter(move |line| line["kind"] == kind);
+    // What the DHT was told is where the analyzer listens.
+    let results = common::results::Results::open(&database).unwrap();
+    let sql = "SELECT CAST(value AS INTEGER) FROM run WHERE key = 'listen_port'";
+    let port = results.number(sql, ()).unwrap();
+    assert_eq!(kind("dht").count(), 4);
+    for line in kind("dht") {
+        assert_eq!(line["port"], port, "{line}");
+        assert!(
+            line["announces"].as_u64() > Some(0) && line["refused"] == 0,
+            "{line}"
+        );
+    }
+    let manners: BTreeSet<&str> = kind("metadata")
+        .map(|line| line["manner"].as_str().unwrap())
+        .collect();
+    assert!(manners.len() > 3, "asked were: {manners:?}");
+}
+
+#[test]
+fn exact_with_links_and_our_own_dht_node() {
+    by_links_and_dht("--dht own");
+}
+
+#[test]
+fn exact_with_links_and_a_pymdht() {
+    by_links_and_dht("--dht pymdht");
+}
+
+/// The practice DHT is one for others too.
+#[test]
+fn libtorrent_finds_the_peers_of_the_swarm_by_its_dht() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder.path());
+    command.current_dir(folder.path()).args(
+        "lab --only-swarm --json --torrents 1 --magnets 1 --peers 5 --callers 0 --share all=0 \
+         --share seed=1"
+            .split_whitespace(),
+    );
+    let mut swarm = Process::spawn("swarm", command, folder.path());
+    let told = places(&swarm);
+    let hash = told["torrents"][0]["info_hash"].as_str().unwrap();
+    let link = told["torrents"][0]["magnet"].as_str().unwrap();
+    assert_eq!(link, format!("magnet:?xt=urn:btih:{hash}"));
+    let input = folder.path().join(told["folder"].as_str().unwrap());
+    let list = fs::read_to_string(input.join("magnet.txt")).unwrap();
+    assert_eq!(list, format!("{link}\n"));
+    assert!(told["control_port"].is_u64());
+    let node = told["dht_nodes"][0].as_str().unwrap().parse().unwrap();
+    let address = std::net::Ipv4Addr::new(127, 0, 1, 90);
+    let mut client = LibtorrentNode::start(address.into(), node, folder.path());
+    for peer in told["peers"].as_array().unwrap() {
+        assert_eq!(peer["named_by"], "dht");
+        let peer = peer["address"].as_str().unwrap().parse().unwrap();
+        client.wait_to_find(hash.parse().unwrap(), peer);
+    }
+    swarm.interrupt();
+    let status = swarm.wait(SOON).expect("ends on Ctrl+C");
+    assert_eq!(status.code(), Some(0));
+}
+
+/// What `--only-swarm --json` says, once it says it.
+fn places(swarm: &Process) -> Value {
+    let mut told = Value::Null;
+    wait_until("the swarm tells its places", SOON, || {
+        let said = fs::read_to_string(swarm.log()).unwrap();
+        let object = said.find('{').map_or("", |at| &said[at..]);
+        told = serde_json::from_str(object).unwrap_or_default();
+        told.is_object()
+    });
+    told
+}
+
 #[test]
 fn a_small_trial_prints_its_table() {
     let _alone = alone();
@@ -160,6 +265,7 @@ fn a_small_trial_prints_its_table() {
         "practice swarm of seed 5 (plan ",
         "confirmed downloads",
         "peers by source: tracker ",
+        ", dht ",
         "precision",
         "recall",
         "verdict: exact",
@@ -216,13 +322,7 @@ fn only_the_swarm_for_a_client_made_by_hand() {
             .split_whitespace(),
     );
     let mut swarm = Process::spawn("swarm", command, folder.path());
-    let mut told = Value::Null;
-    wait_until("the swarm tells its places", SOON, || {
-        let said = fs::read_to_string(swarm.log()).unwrap();
-        let object = said.find('{').map_or("", |at| &said[at..]);
-        told = serde_json::from_str(object).unwrap_or_default();
-        told.is_object()
-    });
+    let told = places(&swarm);
     let files = fs::read_dir(folder.path().join(told["folder"].as_str().unwrap())).unwrap();
     assert_eq!(files.count(), 1);
     let hash = told["torrents"][0]["info_hash"].as_str().unwrap();

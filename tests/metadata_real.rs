@@ -1,5 +1,5 @@
-//! Metadata from a real client: a libtorrent seeder on loopback gives the info
-//! dictionary of its torrent to our fetcher.
+//! Metadata from real clients: seeders of libtorrent, transmission and aria2
+//! on loopback give the info dictionary of their torrent to our fetcher.
 
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
@@ -18,17 +18,48 @@ use btda::stop::stop_pair;
 use btda::torrent::magnet::Magnet;
 use btda::torrent::metadata::{FetchContext, FetchSettings, Fetcher, MetadataCache};
 use btda::torrent::metainfo::Metainfo;
-use common::client::Assignment;
+use common::aria2::Aria2;
+use common::client::{Assignment, Client};
 use common::libtorrent::{Libtorrent, Role};
 use common::torrent::TestTorrent;
+use common::transmission::Transmission;
 use crossbeam_channel::unbounded;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 5, 1);
+/// A seeder of any kind, by its address and port.
+type Start = fn(&Assignment) -> (Box<dyn Client>, u16);
 
 #[test]
 fn libtorrent_gives_its_metadata() {
+    gives_its_metadata(1, |assignment| {
+        let session = Libtorrent::start(Role::Seeder, assignment);
+        let port = session.port();
+        (Box::new(session), port)
+    });
+}
+
+#[test]
+fn transmission_gives_its_metadata() {
+    gives_its_metadata(2, |assignment| {
+        let mut daemon = Transmission::start(assignment);
+        daemon.wait_until_seeding();
+        let port = daemon.port();
+        (Box::new(daemon), port)
+    });
+}
+
+#[test]
+fn aria2_gives_its_metadata() {
+    gives_its_metadata(3, |assignment| {
+        let aria2 = Aria2::start(assignment);
+        let port = aria2.port();
+        (Box::new(aria2), port)
+    });
+}
+
+fn gives_its_metadata(host: u8, start: Start) {
+    let address = Ipv4Addr::new(127, 0, 5, host);
     let folder = tempfile::tempdir().expect("temporary folder can be made");
     // 2,000 hashes are three blocks.
     let torrent = TestTorrent::generate("real.bin", 7, 2000, 16 * 1024);
@@ -36,18 +67,11 @@ fn libtorrent_gives_its_metadata() {
     let file = folder.path().join("real.torrent");
     let trackers = ["http://127.0.5.1:9/announce".to_owned()];
     fs::write(&file, torrent.file(&trackers)).expect("file can be written");
-    let assignment = Assignment {
-        address: ADDRESS,
-        folder: folder.path(),
-        torrents: &[file],
-        download_limit: 0,
-    };
-    let seeder = Libtorrent::start(Role::Seeder, &assignment);
+    let (_seeder, port) = start(&Assignment::new(address, folder.path(), &[file]));
 
     let link = format!(
-        "magnet:?xt=urn:btih:{}&x.pe={ADDRESS}:{}",
-        torrent.hash(),
-        seeder.port()
+        "magnet:?xt=urn:btih:{}&x.pe={address}:{port}",
+        torrent.hash()
     );
     let magnet = Magnet::parse(&link).expect("a good link");
     let peer = &magnet.peers[0];
@@ -55,7 +79,7 @@ fn libtorrent_gives_its_metadata() {
     let (send, peers) = unbounded();
     send.send(PeerAddress::new(ip, peer.port))
         .expect("receiver is there");
-    // The session may still be checking its files: it is asked again.
+    // The client may still be checking its files: it is asked again.
     let info = fetch(&magnet, &peers);
 
     let metainfo = Metainfo::from_info(&info, magnet.trackers).expect("a good torrent");
@@ -88,5 +112,5 @@ fn fetch(magnet: &Magnet, peers: &crossbeam_channel::Receiver<PeerAddress>) -> V
     };
     let deadline = Deadline::after(clock.now(), LIMIT);
     let result = fetcher.run(magnet.info_hashes[0], peers, deadline);
-    result.expect("libtorrent gives the metadata")
+    result.expect("the client gives the metadata")
 }

@@ -13,13 +13,12 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use btda::model::InfoHash;
 use common::btda_run::BtdaRun;
 use common::client::Client;
 use common::contract::{Waiting, assert_contract};
+use common::leecher::Leecher;
 use common::process::wait_until;
-use common::results::{Crossing, Peer, Results, Visit};
-use common::samples::Timeline;
+use common::results::Results;
 use common::swarm::{CLIENT_ADDRESSES, Swarm};
 
 /// All leechers have everything, and btda knows, by then; usually it takes
@@ -28,10 +27,6 @@ const DOWNLOADS_LIMIT: Duration = Duration::from_secs(180);
 
 /// Time between two samples of the clients' own interfaces.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
-
-/// The same in the unit of the database: a client may tell peers of a piece
-/// later than its user, or sooner, by this much.
-const SAMPLE_MS: i64 = 500;
 
 /// How long an interrupted run may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -107,7 +102,8 @@ fn every_download_is_confirmed() {
     for (client, progress) in &swarm.leechers {
         for torrent in &swarm.torrents {
             let timeline = progress.timeline(torrent.hash());
-            Leecher::read(&results, client.as_ref(), torrent.hash(), &timeline).check();
+            let hash = torrent.hash();
+            Leecher::read(&results, client.as_ref(), hash, &timeline).check("tracker");
         }
     }
     check_seeder(&results, &swarm);
@@ -158,106 +154,6 @@ fn everything_is_stored(swarm: &Swarm, run: &BtdaRun) -> rusqlite::Result<bool> 
         }
     }
     Ok(true)
-}
-
-/// What is known of one client's download from both sides.
-struct Leecher<'a> {
-    label: String,
-    results: &'a Results,
-    timeline: &'a Timeline,
-    threshold: u32,
-    peers: Vec<Peer>,
-}
-
-impl<'a> Leecher<'a> {
-    fn read(
-        results: &'a Results,
-        client: &dyn Client,
-        hash: InfoHash,
-        timeline: &'a Timeline,
-    ) -> Self {
-        let (torrent, threshold) = results
-            .torrent(&hash.to_string())
-            .expect("torrent is stored");
-        let peers = results.peers(client.code(), torrent);
-        Self {
-            label: format!("{} ({}), torrent {torrent}", client.name(), client.code()),
-            results,
-            timeline,
-            threshold,
-            peers: peers.expect("peers can be read"),
-        }
-    }
-
-    fn check(&self) {
-        let (label, threshold) = (&self.label, self.threshold);
-        let confirmed = self.peers.iter().filter(|p| p.is_confirmed(threshold));
-        let confirmed: Vec<&Peer> = confirmed.collect();
-        assert!(!confirmed.is_empty(), "{label}: {:?}", self.peers);
-        // As a peer that was contacted; what it told as a caller before is a
-        // row of its own, with the address that a tracker did not name.
-        let contacted = self.peers.iter().filter(|p| p.source == "tracker");
-        assert_eq!(contacted.count(), 1, "{label}: {:?}", self.peers);
-        for peer in &self.peers {
-            self.check_visits(peer);
-        }
-        for peer in confirmed {
-            self.check_crossing(peer);
-        }
-    }
-
-    fn check_visits(&self, peer: &Peer) {
-        let label = &self.label;
-        let visits = self.results.visits(peer.id).expect("visits can be read");
-        let count = i64::try_from(visits.len()).expect("few visits");
-        assert_eq!(count, peer.visits, "{label}: visits");
-        for visit in &visits {
-            let (least, greatest) = self.timeline.bounds(visit.began_ms, visit.ended_ms);
-            assert!(
-                (least..=greatest).contains(&visit.pieces),
-                "{label}: {visit:?}, but the client says {least} to {greatest}"
-            );
-            let way = (visit.transport.as_str(), visit.encryption.as_str());
-            assert_eq!(way, ("tcp", "plain"), "{label}");
-            let called = visit.direction == "incoming";
-            assert_eq!(called, peer.source == "incoming", "{label}: {visit:?}");
-        }
-        let first = visits.first().map(|visit| visit.pieces);
-        assert_eq!(first, Some(peer.first_pieces), "{label}: first_pieces");
-        let last = visits.get(1..).and_then(<[Visit]>::last);
-        let last = last.map(|visit| visit.pieces);
-        assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
-    }
-
-    /// The client's own time of reaching the threshold lies in the bracket.
-    fn check_crossing(&self, peer: &Peer) {
-        let (label, threshold) = (&self.label, self.threshold);
-        let crossings = self.results.crossings(peer.id);
-        let crossings = crossings.expect("crossings can be read");
-        let [crossing] = crossings.as_slice() else {
-            panic!("{label}: {crossings:?}");
-        };
-        let &Crossing {
-            last_below_ms,
-            last_below_pieces,
-            first_at_ms,
-            first_at_pieces,
-        } = crossing;
-        let bracket = last_below_pieces < threshold && threshold <= first_at_pieces;
-        assert!(bracket, "{label}: threshold {threshold}, {crossing:?}");
-        let visits = self.results.visits(peer.id).expect("visits can be read");
-        let (after, until) = self
-            .timeline
-            .reached(threshold)
-            .expect("the client finished");
-        assert!(
-            until >= last_below_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
-            "{label}: {crossing:?}, but the client between {after} and {until}"
-        );
-        let again = visits.iter().filter(|v| v.began_ms > first_at_ms);
-        let again = again.filter(|visit| visit.direction == "outgoing").count();
-        assert_eq!(again, 0, "{label}: visited again behind the threshold");
-    }
 }
 
 /// The seeder was found complete at once and never visited again.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
-use crate::intake::Offer;
+use crate::intake::{NodeIntake, Offer};
 use crate::model::record::{Exchanged, Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
     Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, TorrentId,
@@ -52,6 +52,9 @@ pub struct Engine {
     pub stop: StopToken,
     /// Names for addresses in the log.
     pub pseudonyms: PseudonymKey,
+    /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
+    /// node runs.
+    pub nodes: OnceLock<Arc<dyn NodeIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// All sockets of visits and callers.
@@ -141,6 +144,7 @@ impl Engine {
         report: &Report,
     ) {
         self.log(Direction::Incoming, from, report);
+        self.pass_node(from, report);
         self.hear_of_us(from, report);
         match (report.verdict, key) {
             (Verdict::Counts(_), Some(key)) => {
@@ -173,6 +177,14 @@ impl Engine {
             takes_back: None,
             messages,
         }));
+    }
+
+    /// Hands on where the DHT node of a peer is, if it said so.
+    fn pass_node(&self, peer: SocketAddr, report: &Report) {
+        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
+        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
+            nodes.node(SocketAddr::new(peer.ip(), port));
+        }
     }
 
     fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
@@ -299,6 +311,7 @@ impl InHand<'_> {
         let report = engine
             .dialer(address.ip())
             .visit(address, &torrent, worked, started);
+        engine.pass_node(address, &report);
         self.settle(started, &report, torrent.threshold);
     }
 

@@ -30,6 +30,8 @@ pub struct Heard {
     pub reached: Option<Moment>,
     /// Longest wait for one whole message.
     pub longest_wait: Option<Duration>,
+    /// The UDP port of its DHT node (BEP 5, `port`), as told last; never 0.
+    pub dht_port: Option<u16>,
     /// The peer's extended handshake (BEP 10), if one came.
     pub handshake: Option<Box<ExtendedHandshake>>,
     /// The peers that it named (BEP 11).
@@ -75,6 +77,7 @@ impl Heard {
             counts: MessageCounts::default(),
             told: false,
             longest_wait: None,
+            dht_port: None,
             handshake: None,
             exchange: Exchange::default(),
             fast,
@@ -134,6 +137,10 @@ impl Heard {
                 return self.take_extended(payload, now);
             }
             Message::Piece => return Err(Reason::PieceReceived),
+            Message::Port(port) => {
+                self.dht_port = Some(*port).filter(|port| *port > 0);
+                return Ok(());
+            }
             Message::Have(_) => {}
             _ => return Ok(()),
         }

@@ -24,7 +24,6 @@ use crate::threads::{VISIT_STACK, spawn};
 
 use super::encrypted;
 use super::engine::Engine;
-use super::evaluate::Verdict;
 use super::visit::Report;
 
 /// Pause after an error of `accept`, so that a lack of descriptors does not
@@ -167,18 +166,16 @@ fn talk(
     admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
 ) -> (Option<Arc<Torrent>>, Report) {
     let settings = &engine.settings.visit;
-    let chance = match encrypted::system_chance() {
-        Ok(chance) => chance,
-        Err(error) => {
-            return (
-                None,
-                Report::without_handshake(Verdict::Failed(error.reason)),
-            );
-        }
-    };
     let (clock, patience, directory) = (&*engine.clock, settings.quiet_timeout, &engine.directory);
     let policy = settings.encryption;
-    let mut stream = encrypted::Incoming::new(stream, clock, patience, directory, policy, chance);
+    let mut stream = encrypted::Incoming::new(
+        stream,
+        clock,
+        patience,
+        directory,
+        policy,
+        encrypted::system_chance,
+    );
     let (torrent, mut report) = engine
         .visitor()
         .at(from)

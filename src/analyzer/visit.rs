@@ -138,6 +138,10 @@ impl Visitor<'_> {
             Err(cut) => cut.into_end(false),
         };
         heard.finish(self.clock.now());
+        if torrent.private {
+            // BEP 27: who is in its swarm is none of the DHT's business.
+            heard.dht_port = None;
+        }
         let verdict = judge(end, heard.told, self.settings);
         Report {
             verdict,

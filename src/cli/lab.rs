@@ -9,8 +9,8 @@ use clap::error::ErrorKind;
 
 use super::{usage, value_of};
 use crate::config::{Method, Value, keys, parse_seconds};
-use crate::lab::Behaviour;
-use crate::lab::trial::TrialOptions;
+use crate::lab::trial::{DhtOfTrial, TrialOptions};
+use crate::lab::{Behaviour, MetadataManner};
 
 /// Options of `btda lab`; those left out keep the defaults of
 /// [`TrialOptions`].
@@ -34,6 +34,21 @@ pub(super) struct LabArguments {
     /// How often a behaviour occurs, as silent=5 or all=0; repeatable, in their order
     #[arg(long = "share", value_name = "BEHAVIOUR=WEIGHT", value_parser = share)]
     shares: Vec<(Option<Behaviour>, u32)>,
+    /// Of the torrents, those given by a magnet link only [default: a fifth]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
+    magnets: Option<u32>,
+    /// How often a way to give metadata occurs, as rejects=5 or all=0; repeatable, in their order
+    #[arg(long = "metadata", value_name = "MANNER=WEIGHT", value_parser = manner)]
+    manners: Vec<(Option<MetadataManner>, u32)>,
+    /// DHT node that the analyzer asks: own, pymdht, none [default: own]
+    #[arg(long, value_name = "NODE", value_parser = dht)]
+    dht: Option<DhtOfTrial>,
+    /// Per cent of the peers that only the DHT names [default: 20]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    dht_share: Option<u8>,
+    /// Nodes of the DHT [default: 12]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+    dht_nodes: Option<u32>,
     /// Makes all downloads so many times as fast [default: 1]
     #[arg(long, value_name = "FACTOR", value_parser = speed)]
     speed: Option<f64>,
@@ -80,7 +95,12 @@ impl LabArguments {
             callers: count(self.callers, usual.callers),
             time: self.time,
             seed: self.seed.unwrap_or(usual.seed),
-            shares: TrialOptions::shares(&self.shares),
+            shares: TrialOptions::changed(usual.shares, &self.shares),
+            magnets: self.magnets.map(|count| count as usize),
+            manners: TrialOptions::changed(usual.manners, &self.manners),
+            dht: self.dht.unwrap_or(usual.dht),
+            dht_share: self.dht_share.unwrap_or(usual.dht_share),
+            dht_nodes: count(self.dht_nodes, usual.dht_nodes),
             speed: self.speed.unwrap_or(usual.speed),
             only_swarm: self.only_swarm,
             call: self.call,
@@ -105,21 +125,45 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn share(text: &str) -> Result<(Option<Behaviour>, u32), String> {
-    let wrong = || "expected BEHAVIOUR=WEIGHT, as silent=5".to_owned();
-    let (name, weight) = text.split_once('=').ok_or_else(wrong)?;
-    let weight = weight.trim().parse().map_err(|_| wrong())?;
-    let name = name.trim();
+    let (name, weight) = weighted(text, "expected BEHAVIOUR=WEIGHT, as silent=5")?;
     if name == "all" {
         return Ok((None, weight));
     }
     let behaviour = Behaviour::named(name).ok_or_else(|| {
-        let names: Vec<_> = Behaviour::ALL.iter().map(|it| it.as_str()).collect();
-        format!(
-            "no behaviour is called {name:?}; there are: all {}",
-            names.join(" ")
-        )
+        let names = Behaviour::ALL.iter().map(|it| it.as_str());
+        unknown("behaviour", name, names)
     })?;
     Ok((Some(behaviour), weight))
+}
+
+fn manner(text: &str) -> Result<(Option<MetadataManner>, u32), String> {
+    let (name, weight) = weighted(text, "expected MANNER=WEIGHT, as rejects=5")?;
+    if name == "all" {
+        return Ok((None, weight));
+    }
+    let manner = MetadataManner::named(name).ok_or_else(|| {
+        let names = MetadataManner::ALL.iter().map(|it| it.as_str());
+        unknown("manner", name, names)
+    })?;
+    Ok((Some(manner), weight))
+}
+
+fn weighted<'a>(text: &'a str, wrong: &str) -> Result<(&'a str, u32), String> {
+    let pair = text.split_once('=');
+    let pair = pair.and_then(|(name, weight)| Some((name.trim(), weight.trim().parse().ok()?)));
+    pair.ok_or_else(|| wrong.to_owned())
+}
+
+fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    format!(
+        "no {what} is called {name:?}; there are: all {}",
+        names.join(" ")
+    )
+}
+
+fn dht(text: &str) -> Result<DhtOfTrial, String> {
+    DhtOfTrial::named(text).ok_or_else(|| "expected own, pymdht or none".to_owned())
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -133,6 +177,7 @@ fn speed(text: &str) -> Result<f64, String> {
 mod tests {
     use super::super::{Request, parse};
     use super::*;
+    use crate::lab::LabOptions;
 
     fn parsed(line: &str) -> Result<TrialOptions, clap::Error> {
         match parse(format!("btda lab {line}").split_whitespace())? {
@@ -149,7 +194,9 @@ mod tests {
     #[test]
     fn everything_given() {
         let line = "--torrents 2 --peers 30 --callers 4 --time 20s --seed 9 --share all=0 \
-                    --share seed=3 --speed 2.5 --method 2015 --revisit adaptive --timeout 0.5 --revisit-delay 3 --output o --json";
+                    --share seed=3 --magnets 2 --metadata all=0 --metadata gives=4 --dht pymdht \
+                    --dht-share 50 --dht-nodes 9 --speed 2.5 --method 2015 --revisit adaptive \
+                    --timeout 0.5 --revisit-delay 3 --output o --json";
         let options = parsed(line).unwrap();
         let wanted = TrialOptions {
             torrents: 2,
@@ -157,7 +204,18 @@ mod tests {
             callers: 4,
             time: Some(Duration::from_secs(20)),
             seed: 9,
-            shares: TrialOptions::shares(&[(None, 0), (Some(Behaviour::Seed), 3)]),
+            shares: TrialOptions::changed(
+                LabOptions::usual_shares(),
+                &[(None, 0), (Some(Behaviour::Seed), 3)],
+            ),
+            magnets: Some(2),
+            manners: TrialOptions::changed(
+                MetadataManner::usual_shares(),
+                &[(None, 0), (Some(MetadataManner::Gives), 4)],
+            ),
+            dht: DhtOfTrial::Pymdht,
+            dht_share: 50,
+            dht_nodes: 9,
             speed: 2.5,
             json: true,
             method: Method::Thesis2015,
@@ -179,6 +237,11 @@ mod tests {
             ("--share fish=1", "no behaviour is called \"fish\""),
             ("--share seed", "expected BEHAVIOUR=WEIGHT"),
             ("--share all=0", "every behaviour has weight 0"),
+            ("--metadata no=1", "no manner is called \"no\""),
+            ("--metadata all=0", "every manner has weight 0"),
+            ("--magnets 6", "not so many torrents"),
+            ("--dht mainline", "expected own, pymdht or none"),
+            ("--dht-share 0", "1..=100"),
             ("--speed 0", "expected a factor"),
             ("--time soon", "expected a duration"),
             ("--time 2s", "too short"),

@@ -85,6 +85,7 @@ impl Config {
             control_port: self.integer(&keys::DHT_CONTROL_PORT),
             interval: self.time(&keys::DHT_REQUEST_INTERVAL),
             lookup_timeout: self.time(&keys::DHT_LOOKUP_TIMEOUT_SECONDS),
+            address6: self.text(&keys::DHT_ADDRESS6).parse().ok(),
             bootstrap: bootstrap.map(str::to_owned).collect(),
             packets_per_second: self.integer(&keys::DHT_PACKETS_PER_SECOND),
             save_nodes: self.flag(&keys::DHT_SAVE_NODES),

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::duration::parse_seconds;
 
@@ -71,6 +71,8 @@ pub enum Kind {
     OptionalPath,
     /// An IP address to bind to.
     Address,
+    /// An IPv6 address to bind to, or empty text for none.
+    OptionalAddress6,
     /// `host:port` of several hosts, with blanks between; empty for none.
     Hosts,
     /// One of these words.
@@ -113,9 +115,12 @@ impl Key {
             Kind::Integer { .. } => text.parse().ok().map(Value::Integer),
             Kind::Number { .. } | Kind::Share => text.parse().ok().map(Value::Number),
             Kind::Seconds { .. } => parse_seconds(text).map(Value::Number),
-            Kind::Path | Kind::OptionalPath | Kind::Address | Kind::Hosts | Kind::Choice(_) => {
-                Some(Value::Text(Cow::Owned(text.to_owned())))
-            }
+            Kind::Path
+            | Kind::OptionalPath
+            | Kind::Address
+            | Kind::OptionalAddress6
+            | Kind::Hosts
+            | Kind::Choice(_) => Some(Value::Text(Cow::Owned(text.to_owned()))),
         };
         value
             .and_then(|value| self.kind.accept(value))
@@ -174,6 +179,9 @@ impl Kind {
             Self::Path => (!text.is_empty() && !text.contains('\0')).then_some(text),
             Self::OptionalPath => (!text.contains('\0')).then_some(text),
             Self::Address => text.parse::<IpAddr>().is_ok().then_some(text),
+            Self::OptionalAddress6 => {
+                (text.is_empty() || text.parse::<Ipv6Addr>().is_ok()).then_some(text)
+            }
             Self::Hosts => text.split_whitespace().all(is_host).then_some(text),
             Self::Choice(words) => words
                 .iter()
@@ -212,6 +220,7 @@ impl fmt::Display for Kind {
             Self::Path => f.write_str("a path"),
             Self::OptionalPath => f.write_str("a path or \"\" for none"),
             Self::Address => f.write_str("an IP address"),
+            Self::OptionalAddress6 => f.write_str("an IPv6 address or \"\" for none"),
             Self::Hosts => f.write_str("host:port, with blanks between several, or \"\" for none"),
             Self::Choice(words) => {
                 f.write_str("one of")?;

@@ -273,6 +273,8 @@ pub struct DhtSourceSettings {
     pub interval: Duration,
     /// `dht.lookup_timeout_seconds`: one lookup in all.
     pub lookup_timeout: Duration,
+    /// `dht.address6`: where our own node binds IPv6; `None` is IPv4 only.
+    pub address6: Option<std::net::Ipv6Addr>,
     /// `dht.bootstrap`: `host:port` each.
     pub bootstrap: Vec<String>,
     /// `dht.packets_per_second`: our own queries, on average.

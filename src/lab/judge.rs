@@ -11,12 +11,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+mod judgement;
+mod magnets;
 mod matching;
 mod report;
 mod sequence;
 mod verdict;
 
-pub use verdict::{Failures, Judgement, TorrentJudgement};
+pub use judgement::{Failures, Judgement, MagnetJudgement, TorrentJudgement};
 
 use super::behaviour::Behaviour;
 use super::plan::{Plan, PlannedParty};
@@ -153,11 +155,16 @@ impl<'a> Judge<'a> {
             seen.sort_by_key(|seen| seen.visit);
         }
         let taken = self.taken(&peers);
+        let joined = self.joined(&peers);
         for (party, seen) in self.plan.peers.iter().zip(&peers) {
             self.check_policy(party, seen, &mut demand);
             demand.add(party, seen, false);
         }
         for (party, seen) in self.plan.callers.iter().zip(&mut callers) {
+            let since = joined.get(party.torrent).copied().flatten();
+            for seen in seen.iter_mut() {
+                came_too_early(seen, since);
+            }
             if let Some(taken) = taken.get(&(party.ip.into(), party.torrent)) {
                 for seen in seen.iter_mut() {
                     if turn_away(seen, *taken) {
@@ -192,6 +199,24 @@ impl<'a> Judge<'a> {
             }
         }
         taken
+    }
+
+    /// When the torrents of magnet links had certainly joined the run: their
+    /// first visit. `None` for the others, which are there from the start.
+    fn joined(&self, peers: &[Vec<Seen>]) -> Vec<Option<i64>> {
+        let mut joined: Vec<Option<i64>> = self
+            .plan
+            .torrents
+            .iter()
+            .map(|torrent| torrent.magnet.as_ref().map(|_| i64::MAX))
+            .collect();
+        for (party, seen) in self.plan.peers.iter().zip(peers) {
+            if let Some(Some(since)) = joined.get_mut(party.torrent) {
+                let first = seen.iter().map(|seen| seen.started).min();
+                *since = first.map_or(*since, |first| first.min(*since));
+            }
+        }
+        joined
     }
 
     /// A peer that has reached the threshold is not visited again; without
@@ -260,6 +285,21 @@ fn is_over(contact: &Contact) -> bool {
     let first = contact.behaviour == Behaviour::ClosesFirst && contact.visit == 0;
     let own = contact.behaviour == Behaviour::ClosesAtOnce || first;
     contact.fault == Some(Reason::Closed) && !contact.handshake && !own
+}
+
+/// Who calls before the torrent of a magnet link has joined the run, some time
+/// before `since`, asks for an unknown info hash.
+fn came_too_early(seen: &mut Seen, since: Option<i64>) {
+    let Some(since) = since else {
+        return;
+    };
+    if seen.expected == Expected::TurnedAway {
+        if seen.started < since {
+            seen.expected = Expected::Fails(Reason::UnknownInfoHash);
+        } else if seen.started < since.saturating_add(MARGIN) {
+            seen.expected = Expected::Open(PieceCount(0));
+        }
+    }
 }
 
 /// What becomes of a call from the address of a peer: whoever was evaluated by

@@ -4,6 +4,7 @@
 //! in who greets first. Runs on a thread of the lab's pool; every wait has a
 //! deadline.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ use super::wire;
 use crate::deadline::Deadline;
 use crate::model::{Direction, Reason, Timestamp};
 
+mod metadata;
 mod tell;
+
+pub(super) use metadata::{asks_for_metadata, meet_for_metadata};
 
 /// How long a connection may last, whatever the analyzer does. Longer than
 /// any sensible visit: it is a net, not a part of the story.
@@ -75,6 +79,10 @@ struct Encounter<'a> {
     fast: bool,
     /// Both sides announced BEP 10.
     extended: bool,
+    /// Blocks of the metadata that were asked for.
+    asked: u32,
+    /// Blocks that were given as they are.
+    given: BTreeSet<u32>,
 }
 
 /// Acts out one contact and returns what happened.
@@ -85,21 +93,7 @@ pub(super) fn meet(
     stream: TcpStream,
 ) -> Contact {
     let clock = &*story.clock;
-    let mut encounter = Encounter {
-        line: Line {
-            stream,
-            clock,
-            stop: &story.stop,
-            deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
-        },
-        story,
-        party,
-        contact: meeting.contact(party, End::TheyClosed, meeting.started),
-        said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
-        fast: false,
-        extended: false,
-    };
-    encounter.said.begin(meeting.started);
+    let mut encounter = Encounter::new(story, party, meeting, stream);
     let left = encounter.act();
     let Encounter {
         mut line,
@@ -150,6 +144,37 @@ const fn ended(quit: Quit) -> End {
     }
 }
 
+impl<'a> Encounter<'a> {
+    fn new(
+        story: &'a Story,
+        party: &'a PlannedParty,
+        meeting: &Meeting,
+        stream: TcpStream,
+    ) -> Self {
+        let clock = &*story.clock;
+        let mut encounter = Self {
+            line: Line {
+                stream,
+                clock,
+                stop: &story.stop,
+                deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
+                // Requests for metadata may come early.
+                early: Some(VecDeque::new()),
+            },
+            story,
+            party,
+            contact: meeting.contact(party, End::TheyClosed, meeting.started),
+            said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
+            fast: false,
+            extended: false,
+            asked: 0,
+            given: BTreeSet::new(),
+        };
+        encounter.said.begin(meeting.started);
+        encounter
+    }
+}
+
 impl Encounter<'_> {
     fn act(&mut self) -> Result<Leave, Quit> {
         if self.story.is_over() {
@@ -172,7 +197,13 @@ impl Encounter<'_> {
             self.contact.fault = Some(Reason::Closed);
             return Ok(Leave::Close);
         }
-        self.tell(behaviour)
+        let asked = self.may_be_asked();
+        let leave = self.tell(behaviour)?;
+        if asked && matches!(leave, Leave::Last) {
+            self.contact.finished = true;
+            return Err(self.serve_requests());
+        }
+        Ok(leave)
     }
 
     /// The contacts that never get to messages.

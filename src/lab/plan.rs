@@ -7,19 +7,28 @@ mod digest;
 mod options;
 mod parties;
 mod progress;
+mod sources;
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 
 pub use digest::PlanDigest;
 pub use options::LabOptions;
 pub use progress::Progress;
+pub(super) use sources::closest;
+pub use sources::{NamedBy, PlannedMagnet, PlannedNode};
 
 use super::behaviour::Behaviour;
 use super::bencode::{Item, append_bytes};
+use super::manner::MetadataManner;
 use super::random::Chance;
 use super::tracker::TrackerMode;
 use crate::model::InfoHash;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+
 use parties::{overlap, plan_callers, plan_peers};
+use sources::{deal_manners, is_magnet, is_trackerless, name_peers, plan_hints, plan_nodes};
 
 /// A whole story.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +43,8 @@ pub struct Plan {
     pub callers: Vec<PlannedParty>,
     /// Every call, in order of time.
     pub calls: Vec<PlannedCall>,
+    /// The nodes of the DHT; none in a story without.
+    pub nodes: Vec<PlannedNode>,
 }
 
 /// A torrent of the story.
@@ -51,6 +62,8 @@ pub struct PlannedTorrent {
     pub info_hash: InfoHash,
     /// Its trackers, the main one first.
     pub trackers: Vec<TrackerMode>,
+    /// That of a torrent that is given by a magnet link only.
+    pub magnet: Option<PlannedMagnet>,
 }
 
 /// A peer or caller of the story.
@@ -68,6 +81,10 @@ pub struct PlannedParty {
     pub progress: Progress,
     /// How it names itself.
     pub peer_id: [u8; 20],
+    /// Who names it; without meaning for callers.
+    pub named_by: NamedBy,
+    /// How it gives the metadata of a magnet torrent.
+    pub manner: MetadataManner,
 }
 
 /// One call of a caller.
@@ -83,17 +100,22 @@ impl Plan {
     /// The story of `options`.
     pub fn new(options: LabOptions) -> Self {
         let chance = Chance::new(options.seed);
-        let torrents = plan_torrents(&options, &mut chance.fork(1));
-        let peers = plan_peers(&options, &torrents, &mut chance.fork(2));
+        let mut torrents = plan_torrents(&options, &mut chance.fork(1));
+        let mut peers = plan_peers(&options, &torrents, &mut chance.fork(2));
         let mut callers = plan_callers(&options, &torrents, &mut chance.fork(3));
         overlap(&options, &peers, &mut callers, &mut chance.fork(5));
         let calls = plan_calls(&options, callers.len(), &mut chance.fork(4));
+        name_peers(&options, &torrents, &mut peers, &mut chance.fork(6));
+        deal_manners(&options, &torrents, &mut peers, &mut chance.fork(7));
+        plan_hints(&mut torrents, &peers, &mut chance.fork(8));
+        let nodes = plan_nodes(&options, &torrents, &peers, &mut chance.fork(10));
         Self {
             options,
             torrents,
             peers,
             callers,
             calls,
+            nodes,
         }
     }
 
@@ -132,7 +154,8 @@ fn plan_torrents(options: &LabOptions, chance: &mut Chance) -> Vec<PlannedTorren
             let pieces = u32::try_from(pieces).unwrap_or(1);
             let piece_length = 16_384 << chance.below(4);
             let name = format!("practice {} of seed {}", index + 1, options.seed);
-            let info = info(&name, pieces, piece_length, chance);
+            let magnet = is_magnet(options, index);
+            let info = info(&name, (pieces, piece_length), magnet, chance);
             PlannedTorrent {
                 info_hash: InfoHash::of(&info),
                 name,
@@ -140,6 +163,7 @@ fn plan_torrents(options: &LabOptions, chance: &mut Chance) -> Vec<PlannedTorren
                 piece_length,
                 info,
                 trackers: plan_trackers(options, index),
+                magnet: magnet.then(|| PlannedMagnet { hints: Vec::new() }),
             }
         })
         .collect()
@@ -148,6 +172,9 @@ fn plan_torrents(options: &LabOptions, chance: &mut Chance) -> Vec<PlannedTorren
 /// A well-behaved main tracker, one more of another kind, then (where wanted)
 /// two that misbehave; all kinds occur once there are enough torrents.
 fn plan_trackers(options: &LabOptions, index: usize) -> Vec<TrackerMode> {
+    if is_trackerless(options, index) {
+        return Vec::new();
+    }
     let good = TrackerMode::GOOD;
     let mut trackers = Vec::new();
     for offset in 0..2 {
@@ -162,7 +189,16 @@ fn plan_trackers(options: &LabOptions, index: usize) -> Vec<TrackerMode> {
     trackers
 }
 
-fn info(name: &str, pieces: u32, piece_length: u32, chance: &mut Chance) -> Vec<u8> {
+/// Bytes of noise in the metadata of magnet torrents, so that they are
+/// several blocks (BEP 9) of different kinds.
+const PADDING: usize = 40_000;
+
+fn info(
+    name: &str,
+    (pieces, piece_length): (u32, u32),
+    padded: bool,
+    chance: &mut Chance,
+) -> Vec<u8> {
     let hashes: Vec<u8> = (0..pieces)
         .flat_map(|_| [chance.number(), chance.number(), chance.number()])
         .flat_map(u64::to_be_bytes)
@@ -173,13 +209,19 @@ fn info(name: &str, pieces: u32, piece_length: u32, chance: &mut Chance) -> Vec<
         .to_vec();
     // The last piece is short by a few bytes, as in most torrents.
     let length = i64::from(pieces) * i64::from(piece_length) - 7;
-    Item::dict([
+    let mut info = BTreeMap::from([
         ("length", Item::Number(length)),
         ("name", Item::text(name)),
         ("piece length", Item::Number(piece_length.into())),
         ("pieces", Item::Bytes(hashes)),
-    ])
-    .encode()
+    ]);
+    if padded {
+        // A stream of its own: what follows stays as it would be without.
+        let mut noise = chance.fork(1);
+        let noise = (0..PADDING / 8).flat_map(|_| noise.number().to_be_bytes());
+        info.insert("practice", Item::Bytes(noise.collect()));
+    }
+    Item::Dict(info).encode()
 }
 
 impl PlannedTorrent {
@@ -200,6 +242,26 @@ impl PlannedTorrent {
         file.extend_from_slice(&self.info);
         file.push(b'e');
         file
+    }
+
+    /// Blocks of its metadata (BEP 9).
+    pub fn metadata_blocks(&self) -> u32 {
+        let blocks = self.info.len().div_ceil(super::wire::METADATA_BLOCK);
+        u32::try_from(blocks).unwrap_or(u32::MAX)
+    }
+
+    /// The magnet link (BEP 9) with these announce URLs and peers.
+    pub fn link(&self, announce: &[String], hints: &[SocketAddr]) -> String {
+        let mut link = format!("magnet:?xt=urn:btih:{}", self.info_hash);
+        for url in announce {
+            link.push_str("&tr=");
+            link.extend(percent_encode(url.as_bytes(), NON_ALPHANUMERIC));
+        }
+        for hint in hints {
+            // Writing to a text does not fail.
+            let _ = write!(link, "&x.pe={hint}");
+        }
+        link
     }
 }
 

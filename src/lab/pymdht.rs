@@ -208,6 +208,7 @@ impl Node {
                 clock,
                 stop,
                 deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
+                early: None,
             },
             unread: Vec::new(),
             channels: Vec::new(),

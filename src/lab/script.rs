@@ -224,6 +224,7 @@ fn run(
         clock,
         stop,
         deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
+        early: None,
     };
     let mut visited = Visited {
         from,

@@ -230,6 +230,7 @@ pub(super) fn exchange(
         clock,
         stop,
         deadline: Deadline::after(clock.now(), EXCHANGE_LIMIT),
+        early: None,
     };
     let Some(request) = read_head(&mut line)? else {
         return Ok(());

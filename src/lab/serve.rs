@@ -9,12 +9,12 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::peer::{Meeting, meet};
+use super::peer::{Meeting, asks_for_metadata, meet, meet_for_metadata};
 use super::pool::Pool;
 use super::sockets;
 use super::story::Story;
 use super::truth::End;
-use crate::model::Direction;
+use crate::model::{Direction, Timestamp};
 
 /// Index of each peer by its address.
 pub(super) type Directory = Arc<HashMap<IpAddr, usize>>;
@@ -30,17 +30,46 @@ pub(super) fn serve(
         let Some((index, address)) = called(story, directory, &stream) else {
             continue;
         };
-        let Some(meeting) = meeting(story, index, address) else {
-            continue;
+        let call = Call {
+            peer: index,
+            address,
+            started: story.clock.timestamp(),
         };
         let served = Arc::clone(story);
-        let job = move || answer(&served, &meeting, stream);
+        let job = move || answer(&served, call, stream);
         if !pool.run(job)
             && let Some(peer) = story.plan.peers.get(index)
+            && let Some(meeting) = call.visit(story)
         {
             let contact = meeting.contact(peer, End::NotServed, story.clock.timestamp());
             story.record(contact);
         }
+    }
+}
+
+/// A connection that was accepted.
+#[derive(Clone, Copy)]
+struct Call {
+    peer: usize,
+    address: SocketAddr,
+    started: Timestamp,
+}
+
+impl Call {
+    fn meeting(self, visit: u32) -> Meeting {
+        Meeting {
+            direction: Direction::Outgoing,
+            party: self.peer,
+            address: self.address,
+            visit,
+            started: self.started,
+        }
+    }
+
+    /// As the next visit of the peer.
+    fn visit(self, story: &Story) -> Option<Meeting> {
+        let visits = story.peer_visits.get(self.peer)?;
+        Some(self.meeting(visits.fetch_add(1, Ordering::AcqRel)))
     }
 }
 
@@ -52,19 +81,16 @@ fn called(story: &Story, directory: &Directory, stream: &TcpStream) -> Option<(u
     (story.address_of(peer) == address).then_some((index, address))
 }
 
-fn meeting(story: &Story, index: usize, address: SocketAddr) -> Option<Meeting> {
-    let visits = story.peer_visits.get(index)?;
-    Some(Meeting {
-        direction: Direction::Outgoing,
-        party: index,
-        address,
-        visit: visits.fetch_add(1, Ordering::AcqRel),
-        started: story.clock.timestamp(),
-    })
-}
-
-fn answer(story: &Story, meeting: &Meeting, stream: TcpStream) {
-    if let Some(peer) = story.plan.peers.get(meeting.party) {
-        story.record(meet(story, peer, meeting, stream));
+fn answer(story: &Story, call: Call, stream: TcpStream) {
+    let Some(peer) = story.plan.peers.get(call.peer) else {
+        return;
+    };
+    let torrent = story.plan.torrents.get(peer.torrent);
+    let magnet = torrent.is_some_and(|torrent| torrent.magnet.is_some());
+    if magnet && asks_for_metadata(story, &stream) {
+        let conversation = meet_for_metadata(story, peer, &call.meeting(0), stream);
+        story.record_metadata(&conversation);
+    } else if let Some(meeting) = call.visit(story) {
+        story.record(meet(story, peer, &meeting, stream));
     }
 }

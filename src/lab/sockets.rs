@@ -4,6 +4,7 @@
 //! [`TICK`], so that stopping takes no longer than that and needs no second
 //! descriptor a connection.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -118,7 +119,13 @@ pub(super) struct Line<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) stop: &'a StopToken,
     pub(super) deadline: Deadline,
+    /// Where bytes are kept that come before anybody reads; `None` forgets
+    /// them.
+    pub(super) early: Option<VecDeque<u8>>,
 }
+
+/// Most bytes that are kept.
+const EARLY_MAX: usize = 64 * 1024;
 
 impl Line<'_> {
     fn check(&self) -> Result<(), Quit> {
@@ -133,6 +140,15 @@ impl Line<'_> {
 
     /// Reads what is there, waiting for the first byte; never zero bytes.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Quit> {
+        if let Some(early) = self.early.as_mut().filter(|early| !early.is_empty()) {
+            let count = early.len().min(buffer.len());
+            let bytes = early.drain(..count);
+            buffer
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(to, from)| *to = from);
+            return Ok(count);
+        }
         loop {
             self.check()?;
             match self.stream.read(buffer) {
@@ -145,7 +161,7 @@ impl Line<'_> {
     }
 
     /// Fails when the other side has closed already; forgets what it sent
-    /// before. On loopback everything written before this is in its hands: it
+    /// before, or keeps it for [`Self::read`] where that is wanted. On loopback everything written before this is in its hands: it
     /// reads it, or its closing becomes a reset.
     pub(super) fn check_open(&mut self) -> Result<(), Quit> {
         let mut buffer = [0; 4096];
@@ -155,13 +171,21 @@ impl Line<'_> {
         let end = loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) => break Err(Quit::Closed),
-                Ok(_) => {}
+                Ok(count) => self.keep(buffer.get(..count).unwrap_or_default()),
                 Err(error) if is_timeout(&error) => break Ok(()),
                 Err(_) => break Err(Quit::Reset),
             }
         };
         let restored = self.stream.set_nonblocking(false);
         end.and(restored.map_err(|_| Quit::Reset))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if let Some(early) = &mut self.early
+            && early.len() + bytes.len() <= EARLY_MAX
+        {
+            early.extend(bytes);
+        }
     }
 
     /// Reads exactly as many bytes as `buffer` holds.

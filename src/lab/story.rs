@@ -1,5 +1,6 @@
 //! What all threads of a running swarm share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -7,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::behaviour::Behaviour;
-use super::plan::{Plan, PlannedParty, millis};
-use super::truth::{Contact, TruthRecord};
+use super::plan::{Plan, PlannedParty, PlannedTorrent, millis};
+use super::truth::{Contact, MagnetCounts, MetadataContact, TruthRecord};
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::stop::StopToken;
@@ -26,6 +27,8 @@ pub(super) struct Story {
     /// Callers that have a call in progress.
     pub(super) busy: Vec<AtomicBool>,
     contacts: Mutex<TruthRecord>,
+    /// By torrent.
+    magnets: Mutex<BTreeMap<usize, MagnetCounts>>,
 }
 
 /// The ports of the swarm, chosen by the system.
@@ -57,6 +60,7 @@ impl Story {
                 .map(|_| AtomicBool::new(false))
                 .collect(),
             contacts: Mutex::new(record),
+            magnets: Mutex::default(),
             plan,
             clock,
             stop,
@@ -105,6 +109,32 @@ impl Story {
 
     pub(super) fn record(&self, contact: Contact) {
         self.contacts.lock().add(contact);
+    }
+
+    /// A conversation about metadata, which is over.
+    pub(super) fn record_metadata(&self, contact: &MetadataContact) {
+        let torrent = self.plan.torrents.get(contact.torrent);
+        let blocks = torrent.map_or(0, PlannedTorrent::metadata_blocks);
+        let mut magnets = self.magnets.lock();
+        let counts = magnets.entry(contact.torrent).or_default();
+        counts.add(contact, blocks);
+        drop(magnets);
+        self.contacts.lock().add_metadata(contact);
+    }
+
+    /// A tracker names the analyzer to itself.
+    pub(super) fn named_itself(&self, torrent: usize) {
+        let planned = self.plan.torrents.get(torrent);
+        if planned.is_some_and(|torrent| torrent.magnet.is_some()) {
+            let mut magnets = self.magnets.lock();
+            let counts = magnets.entry(torrent).or_default();
+            counts.itself |= counts.whole.is_none();
+        }
+    }
+
+    /// What became of metadata so far, by torrent.
+    pub(super) fn magnets(&self) -> BTreeMap<usize, MagnetCounts> {
+        self.magnets.lock().clone()
     }
 
     /// Where the contacts went.

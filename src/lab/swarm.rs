@@ -1,8 +1,9 @@
 //! A running practice swarm: listeners, trackers and callers on loopback.
 //!
 //! Threads: one that accepts for all peers, one for the peers that open late,
-//! one for the HTTP trackers, one for each UDP tracker in the plan, one that
-//! makes the calls, and the pool. All of them are joined by [`Swarm::stop`]
+//! one for the HTTP trackers, one for each UDP tracker in the plan, one for
+//! each node of the DHT and one for its control port, one that makes the
+//! calls, and the pool. All of them are joined by [`Swarm::stop`]
 //! and when the swarm is dropped, within a fraction of a second.
 
 use std::io;
@@ -12,8 +13,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::caller;
+use super::dht::{self, Dht};
 use super::plan::Plan;
 use super::pool::Pool;
+use super::pymdht::ScriptedPymdht;
 use super::serve::{Directory, serve};
 use super::sockets::{self, TICK};
 use super::story::{Ports, Story};
@@ -34,6 +37,9 @@ pub struct Swarm {
     story: Arc<Story>,
     pool: Arc<Pool>,
     trackers: Arc<Trackers>,
+    dht: Arc<Dht>,
+    /// In a story with a DHT.
+    control: Option<ScriptedPymdht>,
     http: SocketAddr,
     udp: Vec<(TrackerMode, SocketAddr)>,
     trigger: StopTrigger,
@@ -76,7 +82,10 @@ impl Swarm {
         };
         let (trigger, stop) = stop_pair();
         let story = Arc::new(Story::new(plan, time, stop, ports, record));
+        let (dht, nodes) = Dht::bind(&story)?;
         let mut swarm = Self {
+            dht,
+            control: None,
             trackers: Arc::new(Trackers::new(Arc::clone(&story))),
             pool: Arc::new(Pool::new(CONNECTIONS)),
             http: http.local_addr()?,
@@ -95,6 +104,7 @@ impl Swarm {
         let (trackers, pool) = (Arc::clone(&swarm.trackers), Arc::clone(&swarm.pool));
         swarm.spawn("lab-http", move || tracker::serve(&trackers, &pool, &http))?;
         swarm.spawn_udp()?;
+        swarm.spawn_dht(nodes)?;
         Ok(swarm)
     }
 
@@ -147,6 +157,18 @@ impl Swarm {
         Ok(())
     }
 
+    fn spawn_dht(&mut self, nodes: Vec<UdpSocket>) -> io::Result<()> {
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        for (index, socket) in nodes.into_iter().enumerate() {
+            let dht = Arc::clone(&self.dht);
+            self.spawn("lab-dht", move || dht.serve(index, &socket))?;
+        }
+        self.control = Some(dht::control_port(&self.dht)?);
+        Ok(())
+    }
+
     /// The story.
     pub fn plan(&self) -> &Plan {
         &self.story.plan
@@ -184,11 +206,51 @@ impl Swarm {
         Some(torrent.file(&urls))
     }
 
+    /// The magnet link of the torrent at `index`; `None` when that is given
+    /// by a torrent file.
+    pub fn magnet_link(&self, index: usize) -> Option<String> {
+        let torrent = self.story.plan.torrents.get(index)?;
+        let magnet = torrent.magnet.as_ref()?;
+        let urls: Vec<String> = torrent
+            .trackers
+            .iter()
+            .filter_map(|mode| self.tracker_url(*mode))
+            .collect();
+        let hints = magnet.hints.iter();
+        let hints: Vec<SocketAddr> = hints.filter_map(|peer| self.peer_address(*peer)).collect();
+        Some(torrent.link(&urls, &hints))
+    }
+
+    /// Writes every magnet link into the file `magnet.txt` in `folder`, if
+    /// there are any.
+    pub fn magnet_list(&self, folder: &Path) -> io::Result<()> {
+        let torrents = 0..self.story.plan.torrents.len();
+        let links = torrents.filter_map(|index| self.magnet_link(index));
+        let text: String = links.map(|link| link + "\n").collect();
+        if text.is_empty() {
+            return Ok(());
+        }
+        std::fs::write(folder.join("magnet.txt"), text)
+    }
+
+    /// Where the nodes of the DHT are.
+    pub fn dht_nodes(&self) -> Vec<SocketAddr> {
+        self.dht.addresses()
+    }
+
+    /// The control port of the pymdht; `None` in a story without DHT.
+    pub fn control_port(&self) -> Option<u16> {
+        let control = self.control.as_ref()?;
+        Some(control.address().port())
+    }
+
     /// Writes every torrent file into `folder`, named so that they are
-    /// imported in the order of the plan.
+    /// imported in the order of the plan; those of magnet links are left out.
     pub fn torrent_files(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        (0..self.story.plan.torrents.len())
-            .filter_map(|index| Some((index, self.torrent_file(index)?)))
+        let torrents = self.story.plan.torrents.iter().enumerate();
+        torrents
+            .filter(|(_, torrent)| torrent.magnet.is_none())
+            .filter_map(|(index, _)| Some((index, self.torrent_file(index)?)))
             .map(|(index, bytes)| {
                 let path = folder.join(format!("practice-{:03}.torrent", index + 1));
                 std::fs::write(&path, bytes)?;
@@ -225,6 +287,8 @@ impl Swarm {
             ended: self.story.clock.timestamp(),
             contacts: self.contacts(),
             trackers: self.trackers.counts(),
+            magnets: self.story.magnets(),
+            dht: self.dht.counts(),
         }
     }
 
@@ -248,6 +312,7 @@ impl Swarm {
 
     fn end(&mut self) {
         self.trigger.stop();
+        drop(self.control.take());
         for thread in self.threads.drain(..) {
             drop(thread.join());
         }

@@ -285,13 +285,16 @@ impl Trackers {
             .plan
             .peers
             .iter()
-            .filter(|it| it.torrent == call.torrent);
+            .filter(|it| it.torrent == call.torrent && it.named_by.trackers());
         let mut peers: Vec<SocketAddr> = of_torrent.map(|it| story.address_of(it)).collect();
         self.chance.lock().shuffle(&mut peers);
         let mut announcers = self.announcers.lock();
         let known = announcers.entry(call.torrent).or_default();
         peers.truncate(wanted.saturating_sub(known.len()));
-        let before = known.iter().take(wanted).copied().collect();
+        let before: Vec<SocketAddr> = known.iter().take(wanted).copied().collect();
+        if !before.is_empty() {
+            story.named_itself(call.torrent);
+        }
         let announcer = SocketAddr::new(call.from, call.port);
         if call.port != 0 && !known.contains(&announcer) && known.len() < ANNOUNCERS_KEPT {
             known.push(announcer);
@@ -339,8 +342,8 @@ impl Trackers {
     }
 }
 
-/// The six bytes of BEP 23; the lab has no IPv6.
-fn compact(address: SocketAddr) -> [u8; 6] {
+/// The six bytes of BEP 23 and BEP 5; the lab has no IPv6.
+pub(super) fn compact(address: SocketAddr) -> [u8; 6] {
     let ip = match address.ip() {
         IpAddr::V4(ip) => ip,
         IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,

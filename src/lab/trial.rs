@@ -16,9 +16,11 @@ use crossbeam_channel::Receiver;
 use serde_json::{Value, json};
 
 mod analyzer;
+mod dht;
 mod only_swarm;
 mod options;
 
+pub use dht::DhtOfTrial;
 pub use options::TrialOptions;
 
 use super::judge::{Judge, Judgement};
@@ -31,6 +33,7 @@ use crate::model::Timestamp;
 use crate::signals::{self, Signal};
 use crate::storage::{Results, Stem};
 use analyzer::Analyzer;
+use dht::DhtPlaces;
 
 /// How often something is looked at that gives no notice.
 const LOOK: Duration = Duration::from_millis(50);
@@ -78,7 +81,9 @@ impl<'a> Trial<'a> {
         // Known only later: the truth file gets the name of the run.
         let truth_file = self.folder.join("truth.jsonl");
         let swarm = Swarm::start_into(&truth_file, plan, self.clock.clone())?;
-        swarm.torrent_files(&self.folder.join("input"))?;
+        let input = self.folder.join("input");
+        swarm.torrent_files(&input)?;
+        swarm.magnet_list(&input)?;
         if self.options.only_swarm {
             return self.only_swarm(swarm, &truth_file);
         }
@@ -112,7 +117,8 @@ impl<'a> Trial<'a> {
     /// Runs the analyzer on the swarm to the end of the story. Gives when it
     /// was told to end, the ended analyzer and the truth.
     fn measure(&self, mut swarm: Swarm) -> io::Result<(Timestamp, Analyzer, super::Truth)> {
-        let mut analyzer = Analyzer::start(&self.folder, self.options)?;
+        let dht = DhtPlaces::of(&swarm)?;
+        let mut analyzer = Analyzer::start(&self.folder, self.options, dht.as_ref())?;
         if let Some(port) = self.listen_port(&mut analyzer)? {
             swarm.call(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
             self.watch(&swarm, &mut analyzer)?;

@@ -12,11 +12,18 @@
 //!
 //! * `kind` `story`, the first line: `seed`, `plan` (digest), `started`,
 //!   `message_limit`, `peers`, `callers`, and for each of `torrents` its
-//!   `name`, `info_hash`, `pieces` and `piece_length`.
+//!   `name`, `info_hash`, `pieces`, `piece_length`, `magnet` (whether it is
+//!   given by a magnet link only) and `metadata_blocks`.
 //! * `kind` `contact`, one for each connection, written when it is over (see
 //!   [`Contact`] for the fields; `torrent` counts from 1). Refused calls leave
 //!   no line: the system answers them.
+//! * `kind` `metadata`, one for each connection in which metadata were asked
+//!   for (see [`MetadataContact`]), among the contacts.
 //! * `kind` `tracker`, one for each torrent and tracker, behind the contacts.
+//! * `kind` `magnet`, one for each torrent given by a magnet link only that
+//!   anybody was asked for (see [`MagnetCounts`]).
+//! * `kind` `dht`, one for each torrent that the DHT was asked for (see
+//!   [`DhtCounts`]).
 //! * `kind` `end`, the last line: `ended` and how many `contacts` there are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +31,15 @@ use std::io::{self, Write};
 
 pub(super) mod contact;
 mod lines;
+mod metadata;
 mod record;
 
 pub use contact::{Contact, End, Expected, Rules};
 pub use lines::read_contacts;
+pub use metadata::{MagnetCounts, MetadataContact};
 pub(super) use record::TruthRecord;
 
+use super::dht::DhtCounts;
 use super::plan::Plan;
 use super::tracker::{TrackerCounts, TrackerMode};
 use crate::model::Timestamp;
@@ -48,15 +58,26 @@ pub struct Truth {
     pub contacts: Vec<Contact>,
     /// What each tracker was asked for each torrent (by index).
     pub trackers: BTreeMap<(usize, TrackerMode), TrackerCounts>,
+    /// What became of the metadata of each torrent (by index) that is given
+    /// by a magnet link only.
+    pub magnets: BTreeMap<usize, MagnetCounts>,
+    /// What the DHT was asked for each torrent (by index).
+    pub dht: BTreeMap<usize, DhtCounts>,
 }
 
 impl Truth {
-    /// Distinct addresses that the trackers named for the torrent at `index`,
-    /// the analyzer's own left out: what `received_peers - duplicate_peers`
+    /// Distinct addresses that trackers and DHT named for the torrent at
+    /// `index`, the analyzer's own left out: what `received_peers - duplicate_peers`
     /// must add up to.
     pub fn addresses_named(&self, index: usize) -> usize {
         let of_torrent = self.trackers.iter().filter(|((it, _), _)| *it == index);
-        let named: BTreeSet<_> = of_torrent.flat_map(|(_, it)| &it.addresses).collect();
+        let mut named: BTreeSet<_> = of_torrent.flat_map(|(_, it)| &it.addresses).collect();
+        named.extend(
+            self.dht
+                .get(&index)
+                .into_iter()
+                .flat_map(|it| &it.addresses),
+        );
         named.len()
     }
 
@@ -78,6 +99,7 @@ impl Truth {
     /// Writes what stands behind the `contacts` contacts.
     pub(super) fn write_rest(&self, to: &mut impl Write, contacts: u64) -> io::Result<()> {
         lines::write_trackers(to, &self.trackers)?;
+        lines::write_sources(to, &self.magnets, &self.dht)?;
         lines::write_end(to, self.ended, contacts)
     }
 }

@@ -52,14 +52,14 @@ impl Greeting {
         })
     }
 
-    /// Whether the fast extension is announced (BEP 6).
-    pub const fn fast(&self) -> bool {
-        self.reserved[7] & 0x04 != 0
-    }
-
     /// Whether the extension protocol is announced (BEP 10).
     pub const fn extended(&self) -> bool {
         self.reserved[5] & 0x10 != 0
+    }
+
+    /// Whether the fast extension is announced (BEP 6).
+    pub const fn fast(&self) -> bool {
+        self.reserved[7] & 0x04 != 0
     }
 }
 
@@ -111,6 +111,34 @@ pub fn extended_handshake() -> Vec<u8> {
     message(20, b"\0d1:mdee")
 }
 
+/// Bytes of a block of metadata (BEP 9).
+pub const METADATA_BLOCK: usize = 16 * 1024;
+
+/// The extended handshake of a client that has metadata of `size` bytes and
+/// takes requests as message `number` (BEP 9).
+pub fn metadata_handshake(number: u8, size: usize) -> Vec<u8> {
+    let text = format!("\0d1:md11:ut_metadatai{number}ee13:metadata_sizei{size}ee");
+    message(20, text.as_bytes())
+}
+
+/// The block `piece` of metadata of `size` bytes, to a client that calls
+/// `ut_metadata` `number` (BEP 9).
+pub fn metadata_data(number: u8, piece: u32, size: usize, block: &[u8]) -> Vec<u8> {
+    let mut payload = vec![number];
+    let header = format!("d8:msg_typei1e5:piecei{piece}e10:total_sizei{size}ee");
+    payload.extend_from_slice(header.as_bytes());
+    payload.extend_from_slice(block);
+    message(20, &payload)
+}
+
+/// The refusal to give the block `piece` (BEP 9).
+pub fn metadata_reject(number: u8, piece: u32) -> Vec<u8> {
+    let mut payload = vec![number];
+    let text = format!("d8:msg_typei2e5:piecei{piece}ee");
+    payload.extend_from_slice(text.as_bytes());
+    message(20, &payload)
+}
+
 /// The bits of a bitfield for `pieces` pieces in which those of `have` are
 /// set; indices out of range are left out.
 pub fn bits(pieces: u32, have: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -136,6 +164,22 @@ mod tests {
         assert_eq!(port(6881), [0, 0, 0, 3, 9, 0x1a, 0xe1]);
         assert_eq!(piece(2), [0, 0, 0, 11, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(extended_handshake(), b"\0\0\0\x09\x14\0d1:mdee");
+    }
+
+    #[test]
+    fn metadata_messages_are_those_of_the_specification() {
+        assert_eq!(
+            metadata_handshake(3, 31_235),
+            b"\0\0\0\x31\x14\0d1:md11:ut_metadatai3ee13:metadata_sizei31235ee"
+        );
+        assert_eq!(
+            metadata_data(3, 0, 34_256, b"xxxxxxxx"),
+            b"\0\0\0\x37\x14\x03d8:msg_typei1e5:piecei0e10:total_sizei34256eexxxxxxxx"
+        );
+        assert_eq!(
+            metadata_reject(3, 0),
+            b"\0\0\0\x1b\x14\x03d8:msg_typei2e5:piecei0ee"
+        );
     }
 
     #[test]

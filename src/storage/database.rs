@@ -226,7 +226,8 @@ impl Database {
     }
 }
 
-fn schema_script() -> String {
+/// Everything that makes the tables.
+pub(super) fn schema_script() -> String {
     format!(
         "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};\n{SCHEMA}\nCOMMIT;"
     )

@@ -24,8 +24,10 @@ use super::error::StorageError;
 use super::reader;
 use super::spool::{self, ReplayError};
 use crate::model::Timestamp;
-pub(super) use kind::{Facts, Kind};
+pub(super) use beside::{Errors, beside, spool_files};
+pub(super) use kind::{COMBINED, Facts, Kind};
 pub use repair::Repair;
+pub(super) use repair::write_errors;
 
 /// What is to be examined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -265,7 +267,7 @@ impl Run<'_> {
     }
 
     fn check_spool(&self, more: &[PathBuf], findings: &mut Findings) -> Result<(), DoctorError> {
-        let files = beside::spool_files(self.path, more);
+        let files = spool_files(self.path, more);
         if files.is_empty() || self.writer.is_some() {
             return Ok(());
         }

@@ -12,9 +12,8 @@ use super::reader;
 /// The rows of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Results {
-    /// Info hash (40 hexadecimal digits) and `complete_threshold` of every
-    /// torrent, in order of the ids.
-    pub torrents: Vec<(String, u32)>,
+    /// Every torrent, in order of the ids.
+    pub torrents: Vec<StoredTorrent>,
     /// Every peer.
     pub peers: Vec<StoredPeer>,
     /// Attempts by event and reason (`success` for those that counted).
@@ -26,6 +25,21 @@ pub struct Results {
     pub memory_mb: Option<f64>,
     /// Table `run`.
     pub facts: BTreeMap<String, String>,
+}
+
+/// A row of `torrent`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredTorrent {
+    /// 40 hexadecimal digits.
+    pub info_hash: String,
+    /// `complete_threshold`.
+    pub threshold: u32,
+    /// `pieces_count`.
+    pub pieces: u32,
+    /// `piece_size`, in bytes.
+    pub piece_size: u32,
+    /// `display_name`.
+    pub name: Option<String>,
 }
 
 /// A row of `peer` with its rows of `visit`.
@@ -62,8 +76,17 @@ impl Results {
     }
 
     fn of(database: &Connection) -> rusqlite::Result<Self> {
-        let sql = "SELECT info_hash_hex, complete_threshold FROM torrent ORDER BY id";
-        let torrents = rows(database, sql, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = "SELECT info_hash_hex, complete_threshold, pieces_count, piece_size, display_name
+                   FROM torrent ORDER BY id";
+        let torrents = rows(database, sql, |row| {
+            Ok(StoredTorrent {
+                info_hash: row.get(0)?,
+                threshold: row.get(1)?,
+                pieces: row.get(2)?,
+                piece_size: row.get(3)?,
+                name: row.get(4)?,
+            })
+        })?;
         let sql = "SELECT event, reason, sum(count) FROM outcome GROUP BY event, reason";
         let outcomes = rows(database, sql, |row| {
             Ok(((row.get(0)?, row.get(1)?), whole(row, 2)?))
@@ -156,7 +179,14 @@ mod tests {
             )
             .unwrap();
         let results = Results::of(&database).unwrap();
-        assert_eq!(results.torrents, [("ab".to_owned(), 9)]);
+        let torrent = StoredTorrent {
+            info_hash: "ab".to_owned(),
+            threshold: 9,
+            pieces: 10,
+            piece_size: 16384,
+            name: Some("a".to_owned()),
+        };
+        assert_eq!(results.torrents, [torrent]);
         let pieces: Vec<_> = results.peers.iter().map(|peer| &peer.pieces[..]).collect();
         assert_eq!(pieces, [&[3, 9][..], &[0]]);
         assert_eq!(

@@ -82,8 +82,9 @@ pub fn run(mut requester: Requester) {
 impl Requester {
     /// A requester whose first round is due at once. Make those of all
     /// torrents before the first one runs, so that scrapes are shared from
-    /// the start. After a panic a new one on the same `shared` takes over:
-    /// `started` is not sent twice.
+    /// the start. After an end or a panic a new one on the same `shared`
+    /// takes over: `started` is not sent twice, and no tracker is asked
+    /// before its interval is over.
     pub fn new(context: TrackerContext, shared: Arc<TorrentTrackers>) -> Self {
         let now = context.client.clock.now();
         let scraped = context.client.settings.scrape;
@@ -97,7 +98,11 @@ impl Requester {
                 context.board.register(&key, shared.torrent.info_hash);
             }
         }
-        let schedules = shared.trackers.iter().map(|_| Schedule::new(now)).collect();
+        let schedules = shared
+            .trackers
+            .iter()
+            .map(|tracker| Schedule::of(tracker, now))
+            .collect();
         Self {
             context,
             shared,
@@ -157,9 +162,10 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    const fn new(now: Instant) -> Self {
+    fn of(tracker: &Tracker, now: Instant) -> Self {
+        let due = tracker.due().map_or(now, |due| due.max(now));
         Self {
-            due: Some(now),
+            due: Some(due).filter(|_| !tracker.is_closed()),
             min_interval: Duration::ZERO,
             failures: 0,
             last_warning: None,

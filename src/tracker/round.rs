@@ -144,6 +144,7 @@ impl Requester {
         if let Some(schedule) = self.schedules.get_mut(index) {
             let now = client.clock.now();
             schedule.succeeded(now, answer.interval, answer.min_interval, &client.settings);
+            tracker.asked(schedule.due);
             if let Some(text) = warning.as_deref()
                 && schedule.last_warning != warning
             {
@@ -191,7 +192,9 @@ impl Requester {
         }
         if let Some(schedule) = self.schedules.get_mut(index) {
             let now = client.clock.now();
-            if schedule.failed(now, error, &client.settings).is_break() {
+            let going_on = schedule.failed(now, error, &client.settings);
+            tracker.asked(schedule.due);
+            if going_on.is_break() {
                 tracker.close();
                 log::warn!("tracker is not asked again torrent={id} tracker={name}");
             }

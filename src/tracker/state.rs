@@ -4,6 +4,7 @@
 //! `stopped` does not wait for an announce that is stuck.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -30,6 +31,14 @@ impl TorrentTrackers {
             .map(|url| Arc::new(Tracker::new(url, settings.udp_default_port)))
             .collect();
         Self { torrent, trackers }
+    }
+
+    /// When the first of those that may still be asked is due; `None` when
+    /// one was never asked, or there is none.
+    pub fn next_due(&self) -> Option<Instant> {
+        let open = self.trackers.iter().filter(|tracker| !tracker.is_closed());
+        let dues: Option<Vec<Instant>> = open.map(|tracker| tracker.due()).collect();
+        dues?.into_iter().min()
     }
 
     /// The torrent.
@@ -64,6 +73,7 @@ struct State {
     /// A `started` is under way: the tracker may know us already.
     greeting: bool,
     closed: bool,
+    due: Option<Instant>,
     tracker_id: Option<Vec<u8>>,
 }
 
@@ -114,6 +124,16 @@ impl Tracker {
     /// What the tracker wants back.
     pub(super) fn tracker_id(&self) -> Option<Vec<u8>> {
         self.state.lock().tracker_id.clone()
+    }
+
+    /// Nobody asks it before `due` (BEP 3), whichever requester that is.
+    pub(super) fn asked(&self, due: Option<Instant>) {
+        self.state.lock().due = due;
+    }
+
+    /// When it may be asked next; `None` as soon as anybody likes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.state.lock().due
     }
 
     /// The tracker wants no more requests in this run.

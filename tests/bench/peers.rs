@@ -6,8 +6,11 @@ use std::io::{BufRead, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use btda::lab::wire;
+use btda::model::InfoHash;
+use btda::protocol::mse::{Chance, DIGEST_LEN, Method, Responder, Torrents};
 use socket2::{Domain, Socket, Type};
 
 use super::child::Other;
@@ -29,14 +32,17 @@ pub(crate) enum Kind {
     Complete,
     /// One address in four is [`Kind::Complete`], the others [`Kind::Quiet`].
     Mixed,
+    /// The same as [`Kind::Complete`], by RC4 and in no other way.
+    Encrypted,
 }
 
-const KINDS: [(Kind, &str); 5] = [
+const KINDS: [(Kind, &str); 6] = [
     (Kind::Quiet, "quiet"),
     (Kind::Partial, "partial"),
     (Kind::Close, "close"),
     (Kind::Complete, "complete"),
     (Kind::Mixed, "mixed"),
+    (Kind::Encrypted, "encrypted"),
 ];
 
 impl Kind {
@@ -48,7 +54,7 @@ impl Kind {
         let bits = match self {
             Self::Quiet | Self::Mixed => None,
             Self::Partial | Self::Close => Some(0x55),
-            Self::Complete => Some(0xff),
+            Self::Complete | Self::Encrypted => Some(0xff),
         };
         let mut bytes = wire::handshake(
             wire::NO_EXTENSIONS,
@@ -95,7 +101,11 @@ pub(crate) fn serve(listener: &TcpListener, kind: Kind, ring: usize, accepted: &
             // Unread bytes would make the close a reset.
             let _ = stream.read_exact(&mut [0; wire::HANDSHAKE_LEN]);
         }
-        let _ = stream.write_all(said);
+        if kind == Kind::Encrypted {
+            let _ = talk_encrypted(&mut stream, said);
+        } else {
+            let _ = stream.write_all(said);
+        }
         accepted.fetch_add(1, Ordering::Relaxed);
         if kind != Kind::Close {
             open.push_back(stream);
@@ -103,6 +113,38 @@ pub(crate) fn serve(listener: &TcpListener, kind: Kind, ring: usize, accepted: &
                 open.pop_front();
             }
         }
+    }
+}
+
+/// Shakes hands, and says `said` once a handshake has come.
+fn talk_encrypted(stream: &mut TcpStream, said: &[u8]) -> std::io::Result<()> {
+    struct One;
+    impl Torrents for One {
+        fn by_torrent_hash(&self, _: &[u8; DIGEST_LEN]) -> Option<InfoHash> {
+            Some(info_hash())
+        }
+    }
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.set_nodelay(true)?;
+    let chance = Chance::draw(getrandom::fill).map_err(std::io::Error::other)?;
+    let mut responder = Responder::new(Method::Rc4, &chance);
+    let mut buffer = [0; 2048];
+    loop {
+        let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut out = Vec::new();
+        let taken = responder.feed(&buffer[..read], &One, &mut out);
+        taken.map_err(std::io::Error::other)?;
+        let sealed = responder.sealed();
+        if let Some(mut sealed) = sealed {
+            let mut said = said.to_vec();
+            sealed.encrypt.apply(&mut said);
+            out.extend(said);
+            return stream.write_all(&out);
+        }
+        stream.write_all(&out)?;
     }
 }
 

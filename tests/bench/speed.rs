@@ -55,9 +55,10 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 15] = [
+const ITEMS: [Item; 16] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
+    ("encrypted", visit::encrypted),
     ("scheduler-1", scheduler::small),
     ("scheduler-4", scheduler::middle),
     ("scheduler-16", scheduler::large),

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use btda::analyzer::workers;
+use btda::config::settings::EncryptionPolicy;
 use btda::lab::wire;
 use btda::model::record::Record;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -57,6 +58,29 @@ pub(crate) fn measure(scale: Scale) {
     }
 }
 
+/// CPU per visit with encryption (768-bit key exchange, two RC4 streams)
+/// against the same visit in the clear, both ended by completeness.
+pub(crate) fn encrypted(scale: Scale) {
+    let plain = Peers::start(Kind::Complete, 4096);
+    let encrypted = Peers::start(Kind::Encrypted, 4096);
+    for (threads, load) in [(1, "1×"), (4, "4×"), (16, "16×")] {
+        let encrypted = Round::new(Kind::Encrypted, threads, encrypted.port, scale);
+        let plain = Round::new(Kind::Complete, threads, plain.port, scale);
+        let rounds: Vec<(f64, f64)> = (0..scale.pick(9, 2))
+            .map(|_| (encrypted.engine(), plain.engine()))
+            .collect();
+        let (figure, yardstick, ratio) = paired(&rounds);
+        Row::new(
+            "CPU per encrypted visit",
+            format!("{load}: {threads} threads"),
+        )
+        .figure(figure.seconds())
+        .yardstick(format!("in the clear {}", yardstick.seconds()))
+        .ratio(&ratio)
+        .tell();
+    }
+}
+
 struct Round {
     kind: Kind,
     threads: usize,
@@ -91,6 +115,11 @@ impl Round {
     fn engine(&self) -> f64 {
         let mut settings = settings();
         settings.visit.quiet_timeout = self.quiet();
+        settings.visit.encryption = if self.kind == Kind::Encrypted {
+            EncryptionPolicy::Encrypted
+        } else {
+            EncryptionPolicy::Plain
+        };
         settings.policy.revisit_delay = LONG;
         let world = World::new(PIECES, settings);
         let all = self.visits * self.threads;

@@ -1,6 +1,6 @@
 //! The engine as a run builds it, on real loopback sockets, without trackers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ impl World {
             own_id: PeerId::new([b'O'; 20]),
             directory: Directory::new(vec![torrent(pieces)]),
             contacted: Contacted::default(),
+            nodes: OnceLock::new(),
             records: sender,
             stop,
             pseudonyms: PseudonymKey::new([1; 20]),

@@ -18,6 +18,7 @@ pub(crate) struct Aria2 {
     agent: ureq::Agent,
     url: String,
     code: String,
+    port: u16,
 }
 
 impl Aria2 {
@@ -26,15 +27,22 @@ impl Aria2 {
         start_with_retries("aria2", || Self::attempt(assignment))
     }
 
+    /// The port on which it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn attempt(assignment: &Assignment) -> Result<Self, String> {
         let rpc_port = free_port(Ipv4Addr::LOCALHOST);
+        let port = free_port(assignment.address);
         let folder = assignment.folder;
         let mut command = program("aria2c", "aria2", folder);
         command
             .args(fixed_arguments())
             .arg(format!("--stop-with-process={}", std::process::id()))
             .arg(format!("--rpc-listen-port={rpc_port}"))
-            .arg(format!("--listen-port={}", free_port(assignment.address)))
+            .arg(format!("--listen-port={port}"))
+            .args(dht_arguments(assignment, port))
             .arg(format!("--interface={}", assignment.address))
             .arg(format!(
                 "--max-download-limit={}",
@@ -47,6 +55,7 @@ impl Aria2 {
             agent: http::agent(),
             url: format!("http://127.0.0.1:{rpc_port}/jsonrpc"),
             code: String::new(),
+            port,
         };
         let (agent, url) = (aria2.agent.clone(), aria2.url.clone());
         wait_until_ready(&mut aria2.process, START_LIMIT, || {
@@ -100,7 +109,6 @@ fn fixed_arguments() -> &'static [&'static str] {
         "--no-conf=true",
         "--enable-rpc=true",
         "--rpc-listen-all=false",
-        "--enable-dht=false",
         "--enable-dht6=false",
         "--bt-enable-lpd=false",
         "--enable-peer-exchange=false",
@@ -108,6 +116,8 @@ fn fixed_arguments() -> &'static [&'static str] {
         "--async-dns=false",
         "--bt-min-crypto-level=plain",
         "--bt-require-crypto=false",
+        // Data that lie in the folder already are checked and seeded.
+        "--check-integrity=true",
         // Keep seeding after the download.
         "--seed-ratio=0.0",
         // Without this it looks for more and more peers while it is slow.
@@ -117,6 +127,20 @@ fn fixed_arguments() -> &'static [&'static str] {
         "--console-log-level=info",
         "--enable-color=false",
         "--auto-save-interval=0",
+    ]
+}
+
+/// Its node uses the port of its listener.
+fn dht_arguments(assignment: &Assignment, port: u16) -> Vec<String> {
+    let Some(node) = assignment.dht else {
+        return vec!["--enable-dht=false".to_owned()];
+    };
+    let file = assignment.folder.join("dht.dat");
+    vec![
+        "--enable-dht=true".to_owned(),
+        format!("--dht-listen-port={port}"),
+        format!("--dht-entry-point={node}"),
+        format!("--dht-file-path={}", file.display()),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::process::{Process, isolated};
 
-/// A running `btda -ap`.
+/// A running btda.
 pub(crate) struct BtdaRun {
     process: Process,
     output: PathBuf,
@@ -17,6 +17,17 @@ impl BtdaRun {
     /// Starts it in `folder` on the torrents below `input`, with `config` as
     /// its configuration file and `arguments` behind `-ap`.
     pub(crate) fn start(folder: &Path, input: &Path, config: &str, arguments: &[&str]) -> Self {
+        Self::start_as("-ap", folder, input, config, arguments)
+    }
+
+    /// The same with other switches than `-ap`.
+    pub(crate) fn start_as(
+        switches: &str,
+        folder: &Path,
+        input: &Path,
+        config: &str,
+        arguments: &[&str],
+    ) -> Self {
         let file = folder.join("config.toml");
         fs::write(&file, config).expect("configuration can be written");
         let output = folder.join("output");
@@ -24,7 +35,7 @@ impl BtdaRun {
         let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
         command
             .current_dir(folder)
-            .arg("-ap")
+            .arg(switches)
             .arg("--config")
             .arg(file)
             .arg("--input")

@@ -1,7 +1,7 @@
 //! The common face of the real BitTorrent clients.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use btda::model::InfoHash;
@@ -18,6 +18,25 @@ pub(crate) struct Assignment<'a> {
     pub(crate) torrents: &'a [PathBuf],
     /// Bytes a second for each torrent.
     pub(crate) download_limit: u32,
+    /// A node through which it takes part in a DHT; `None` is without. Not
+    /// for transmission: it takes nodes of 127.0.0.0/8 for none.
+    pub(crate) dht: Option<SocketAddr>,
+    /// Peers that it knows from the start; libtorrent only.
+    pub(crate) peers: &'a [SocketAddr],
+}
+
+impl<'a> Assignment<'a> {
+    /// With trackers alone, as fast as it can.
+    pub(crate) fn new(address: Ipv4Addr, folder: &'a Path, torrents: &'a [PathBuf]) -> Self {
+        Self {
+            address,
+            folder,
+            torrents,
+            download_limit: 0,
+            dht: None,
+            peers: &[],
+        }
+    }
 }
 
 /// A running client.

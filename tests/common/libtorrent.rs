@@ -36,6 +36,29 @@ pub(crate) enum Role {
     Seeder,
     /// Has nothing.
     Leecher,
+    /// Has everything, and talks with and without encryption.
+    EitherSeeder,
+    /// Has nothing, and talks only by RC4.
+    Rc4Leecher,
+    /// Has nothing, and talks only with an encrypted handshake and a stream
+    /// in the clear.
+    PlaintextLeecher,
+}
+
+impl Role {
+    const fn seeds(self) -> bool {
+        matches!(self, Self::Seeder | Self::EitherSeeder)
+    }
+
+    /// Word of the driver.
+    const fn encryption(self) -> &'static str {
+        match self {
+            Self::Seeder | Self::Leecher => "not outward",
+            Self::EitherSeeder => "either",
+            Self::Rc4Leecher => "rc4",
+            Self::PlaintextLeecher => "plaintext",
+        }
+    }
 }
 
 impl Libtorrent {
@@ -60,6 +83,9 @@ impl Libtorrent {
         let (name, fingerprint) = match role {
             Role::Seeder => ("libtorrent-seeder", "-SE2080-"),
             Role::Leecher => ("libtorrent", ""),
+            Role::EitherSeeder => ("libtorrent-either", "-SE2080-"),
+            Role::Rc4Leecher => ("libtorrent-rc4", "-LR2080-"),
+            Role::PlaintextLeecher => ("libtorrent-plaintext", "-LP2080-"),
         };
         let port = free_port(assignment.address);
         let settings = json!({
@@ -67,9 +93,12 @@ impl Libtorrent {
             "port": port,
             "folder": assignment.folder,
             "torrents": assignment.torrents,
-            "seed": role == Role::Seeder,
+            "seed": role.seeds(),
+            "encryption": role.encryption(),
             "download_limit": assignment.download_limit,
             "fingerprint": fingerprint,
+            "dht": assignment.dht.map(|node| node.to_string()),
+            "peers": assignment.peers,
         });
         let file = assignment.folder.join("session.json");
         fs::write(&file, settings.to_string()).map_err(|error| error.to_string())?;

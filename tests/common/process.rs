@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -193,7 +193,8 @@ fn search_path() -> String {
 
 /// A port that is free now for TCP and UDP on `address`. Somebody else may
 /// take it before it is used: see [`start_with_retries`].
-pub(crate) fn free_port(address: Ipv4Addr) -> u16 {
+pub(crate) fn free_port(address: impl Into<IpAddr>) -> u16 {
+    let address = address.into();
     for _ in 0..50 {
         let listener = TcpListener::bind((address, 0)).expect("loopback address can be bound");
         let port = listener.local_addr().expect("bound").port();

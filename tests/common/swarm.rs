@@ -72,12 +72,7 @@ impl Swarm {
         }
         let seeder = Libtorrent::start(
             Role::Seeder,
-            &Assignment {
-                address: CLIENT_ADDRESSES[0],
-                folder: &own,
-                torrents: &files,
-                download_limit: 0,
-            },
+            &Assignment::new(CLIENT_ADDRESSES[0], &own, &files),
         );
         wait_until("the tracker knows the seeder", ANNOUNCE_LIMIT, || {
             hashes
@@ -99,10 +94,8 @@ impl Swarm {
         let folders = ["transmission", "aria2", "libtorrent"];
         let folders = folders.map(|name| subfolder(&self.folder, name));
         let assignment = |index: usize| Assignment {
-            address: CLIENT_ADDRESSES[1 + index],
-            folder: &folders[index],
-            torrents: &self.files,
             download_limit: DOWNLOAD_LIMIT,
+            ..Assignment::new(CLIENT_ADDRESSES[1 + index], &folders[index], &self.files)
         };
         let clients: [Box<dyn Client>; 3] = [
             Box::new(Transmission::start(&assignment(0))),

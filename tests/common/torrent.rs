@@ -41,7 +41,8 @@ impl TestTorrent {
         u32::try_from(self.hashes.len() / 20).expect("fits")
     }
 
-    /// The `.torrent` file, with one tier for each of `trackers`.
+    /// The `.torrent` file, with one tier for each of `trackers`, if there
+    /// are any.
     pub(crate) fn file(&self, trackers: &[String]) -> Vec<u8> {
         let torrent = self;
         let file = File { torrent, trackers };
@@ -76,10 +77,12 @@ impl ToBencode for File<'_> {
     fn encode(&self, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
         let tiers: Vec<&[String]> = self.trackers.chunks(1).collect();
         encoder.emit_dict(|mut dict| {
-            dict.emit_pair(b"announce", &self.trackers[0])?;
-            dict.emit_pair_with(b"announce-list", |value| {
-                value.emit_list(|list| tiers.iter().try_for_each(|tier| list.emit(*tier)))
-            })?;
+            if let Some(first) = self.trackers.first() {
+                dict.emit_pair(b"announce", first)?;
+                dict.emit_pair_with(b"announce-list", |value| {
+                    value.emit_list(|list| tiers.iter().try_for_each(|tier| list.emit(*tier)))
+                })?;
+            }
             dict.emit_pair(b"info", Info(self.torrent))
         })
     }

@@ -8,8 +8,17 @@ use serde_json::{Value, json};
 
 use super::client::{Assignment, Client, Progress};
 use super::http;
-use super::process::{Process, free_port, now_ms, program, start_with_retries, wait_until_ready};
+use super::process::{
+    Process, free_port, now_ms, program, start_with_retries, wait_until, wait_until_ready,
+};
 use super::samples::Sample;
+
+/// Longest time to check a few megabytes.
+const SEED_LIMIT: Duration = Duration::from_secs(60);
+
+/// `status` of a torrent.
+const STOPPED: u64 = 0;
+const SEEDING: u64 = 6;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -18,12 +27,23 @@ pub(crate) struct Transmission {
     process: Process,
     interface: Interface,
     code: String,
+    port: u16,
 }
 
 impl Transmission {
     /// Starts it and gives it its torrents.
     pub(crate) fn start(assignment: &Assignment) -> Self {
-        let mut daemon = start_with_retries("transmission", || Self::attempt(assignment));
+        Self::start_with(assignment, &json!({}))
+    }
+
+    /// The same, but it talks to nobody without encryption, and over TCP only.
+    pub(crate) fn start_encrypted(assignment: &Assignment) -> Self {
+        Self::start_with(assignment, &json!({"encryption": 2, "utp-enabled": false}))
+    }
+
+    /// With other values for some of its settings.
+    fn start_with(assignment: &Assignment, others: &Value) -> Self {
+        let mut daemon = start_with_retries("transmission", || Self::attempt(assignment, others));
         for torrent in assignment.torrents {
             let path = torrent.to_str().expect("path is text");
             daemon
@@ -33,11 +53,40 @@ impl Transmission {
         daemon
     }
 
-    fn attempt(assignment: &Assignment) -> Result<Self, String> {
+    /// The port on which it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits until it has checked the data of its torrents and offers them. A
+    /// start is forgotten when it comes in the middle of the check.
+    pub(crate) fn wait_until_seeding(&mut self) {
+        wait_until("transmission seeds", SEED_LIMIT, || {
+            self.process.assert_running();
+            let fields = json!({"fields": ["status"]});
+            let answer = self.interface.call("torrent-get", &fields);
+            let answer = answer.unwrap_or_default();
+            let torrents = answer["torrents"].as_array();
+            let states = torrents.into_iter().flatten();
+            let states: Vec<Option<u64>> = states.map(|it| it["status"].as_u64()).collect();
+            if states.contains(&Some(STOPPED)) {
+                // Without ids it means all torrents.
+                let _ = self.interface.call("torrent-start-now", &json!({}));
+            }
+            !states.is_empty() && states.iter().all(|it| *it == Some(SEEDING))
+        });
+    }
+
+    fn attempt(assignment: &Assignment, others: &Value) -> Result<Self, String> {
         let rpc_port = free_port(Ipv4Addr::LOCALHOST);
+        let port = free_port(assignment.address);
         let folder = assignment.folder;
-        let settings = settings(assignment, rpc_port).to_string();
-        fs::write(folder.join("settings.json"), settings).map_err(|error| error.to_string())?;
+        let mut settings = settings(assignment, port, rpc_port);
+        for (key, value) in others.as_object().into_iter().flatten() {
+            settings[key] = value.clone();
+        }
+        fs::write(folder.join("settings.json"), settings.to_string())
+            .map_err(|error| error.to_string())?;
         let mut command = program("transmission-daemon", "transmission-daemon", folder);
         command
             .args(["--foreground", "--log-info", "--config-dir"])
@@ -63,6 +112,7 @@ impl Transmission {
             process,
             interface,
             code,
+            port,
         })
     }
 
@@ -74,7 +124,7 @@ impl Transmission {
         let limits = json!({
             "ids": [id],
             "downloadLimit": download_limit / 1000,
-            "downloadLimited": true,
+            "downloadLimited": download_limit > 0,
         });
         self.interface.call("torrent-set", &limits)?;
         self.interface
@@ -151,11 +201,11 @@ impl Interface {
     }
 }
 
-fn settings(assignment: &Assignment, rpc_port: u16) -> Value {
+fn settings(assignment: &Assignment, port: u16, rpc_port: u16) -> Value {
     json!({
         "bind-address-ipv4": assignment.address.to_string(),
         "bind-address-ipv6": "::1",
-        "peer-port": free_port(assignment.address),
+        "peer-port": port,
         "peer-port-random-on-start": false,
         "port-forwarding-enabled": false,
         "dht-enabled": false,

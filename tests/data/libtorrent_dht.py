@@ -21,9 +21,14 @@ import warnings
 import libtorrent
 
 
+def text(address, port):
+    """The form of both, with the brackets of IPv6."""
+    return ("[%s]:%s" if ":" in address else "%s:%s") % (address, port)
+
+
 def session_settings(address, port, bootstrap):
     return {
-        "listen_interfaces": "%s:%s" % (address, port),
+        "listen_interfaces": text(address, port),
         "outgoing_interfaces": address,
         "enable_dht": True,
         "dht_bootstrap_nodes": bootstrap,
@@ -78,7 +83,7 @@ def main():
             say({"nodes": nodes})
         for alert in session.pop_alerts():
             if isinstance(alert, libtorrent.dht_get_peers_reply_alert):
-                peers = ["%s:%d" % peer for peer in alert.peers()]
+                peers = [text(*peer) for peer in alert.peers()]
                 say({"hash": str(alert.info_hash), "peers": peers})
             else:
                 print(alert.message(), file=sys.stderr, flush=True)

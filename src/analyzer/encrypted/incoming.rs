@@ -20,7 +20,7 @@ pub struct Incoming<'a> {
     patience: Duration,
     torrents: &'a dyn Torrents,
     policy: EncryptionPolicy,
-    chance: Chance,
+    chance: fn() -> Result<Chance, NetError>,
     state: State,
 }
 
@@ -34,14 +34,15 @@ enum State {
 }
 
 impl<'a> Incoming<'a> {
-    /// The stream of a caller that wants one of `torrents`.
+    /// The stream of a caller that wants one of `torrents`; `chance` is asked
+    /// only if it speaks MSE.
     pub fn new(
         stream: &'a mut dyn Stream,
         clock: &'a dyn Clock,
         patience: Duration,
         torrents: &'a dyn Torrents,
         policy: EncryptionPolicy,
-        chance: Chance,
+        chance: fn() -> Result<Chance, NetError>,
     ) -> Self {
         // Without a choice nothing is held back: the visit judges every byte.
         let state = if policy.admits(true) {
@@ -87,7 +88,7 @@ impl<'a> Incoming<'a> {
                 } else {
                     Method::Plaintext
                 };
-                self.state = State::Shaking(Responder::new(method, &self.chance));
+                self.state = State::Shaking(Responder::new(method, &(self.chance)()?));
                 return self.shake(&bytes);
             }
             if bytes.len() >= PROTOCOL.len() {

@@ -85,7 +85,8 @@ impl World {
         policy: EncryptionPolicy,
         far: &mut dyn Stream,
     ) -> (Option<Arc<Torrent>>, Report) {
-        let (clock, torrents, chance) = (&self.clock, &self.directory, chance(1, 512));
+        let (clock, torrents) = (&self.clock, &self.directory);
+        let chance = || Ok(chance(1, 512));
         let mut stream = Incoming::new(far, clock, QUIET, torrents, policy, chance);
         let (torrent, mut report) = self
             .visitor()

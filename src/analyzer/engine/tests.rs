@@ -2,8 +2,8 @@
 //! scheduled.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
@@ -18,7 +18,7 @@ use crate::model::{Encryption, InfoHash, PeerAddress, PieceCount, Timestamp, Tor
 use crate::net::fake::{FakeStream, Step};
 use crate::net::{NetError, Operation, Stream};
 use crate::protocol::handshake::{Handshake, Reserved};
-use crate::protocol::message::encode_bitfield;
+use crate::protocol::message::{encode_bitfield, encode_port};
 use crate::protocol::mse::Method;
 use crate::stop::{StopTrigger, stop_pair};
 
@@ -102,6 +102,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
         own_id: PeerId::new([b'O'; 20]),
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         records: sender,
         stats: Arc::new(Stats::new(shared.now())),
         stop,
@@ -193,6 +194,40 @@ fn a_peer_is_visited_until_it_is_complete() {
         PeerAddress::from_compact([127, 0, 0, 9, 0, 99]),
         torrent().id
     )));
+}
+
+/// Keeps what peers say of DHT nodes.
+#[derive(Default)]
+struct Nodes(Mutex<Vec<SocketAddr>>);
+
+impl NodeIntake for Nodes {
+    fn node(&self, address: SocketAddr) {
+        self.0.lock().push(address);
+    }
+}
+
+#[test]
+fn dht_nodes_of_peers_are_handed_on() {
+    let mut told = peer(ID, Some(0xf0));
+    let mut port = Vec::new();
+    encode_port(6_881, &mut port);
+    told.insert(1, Step::Send(Duration::ZERO, port));
+    let nodes = Arc::new(Nodes::default());
+    for taken in [false, true] {
+        let world = world(vec![told.clone()]);
+        if taken {
+            let nodes = Arc::clone(&nodes) as Arc<dyn NodeIntake>;
+            assert!(world.engine.nodes.set(nodes).is_ok());
+        }
+        world.offer();
+        world.next();
+    }
+    let node = SocketAddr::from(([127, 0, 0, 9], 6_881));
+    assert_eq!(
+        *nodes.0.lock(),
+        [node],
+        "the peer's address, the port it told"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream as Client};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -63,6 +63,7 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
         own_id: PeerId::new([b'O'; 20]),
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         records: sender,
         stop,
         pseudonyms: PseudonymKey::new([1; 20]),

@@ -14,11 +14,12 @@ use crate::dht::pending::PendingLookups;
 use crate::dht::pymdht::{NodeState, PymdhtClient, PymdhtContext, PymdhtStatus};
 use crate::dht::requester::{DhtBackend, RequesterContext, run};
 use crate::exit::Exit;
-use crate::intake::PeerIntake;
+use crate::intake::{NodeIntake, PeerIntake};
 use crate::model::record::Record;
 use crate::net::tcp::{SocketRegister, TcpConnector};
 
 use super::prepare::{Refusal, refuse};
+use super::status::say;
 
 /// Time in which a pymdht must answer to be taken by `dht.backend = "auto"`.
 const PROBE: Duration = Duration::from_secs(1);
@@ -63,7 +64,10 @@ impl Dht {
         let node = if external {
             Node::Pymdht(pymdht)
         } else {
-            Node::Own(Arc::new(own(engine, settings, output)?))
+            let handle = Arc::new(own(engine, settings, output)?);
+            // Set once: a run has one node.
+            let _ = engine.nodes.set(Arc::clone(&handle) as Arc<dyn NodeIntake>);
+            Node::Own(handle)
         };
         let torrents = Arc::clone(engine);
         let context = RequesterContext {
@@ -197,19 +201,26 @@ fn own(
     let wanted = DhtSettings {
         port: settings.node_port,
         address: Some(address),
-        address6: None,
+        address6: settings.address6,
+        // Nobody listens in the other one.
+        announce_in: Some(Family::of(engine.settings.listen.address)),
         bootstrap: settings.bootstrap.clone(),
         packets_per_second: settings.packets_per_second,
         packets_burst: settings.packets_per_second.saturating_mul(2),
         state_file: settings.save_nodes.then(|| output.join("dht_nodes")),
         ..base
     };
-    DhtNode::prepare(wanted, Arc::clone(&engine.clock), &engine.stop, None).map_err(|error| {
+    let node = DhtNode::prepare(wanted, Arc::clone(&engine.clock), &engine.stop, None);
+    let node = node.map_err(|error| {
         refuse(
             Exit::PortUnavailable,
             format!("{error} (dht_node_port), or stop the program that uses it"),
         )
-    })
+    })?;
+    if settings.address6.is_some() && node.port(Family::V6).is_none() {
+        say("the DHT is used over IPv4 only: this machine has no IPv6 (dht.address6)");
+    }
+    Ok(node)
 }
 
 #[cfg(test)]

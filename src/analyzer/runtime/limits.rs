@@ -83,15 +83,19 @@ impl Limits {
         }
     }
 
-    /// Makes `workers` and `callers` fit; the workers come first, and at
-    /// least one of each is left.
-    pub(super) fn fit(&self, workers: usize, callers: usize) -> Room {
+    /// Makes `workers` and `callers` fit beside the `magnets` threads of
+    /// magnet links, each of which may have a connection; the workers come
+    /// first, and at least one of each is left.
+    pub(super) fn fit(&self, workers: usize, callers: usize, magnets: u64) -> Room {
         let by_maps = self.memory_maps.saturating_sub(OTHER_MAPS) / 4;
         let by_ids = (self.process_ids / 2).min(self.processes).min(self.group);
         let threads = by_maps.min(by_ids);
-        let reserve = OTHER_DESCRIPTORS.min(self.descriptors / 2);
+        let reserve = OTHER_DESCRIPTORS
+            .saturating_add(magnets)
+            .min(self.descriptors / 2);
+        let others = OTHER_THREADS.saturating_add(magnets);
         let pools = threads
-            .saturating_sub(OTHER_THREADS.min(threads / 2))
+            .saturating_sub(others.min(threads / 2))
             .min(self.descriptors - reserve);
         let pools = usize::try_from(pools).unwrap_or(usize::MAX);
         let least_callers = callers.min(16);
@@ -135,13 +139,13 @@ mod tests {
     };
 
     fn pools(limits: &Limits) -> (usize, usize) {
-        let room = limits.fit(1_024, 4_096);
+        let room = limits.fit(1_024, 4_096, 0);
         (room.workers, room.callers)
     }
 
     #[test]
     fn the_usual_machine_has_room_for_the_defaults() {
-        let room = USUAL.fit(1_024, 4_096);
+        let room = USUAL.fit(1_024, 4_096, 0);
         let wanted = Room {
             workers: 1_024,
             callers: 4_096,
@@ -199,6 +203,26 @@ mod tests {
         ] {
             assert_eq!(pools(&limits), wanted, "{limits}");
         }
+    }
+
+    #[test]
+    fn magnet_links_have_their_threads_first() {
+        let few = Limits {
+            processes: 3_000,
+            ..USUAL
+        };
+        let pools = |magnets| {
+            let room = few.fit(1_024, 4_096, magnets);
+            (room.workers, room.callers)
+        };
+        assert_eq!(pools(0), (1_024, 1_676));
+        assert_eq!(pools(300), (1_024, 1_376));
+        assert_eq!(pools(u64::MAX), (1_024, 476), "half is left for the pools");
+        let descriptors = Limits {
+            descriptors: 1_024,
+            ..USUAL
+        };
+        assert_eq!(descriptors.fit(1_024, 4_096, 100).workers, 708);
     }
 
     #[test]

@@ -33,14 +33,17 @@ use super::trackers::Trackers;
 /// Links tried at one time; others wait their turn.
 const THREADS_MAX: usize = 16;
 
+/// Threads of one try beside its connections: `magnet-N`, `magnet-tr-N` with
+/// its `tracker-request`, `magnet-peers` with its `resolve`.
+const THREADS_BESIDE: usize = 5;
+
 /// One try, when other links wait.
 const TRY_SHORT: Duration = Duration::from_secs(5 * 60);
 
 /// One try, when none waits.
 const TRY_LONG: Duration = Duration::from_secs(30 * 60);
 
-/// Pause behind a first try that failed. With trackers it is theirs, since
-/// each try begins with an announce.
+/// Pause behind a first try that failed.
 const PAUSE_FIRST: Duration = Duration::from_secs(5);
 
 /// Longest pause.
@@ -134,6 +137,17 @@ impl Magnets {
     /// Links without metadata.
     pub(super) fn pending(&self) -> usize {
         self.left.load(Ordering::Relaxed)
+    }
+
+    /// Threads that `links` without metadata have at one time at most: those
+    /// that try them, each with its trackers, the look-up of its peers and
+    /// the connections, and later the one of each torrent that joins.
+    pub(super) fn threads_at_most(links: usize) -> u64 {
+        let each = FetchSettings::default()
+            .parallel
+            .saturating_add(THREADS_BESIDE);
+        let tried = links.min(THREADS_MAX).saturating_mul(each);
+        u64::try_from(tried.saturating_add(links)).unwrap_or(u64::MAX)
     }
 
     /// How many threads [`Self::run`] is for.
@@ -265,16 +279,17 @@ impl Magnets {
         }))
     }
 
+    /// With growing pauses; where only trackers name peers, not before one
+    /// of them may be asked again.
     fn next_try(&self, pending: &Pending) -> Instant {
-        let first = if pending.wanted.trackers.is_empty() {
-            PAUSE_FIRST
-        } else {
-            PAUSE_FIRST.max(self.engine.settings.tracker.interval)
-        };
         let factor = 1 << pending.failures.saturating_sub(1).min(10);
-        let pause = first.saturating_mul(factor).min(PAUSE_MAX.max(first));
+        let pause = PAUSE_FIRST.saturating_mul(factor).min(PAUSE_MAX);
         let now = self.engine.clock.now();
-        now.checked_add(pause).unwrap_or(now)
+        let next = now.checked_add(pause).unwrap_or(now);
+        let only_trackers = self.lookups.is_none() && pending.wanted.peers.is_empty();
+        let asked = pending.trackers.as_ref().filter(|_| only_trackers);
+        let due = asked.and_then(|trackers| trackers.next_due());
+        due.map_or(next, |due| due.max(next))
     }
 }
 

@@ -2,9 +2,9 @@
 //! What is missing refuses the run, with the reason and what to do.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -19,7 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::logging::{self, LogCounts};
-use crate::model::record::Record;
+use crate::model::record::{InputFile, Record};
 use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
 use crate::net::guard::Guarded;
 use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
@@ -78,7 +78,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
-    fit(&mut settings);
+    fit(&mut settings, wanted.len());
     let random = random_bytes()?;
     let sockets = Arc::new(SocketRegister::default());
     let socket = settings
@@ -102,16 +102,8 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     // From here on there are files, so nothing else may refuse the run.
-    let writer = Writer::create(WriterSetup {
-        stem: stem.clone(),
-        settings: engine.settings.storage.clone(),
-        torrents: engine.directory.all(),
-        inputs: import.files,
-        manifest: manifest(&engine.settings, &configuration, (listen_port, opted_out)),
-        progress: Arc::clone(&progress),
-        clock: Arc::clone(&engine.clock),
-    })
-    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
+    let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
+    let writer = create_writer(&engine, &stem, (import.files, facts), &progress)?;
     let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -164,6 +156,7 @@ fn engine(
         connect: Arc::new(Guarded::new(Arc::new(connect), rules)),
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
+        nodes: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
         clock,
@@ -242,11 +235,12 @@ fn import_torrents(
     Ok((import, wanted))
 }
 
-/// Makes the thread pools fit the machine and says what they can be.
-fn fit(settings: &mut Settings) {
+/// Makes the thread pools fit the machine beside the threads of magnet
+/// `links`, and says what they can be.
+fn fit(settings: &mut Settings, links: usize) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let room = limits.fit(workers, callers);
+    let room = limits.fit(workers, callers, Magnets::threads_at_most(links));
     say(&format!("room for {} threads ({limits})", room.threads));
     if (room.workers, room.callers) != (workers, callers) {
         let text = format!(
@@ -300,9 +294,16 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
         scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
-    scheduler.add_own(PeerAddress::new(IpAddr::from([127, 0, 0, 1]), port));
-    // A documentation address (RFC 5737): only the route is looked up.
-    let outside = SocketAddr::from(([192, 0, 2, 1], 9));
+    // A documentation address (RFC 5737, 3849): only the route is looked up.
+    let (loopback, outside): (IpAddr, IpAddr) = match ip {
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST.into(), [192, 0, 2, 1].into()),
+        IpAddr::V6(_) => (
+            Ipv6Addr::LOCALHOST.into(),
+            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+        ),
+    };
+    scheduler.add_own(PeerAddress::new(loopback, port));
+    let outside = SocketAddr::new(outside, 9);
     if let Some(ip) = local_address_towards(outside) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
@@ -332,6 +333,24 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
         })?;
     bytes.key = u32::from_ne_bytes(key);
     Ok(bytes)
+}
+
+fn create_writer(
+    engine: &Engine,
+    stem: &Stem,
+    (inputs, manifest): (Vec<InputFile>, Vec<(&'static str, String)>),
+    progress: &Arc<Progress>,
+) -> Result<Writer, Refusal> {
+    Writer::create(WriterSetup {
+        stem: stem.clone(),
+        settings: engine.settings.storage.clone(),
+        torrents: engine.directory.all(),
+        inputs,
+        manifest,
+        progress: Arc::clone(progress),
+        clock: Arc::clone(&engine.clock),
+    })
+    .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))
 }
 
 fn manifest(

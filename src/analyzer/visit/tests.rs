@@ -13,7 +13,7 @@ use crate::model::{InfoHash, Link, PeerAddress, PieceCount, Timestamp, VisitEnd}
 use crate::net::NetError;
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
-    encode_bitfield, encode_have, encode_have_all, encode_keep_alive, encode_raw,
+    encode_bitfield, encode_have, encode_have_all, encode_keep_alive, encode_port, encode_raw,
 };
 use crate::stop::{StopTrigger, stop_pair};
 
@@ -293,6 +293,33 @@ fn peers_with_a_dht_node_are_told_ours() {
         let ours = Reserved::default().with_fast();
         assert_eq!(stream.written[20..28], *ours.as_bytes(), "BEP 27");
         assert_eq!(stream.written.len(), 68);
+    }
+}
+
+#[test]
+fn the_dht_node_of_a_peer_is_heard_unless_the_torrent_is_private() {
+    let world = World::new();
+    let port = |number: u16| {
+        let mut bytes = Vec::new();
+        encode_port(number, &mut bytes);
+        send(&bytes)
+    };
+    for (ports, private, heard) in [
+        (&[7, 6_881][..], false, Some(6_881)),
+        (&[6_881, 0], false, None),
+        (&[], false, None),
+        (&[6_881], true, None),
+    ] {
+        let mut script = vec![send(&handshake(false))];
+        script.extend(ports.iter().map(|number| port(*number)));
+        let torrent = Torrent {
+            private,
+            ..torrent()
+        };
+        let mut stream = FakeStream::new(&world.clock, script);
+        let now = world.clock.now();
+        let report = world.visitor().outgoing(&mut stream, &torrent, now);
+        assert_eq!(report.heard.unwrap().dht_port, heard, "{ports:?}");
     }
 }
 

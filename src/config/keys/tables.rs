@@ -148,6 +148,10 @@ registry! {
     /// Longest time of one lookup.
     DHT_LOOKUP_TIMEOUT_SECONDS: "dht.lookup_timeout_seconds",
         seconds(0.1, 1800.0), Value::Number(60.0), "own choice: 2015 waited for ever";
+    /// Where our own node binds IPv6, with the port of IPv4; empty is IPv4 only.
+    /// A machine without IPv6 does without.
+    DHT_ADDRESS6: "dht.address6",
+        Kind::OptionalAddress6, text("::"), "own choice: all IPv6 addresses";
     /// Nodes through which our own node finds the others.
     DHT_BOOTSTRAP: "dht.bootstrap",
         Kind::Hosts,

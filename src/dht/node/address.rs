@@ -26,6 +26,15 @@ impl Family {
         }
     }
 
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
     /// What the thread of a node for it is called.
     pub const fn thread_name(self) -> &'static str {
         match self {

@@ -25,7 +25,7 @@ use super::persist::SavedNodes;
 use super::random::Random;
 use super::rate::{InboundLimit, TokenBucket};
 use super::reach::{Reach, Votes};
-use super::routing::{Quality, RoutingTable};
+use super::routing::{BUCKET_SIZE, Quality, RoutingTable};
 use super::server::{Server, VERSION};
 use super::settings::DhtSettings;
 use super::status::{Counts, FamilyStatus};
@@ -212,13 +212,7 @@ impl Core {
         let Some(transaction) = TransactionId::new(&id) else {
             return false;
         };
-        let other = match self.family {
-            Family::V4 => Family::V6,
-            Family::V6 => Family::V4,
-        };
-        // Nodes of both families are wanted when the other has too few to
-        // find its way (BEP 32).
-        let both = self.upkeep.wants_hints && self.board.count(other) == 0;
+        let both = self.other_wants_nodes();
         let query = Query {
             sender: self.routing.own(),
             want: Want { v4: both, v6: both },
@@ -239,6 +233,12 @@ impl Core {
             transaction: Some(id),
         });
         true
+    }
+
+    /// Whether nodes of both families are wanted (BEP 32): the other one has
+    /// too few to find its way.
+    fn other_wants_nodes(&self) -> bool {
+        self.upkeep.wants_hints && self.board.count(self.family.other()) < BUCKET_SIZE
     }
 
     fn ping(&mut self, address: PeerAddress, id: Option<NodeId>, now: Instant) {

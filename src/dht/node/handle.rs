@@ -22,7 +22,8 @@ use super::status::DhtStatus;
 use super::thread::Order;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::model::{InfoHash, PeerAddress};
+use crate::intake::NodeIntake;
+use crate::model::{InfoHash, PeerAddress, Reason};
 use crate::net::NetError;
 use crate::net::datagram::{BoundUdp, DatagramSocket};
 use crate::net::resolve::Resolver;
@@ -90,7 +91,8 @@ pub enum LookupRefused {
     Private,
     /// Too many look-ups wait.
     Busy,
-    /// The node has ended.
+    /// The node has ended, or its threads have failed and none runs in their
+    /// place yet.
     Stopped,
 }
 
@@ -99,7 +101,7 @@ impl fmt::Display for LookupRefused {
         f.write_str(match self {
             Self::Private => "private torrents are not looked up in the DHT",
             Self::Busy => "too many DHT look-ups are waiting",
-            Self::Stopped => "the DHT node has ended",
+            Self::Stopped => "the DHT node has failed or ended",
         })
     }
 }
@@ -114,6 +116,7 @@ pub struct DhtNode;
 pub struct DhtHandle {
     clock: Arc<dyn Clock>,
     seats: Vec<Arc<Seat>>,
+    announce_in: Option<Family>,
     /// Those of [`DhtNode::start`].
     threads: Mutex<Vec<(Family, JoinHandle<()>)>>,
     trigger: StopTrigger,
@@ -144,6 +147,7 @@ impl DhtNode {
         hook: Option<Arc<dyn QueryHook>>,
     ) -> Result<DhtHandle, DhtError> {
         let sockets = bind(&settings)?;
+        let announce_in = settings.announce_in;
         let (trigger, own_stop) = stop_pair();
         let shared = Shared {
             bootstrap: settings.bootstrap.clone().into(),
@@ -161,6 +165,7 @@ impl DhtNode {
         Ok(DhtHandle {
             clock,
             seats: seats?,
+            announce_in,
             threads: Mutex::default(),
             trigger,
         })
@@ -188,6 +193,12 @@ impl DhtNode {
     }
 }
 
+/// Whether the host has no such address at all, instead of a taken port.
+const fn lacks_family(error: &DhtError) -> bool {
+    // EAFNOSUPPORT; EADDRNOTAVAIL.
+    matches!(error, DhtError::Bind { error, .. } if matches!(error.reason, Reason::Os(97 | 99)))
+}
+
 /// The sockets of both families. A host without IPv6 does with IPv4 alone.
 fn bind(settings: &DhtSettings) -> Result<Vec<(Family, BoundUdp)>, DhtError> {
     let open = |ip: std::net::IpAddr, port: u16| {
@@ -211,7 +222,10 @@ fn bind(settings: &DhtSettings) -> Result<Vec<(Family, BoundUdp)>, DhtError> {
         match socket {
             Ok(socket) => sockets.push((Family::V6, socket)),
             Err(error) if sockets.is_empty() => return Err(error),
-            Err(error) => log::info!("DHT goes without IPv6: {error}"),
+            Err(error) if lacks_family(&error) => {
+                log::info!("the DHT goes without IPv6, since this machine has none: {error}");
+            }
+            Err(error) => return Err(error),
         }
     }
     if sockets.is_empty() {
@@ -233,16 +247,19 @@ impl DhtHandle {
         let now = self.clock.now();
         let (sink, events) = Sink::new(self.seats.len(), now);
         let sink = Arc::new(sink);
-        let order = Order {
-            info_hash: request.info_hash,
-            announce: request.announce_port.filter(|port| *port > 0),
-            until: Deadline::after(now, request.limit),
-            sink: Arc::clone(&sink),
-        };
+        let until = Deadline::after(now, request.limit);
+        let announced = |family| self.announce_in.is_none_or(|only| only == family);
+        let port = request.announce_port.filter(|port| *port > 0);
         let mut refused = None;
         let mut taken = 0;
         for seat in &self.seats {
-            match seat.offer(order.clone()) {
+            let order = Order {
+                info_hash: request.info_hash,
+                announce: port.filter(|_| announced(seat.family)),
+                until,
+                sink: Arc::clone(&sink),
+            };
+            match seat.offer(order) {
                 Ok(()) => taken += 1,
                 Err(error) => {
                     refused = Some(error);
@@ -316,6 +333,12 @@ impl DhtHandle {
     fn seat(&self, family: Family) -> Option<&Seat> {
         let mut seats = self.seats.iter().map(Arc::as_ref);
         seats.find(|seat| seat.family == family)
+    }
+}
+
+impl NodeIntake for DhtHandle {
+    fn node(&self, address: SocketAddr) {
+        self.add_node(address);
     }
 }
 

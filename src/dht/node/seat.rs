@@ -158,6 +158,9 @@ impl Seat {
     }
 
     pub(super) fn offer(&self, order: Order) -> Result<(), LookupRefused> {
+        if !self.is_up() {
+            return Err(LookupRefused::Stopped);
+        }
         if self.orders.len() >= ORDERS_MAX {
             return Err(LookupRefused::Busy);
         }

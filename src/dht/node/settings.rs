@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::Family;
 use super::id::NodeId;
 use super::peers_store::StoreLimits;
 
@@ -37,6 +38,9 @@ pub struct DhtSettings {
     /// Where to bind IPv6; `None` is no IPv6. A host without IPv6 does
     /// without, if it has IPv4.
     pub address6: Option<Ipv6Addr>,
+    /// Announce in this family only, since our listener has no other; `None`
+    /// is both.
+    pub announce_in: Option<Family>,
     /// Nodes to begin with, `host:port` each.
     pub bootstrap: Vec<String>,
     /// A fixed id; `None` takes the saved one or one that suits the address
@@ -83,6 +87,7 @@ impl Default for DhtSettings {
             port: 0,
             address: Some(Ipv4Addr::UNSPECIFIED),
             address6: Some(Ipv6Addr::UNSPECIFIED),
+            announce_in: None,
             bootstrap: Vec::new(),
             node_id: None,
             packets_per_second: 50,

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::sequence::Sequence;
+use crate::model::Source;
 
-/// What of a row is known but its visits: torrent (index), whether it called
-/// us, client.
-pub(super) type Kind = (usize, bool, Option<String>);
+/// What of a row is known but its visits: torrent (index), how it was found,
+/// client.
+pub(super) type Kind = (usize, Source, Option<String>);
 
 /// Rows and parties that found no partner.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -119,18 +120,19 @@ mod tests {
     use super::*;
 
     fn party(elements: &[super::super::sequence::Element]) -> (Kind, Sequence) {
-        ((0, false, None), Sequence(elements.to_vec()))
+        ((0, Source::Tracker, None), Sequence(elements.to_vec()))
     }
 
     fn row(pieces: &[u32]) -> (Kind, Vec<u32>) {
-        ((0, false, None), pieces.to_vec())
+        ((0, Source::Tracker, None), pieces.to_vec())
     }
 
     #[test]
     fn kinds_are_kept_apart() {
-        let other = ((1, false, None), vec![1]);
-        let found = assign(&[party(&[Exactly(1)])], &[other]);
-        assert_eq!((found.rows, found.parties), (vec![0], vec![0]));
+        for other in [(1, Source::Tracker, None), (0, Source::Dht, None)] {
+            let found = assign(&[party(&[Exactly(1)])], &[(other, vec![1])]);
+            assert_eq!((found.rows, found.parties), (vec![0], vec![0]));
+        }
         assert_eq!(
             assign(&[party(&[Exactly(1)])], &[row(&[1])]),
             Unmatched::default()

@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::verdict::{Failures, Judgement, TorrentJudgement};
+use super::judgement::{Failures, Judgement, TorrentJudgement};
 use crate::model::Reason;
+
+/// Least width of the column of reasons.
+const REASON_WIDTH: usize = 33;
 
 impl Judgement {
     /// Several lines, each with its end.
@@ -42,9 +45,18 @@ impl Judgement {
     }
 
     fn write_failures(&self, text: &mut String) {
+        let reasons = self.failures.keys();
+        let longest = reasons.map(|(_, reason)| reason.chars().count()).max();
+        let width = longest.unwrap_or(0).max(REASON_WIDTH);
         line(
             text,
-            format_args!("\nfailed contacts                            counted   true  caused by"),
+            format_args!(
+                "\n{:<head$} {:>9} {:>6}  caused by",
+                "failed contacts",
+                "counted",
+                "true",
+                head = width + "caller ".len(),
+            ),
         );
         for ((calls, reason), failures) in &self.failures {
             let who = if *calls { "caller" } else { "called" };
@@ -53,13 +65,13 @@ impl Judgement {
                 let cause = "refuses, refuses-first; the system answers, the lab sees nothing";
                 line(
                     text,
-                    format_args!("{who} {reason:<33} {counted:>9}      -  {cause}"),
+                    format_args!("{who} {reason:<width$} {counted:>9}      -  {cause}"),
                 );
             } else {
                 let happened = failures.happened();
                 line(
                     text,
-                    format_args!("{who} {reason:<33} {counted:>9} {happened:>6}  {causes}"),
+                    format_args!("{who} {reason:<width$} {counted:>9} {happened:>6}  {causes}"),
                 );
             }
         }
@@ -67,15 +79,16 @@ impl Judgement {
 
     fn write_rates(&self, text: &mut String) {
         let (counted, seen, happened) = self.downloads();
-        let sources = self.sources();
+        let [peers, dht, callers] = self.sources();
         let real = counted.saturating_sub(self.false_confirmed);
         line(
             text,
             format_args!(
-                "\npeers by source: tracker {} of {}, incoming {} of {}",
-                sources[0].0, sources[0].1, sources[1].0, sources[1].1
+                "\npeers by source: tracker {} of {}, dht {} of {}, incoming {} of {}",
+                peers.0, peers.1, dht.0, dht.1, callers.0, callers.1
             ),
         );
+        self.write_magnets(text);
         line(
             text,
             format_args!(
@@ -122,13 +135,27 @@ impl Judgement {
         line(text, format_args!("verdict: {verdict}"));
     }
 
-    /// Rows of called peers and of callers, counted and true.
-    fn sources(&self) -> [(u64, u64); 2] {
+    fn write_magnets(&self, text: &mut String) {
+        let it = &self.magnets;
+        if it.links > 0 {
+            line(
+                text,
+                format_args!(
+                    "magnet links: {}, asked for {}, resolved {} of {} that peers gave, exact {}",
+                    it.links, it.asked, it.resolved, it.given, it.exact
+                ),
+            );
+        }
+    }
+
+    /// Rows of peers of trackers, of peers of the DHT and of callers, counted
+    /// and true.
+    fn sources(&self) -> [(u64, u64); 3] {
         let sum = |pair: fn(&TorrentJudgement) -> (u64, u64)| {
             let all = self.torrents.iter().map(pair);
             all.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1))
         };
-        [sum(|it| it.peers), sum(|it| it.callers)]
+        [sum(|it| it.peers), sum(|it| it.dht), sum(|it| it.callers)]
     }
 
     /// One object with everything of the table.
@@ -141,7 +168,8 @@ impl Judgement {
                     "torrent": number,
                     "pieces": it.pieces,
                     "addresses": {"learnt": it.addresses, "named": it.addresses_named},
-                    "called_peers": pair(it.peers),
+                    "called_peers": pair(it.called()),
+                    "of_the_dht": pair(it.dht),
                     "callers": pair(it.callers),
                     "piece_counts": {"exact": it.exact, "wrong": it.wrong, "missing": it.missing},
                     "confirmed": pair(it.confirmed),
@@ -166,13 +194,21 @@ impl Judgement {
             })
             .collect();
         let (counted, seen, happened) = self.downloads();
-        let [peers, callers] = self.sources();
+        let [peers, dht, callers] = self.sources();
+        let magnets = &self.magnets;
         json!({
             "exact": self.is_exact(),
             "findings": self.findings,
             "torrents": torrents,
             "failures": failures,
-            "sources": {"tracker": pair(peers), "incoming": pair(callers)},
+            "sources": {"tracker": pair(peers), "dht": pair(dht), "incoming": pair(callers)},
+            "magnets": {
+                "links": magnets.links,
+                "asked": magnets.asked,
+                "given": magnets.given,
+                "resolved": magnets.resolved,
+                "exact": magnets.exact,
+            },
             "confirmed": counted,
             "false_confirmed": self.false_confirmed,
             "precision": share(counted.saturating_sub(self.false_confirmed), counted),
@@ -193,6 +229,7 @@ impl TorrentJudgement {
         self.addresses += other.addresses;
         self.addresses_named += other.addresses_named;
         self.peers = sum(self.peers, other.peers);
+        self.dht = sum(self.dht, other.dht);
         self.callers = sum(self.callers, other.callers);
         self.exact += other.exact;
         self.wrong += other.wrong;
@@ -227,8 +264,8 @@ fn write_torrent(text: &mut String, name: &str, it: &TorrentJudgement) {
             pieces,
             it.addresses,
             it.addresses_named,
-            it.peers.0,
-            it.peers.1,
+            it.called().0,
+            it.called().1,
             it.callers.0,
             it.callers.1,
             it.exact,

@@ -4,7 +4,7 @@
 use super::super::plan::{LabOptions, Progress};
 use super::super::truth::{End, Truth};
 use super::*;
-use crate::storage::{Results, StoredPeer};
+use crate::storage::{Results, StoredPeer, StoredTorrent};
 
 const TOTAL: u32 = 100;
 
@@ -110,10 +110,16 @@ fn judge_by(
         ended: Timestamp(200_000),
         contacts: Vec::new(),
         trackers: BTreeMap::new(),
+        magnets: BTreeMap::new(),
+        dht: BTreeMap::new(),
     };
     let hash = plan.torrents[0].info_hash.to_string();
     let mut results = Results {
-        torrents: vec![(hash, 98)],
+        torrents: vec![StoredTorrent {
+            info_hash: hash,
+            threshold: 98,
+            ..StoredTorrent::default()
+        }],
         ..Results::default()
     };
     change(&plan, &mut results);
@@ -351,4 +357,159 @@ fn a_seed_that_hides_is_no_download() {
     assert!(judgement.is_exact());
     assert_eq!(judgement.false_confirmed, 1);
     assert_eq!(judgement.to_json()["precision"], 0.0);
+}
+
+#[test]
+fn the_columns_of_failures_stand_under_each_other() {
+    let reasons = [Reason::TimedOut, Reason::RESET, Reason::REFUSED];
+    let failing = reasons.map(|reason| Contact {
+        fault: Some(reason),
+        handshake: false,
+        told: None,
+        ..called(0, 0, 0)
+    });
+    let judgement = judge(&failing, |_, results| {
+        for reason in reasons {
+            failed(results, "First contact", reason, 1);
+        }
+    });
+    let table = judgement.table();
+    let (_, failures) = table.split_once("\n\n").unwrap();
+    let mut lines = failures.lines();
+    let end_of_counts = lines.next().unwrap().find("counted").unwrap() + "counted".len();
+    let rows: Vec<&str> = lines.take(reasons.len()).collect();
+    assert_eq!(rows.len(), reasons.len(), "{table}");
+    for row in rows {
+        let (before, after) = row.split_at(end_of_counts);
+        assert!(before.ends_with(" 1") && after.starts_with("  "), "{table}");
+    }
+}
+
+/// The story of [`plan`] with a torrent that is given by a magnet link.
+fn magnet_judgement(
+    given: Option<i64>,
+    contacts: &[Contact],
+    change: impl FnOnce(&Plan, &mut Results),
+) -> Judgement {
+    let mut plan = plan();
+    plan.torrents[0].magnet = Some(crate::lab::PlannedMagnet { hints: Vec::new() });
+    let mut magnets = BTreeMap::new();
+    if let Some(at) = given {
+        let counts = crate::lab::MagnetCounts {
+            conversations: 1,
+            asked: 1,
+            given: [0].into(),
+            whole: Some(Timestamp(at)),
+            itself: true,
+        };
+        magnets.insert(0, counts);
+    }
+    let truth = Truth {
+        plan: plan.clone(),
+        started: Timestamp(0),
+        ended: Timestamp(200_000),
+        contacts: Vec::new(),
+        trackers: BTreeMap::new(),
+        magnets,
+        dht: BTreeMap::new(),
+    };
+    let torrent = &plan.torrents[0];
+    let mut results = Results {
+        torrents: vec![StoredTorrent {
+            info_hash: torrent.info_hash.to_string(),
+            threshold: 98,
+            pieces: torrent.pieces,
+            piece_size: torrent.piece_length,
+            name: Some(torrent.name.clone()),
+        }],
+        ..Results::default()
+    };
+    change(&plan, &mut results);
+    let mut judge = Judge::new(&plan, truth.started, TERMS);
+    for contact in contacts {
+        judge.take(contact);
+    }
+    judge.conclude(&results, &truth)
+}
+
+#[test]
+fn magnet_links() {
+    let judgement = magnet_judgement(Some(500), &[], |_, _| {});
+    assert_eq!(judgement.findings, Vec::<String>::new());
+    let wanted = MagnetJudgement {
+        links: 1,
+        asked: 1,
+        given: 1,
+        resolved: 1,
+        exact: 1,
+    };
+    assert_eq!(judgement.magnets, wanted);
+    assert!(
+        judgement
+            .table()
+            .contains("resolved 1 of 1 that peers gave, exact 1")
+    );
+
+    let found =
+        |judgement: &Judgement, text: &str| judgement.findings.iter().any(|it| it.contains(text));
+    let wrong = magnet_judgement(Some(500), &[], |_, results| results.torrents[0].pieces += 1);
+    assert!(found(&wrong, "is not what its metadata say"));
+    let missing = magnet_judgement(Some(500), &[], |_, results| results.torrents.clear());
+    assert!(found(&missing, "did not join though its metadata came"));
+    let late = magnet_judgement(Some(99_900), &[], |_, results| results.torrents.clear());
+    assert!(late.is_exact(), "{:?}", late.findings);
+    let from_nowhere = magnet_judgement(None, &[], |_, _| {});
+    assert!(found(&from_nowhere, "nobody gave"));
+    let never = magnet_judgement(None, &[], |_, results| results.torrents.clear());
+    assert!(found(&never, "its peers can give"));
+}
+
+#[test]
+fn callers_of_a_torrent_that_has_not_joined() {
+    let unknown = |results: &mut Results| {
+        failed(results, "Incoming peer", Reason::UnknownInfoHash, 1);
+    };
+    // Before the first visit, at 11,000.
+    let contacts = [turned_away(0, 0), called(0, 1, 5)];
+    let judgement = magnet_judgement(Some(500), &contacts, |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[5])];
+        unknown(results);
+    });
+    assert_eq!(judgement.findings, Vec::<String>::new());
+    // The analyzer may have called itself, a few times.
+    for (surplus, exact) in [(5, true), (6, false)] {
+        let judgement = magnet_judgement(Some(500), &contacts, |plan, results| {
+            results.peers = vec![row(plan, &plan.peers[0], "tracker", &[5])];
+            let unknown = Reason::UnknownInfoHash;
+            failed(results, "Incoming peer", unknown, 1 + surplus);
+        });
+        assert_eq!(judgement.is_exact(), exact, "{:?}", judgement.findings);
+    }
+    // Behind it there is no such reason.
+    let contacts = [turned_away(0, 2), called(0, 1, 5)];
+    let judgement = magnet_judgement(Some(500), &contacts, |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "tracker", &[5])];
+        unknown(results);
+    });
+    assert!(
+        judgement
+            .findings
+            .iter()
+            .any(|it| it.contains("without reason"))
+    );
+}
+
+#[test]
+fn a_peer_of_the_dht_is_none_of_a_tracker() {
+    let contacts = [called(0, 0, 5)];
+    let judgement = judge(&contacts, |plan, results| {
+        results.peers = vec![row(plan, &plan.peers[0], "dht", &[5])];
+    });
+    assert!(
+        judgement
+            .findings
+            .iter()
+            .any(|it| it.contains("no party explains"))
+    );
+    assert_eq!(judgement.torrents[0].dht.0, 1);
 }

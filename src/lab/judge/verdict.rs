@@ -1,126 +1,22 @@
-//! The comparison itself, and what comes of it.
+//! The comparison itself.
 
 use std::collections::BTreeMap;
 
-use super::super::plan::PlannedParty;
+use super::super::plan::{NamedBy, PlannedParty};
 use super::super::truth::Truth;
+use super::judgement::{Judgement, TorrentJudgement};
 use super::matching::{Kind, Unmatched, assign};
 use super::sequence::Sequence;
 use super::{Demand, Judge};
-use crate::model::Event;
+use crate::model::{Event, Reason, Source};
 use crate::storage::{Results, StoredPeer};
 
-/// What was counted beside what was true.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judgement {
-    /// One entry for each torrent of the plan.
-    pub torrents: Vec<TorrentJudgement>,
-    /// Failed contacts by direction (`true`: callers) and reason.
-    pub failures: BTreeMap<(bool, String), Failures>,
-    /// Contacts of the lab in all.
-    pub contacts: u64,
-    /// Of these, those that the end of the run broke off or the lab was too
-    /// slow for: they are judged within bounds.
-    pub open: u64,
-    /// Confirmed downloads that are none by the story.
-    pub false_confirmed: u64,
-    /// Peak memory of the analyzer in MB.
-    pub memory_mb: Option<f64>,
-    /// Threads of the analyzer that ended before their time.
-    pub threads_ended_early: u64,
-    /// Everything that is not as it must be; empty when the analyzer was
-    /// exact.
-    pub findings: Vec<String>,
-}
-
-/// What was counted beside what was true, of one torrent. The truth is what
-/// the contacts that took place could show; where contacts are open it is the
-/// value within its bounds that is nearest to what was counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TorrentJudgement {
-    /// Its pieces.
-    pub pieces: u32,
-    /// Distinct addresses that the analyzer learnt.
-    pub addresses: u64,
-    /// Distinct addresses that trackers named.
-    pub addresses_named: u64,
-    /// Rows of called peers: counted and true.
-    pub peers: (u64, u64),
-    /// Rows of callers: counted and true.
-    pub callers: (u64, u64),
-    /// Stored piece counts that are what the peer told.
-    pub exact: u64,
-    /// Stored piece counts that are not.
-    pub wrong: u64,
-    /// Piece counts that were told and are not stored.
-    pub missing: u64,
-    /// Confirmed downloads: counted and true.
-    pub confirmed: (u64, u64),
-    /// Downloads that happened in the story, seen or not.
-    pub happened: u64,
-}
-
-/// Failed contacts for one reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Failures {
-    /// As counted.
-    pub counted: u64,
-    /// As they were, by the behaviour of the parties; refused calls leave no trace in the lab.
-    pub causes: BTreeMap<&'static str, u64>,
-    /// Contacts broken off that are among those counted.
-    pub broken_off: u64,
-}
-
-impl Failures {
-    /// Failures that certainly happened.
-    pub fn certain(&self) -> u64 {
-        self.causes.values().sum()
-    }
-
-    /// The true number; where contacts are open, the one within the bounds
-    /// that is nearest to what was counted.
-    pub fn happened(&self) -> u64 {
-        self.certain() + self.broken_off
-    }
-}
-
-/// Findings of one kind that are written out.
-const EXAMPLES: usize = 10;
-
 /// The label of a call that the system refused.
-const REFUSED: crate::model::Reason = crate::model::Reason::REFUSED;
-
-impl Judgement {
-    /// Whether everything is as it must be.
-    pub fn is_exact(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    /// Confirmed downloads: counted, true by the contacts, happened.
-    pub fn downloads(&self) -> (u64, u64, u64) {
-        let all = self.torrents.iter();
-        all.fold((0, 0, 0), |(counted, seen, happened), it| {
-            (
-                counted + it.confirmed.0,
-                seen + it.confirmed.1,
-                happened + it.happened,
-            )
-        })
-    }
-
-    fn find(&mut self, what: &str, examples: &[String]) {
-        if examples.is_empty() {
-            return;
-        }
-        self.findings.push(format!("{what}: {}", examples.len()));
-        self.findings
-            .extend(examples.iter().take(EXAMPLES).cloned());
-    }
-}
+const REFUSED: Reason = Reason::REFUSED;
 
 impl Judge<'_> {
-    /// Holds `results` against all contacts. `truth` says what the trackers
-    /// named.
+    /// Holds `results` against all contacts. `truth` says what trackers and
+    /// DHT named, and which metadata were given.
     pub fn conclude(mut self, results: &Results, truth: &Truth) -> Judgement {
         let demand = self.demand();
         let mut judgement = Judgement {
@@ -135,7 +31,9 @@ impl Judge<'_> {
             .collect();
         self.judge_rows(&demand, results, &mut judgement);
         self.judge_confirmed(&demand, &mut judgement);
-        judge_failures(&demand, results, &mut judgement);
+        let itself = Self::calls_of_itself(truth);
+        judge_failures(&demand, itself, results, &mut judgement);
+        self.judge_magnets(results, truth, &mut judgement);
         for (index, torrent) in judgement.torrents.clone().iter().enumerate() {
             // The answer to a last announce may come too late for the run.
             let late = self.plan.options.answer_peers as u64;
@@ -157,7 +55,10 @@ impl Judge<'_> {
     fn torrent(&self, index: usize, results: &Results, truth: &Truth) -> TorrentJudgement {
         let of_torrent = |results: &Results| {
             let hash = self.plan.torrents.get(index)?.info_hash.to_string();
-            let place = results.torrents.iter().position(|(it, _)| *it == hash)?;
+            let place = results
+                .torrents
+                .iter()
+                .position(|it| it.info_hash == hash)?;
             u32::try_from(place + 1).ok()
         };
         let id = of_torrent(results);
@@ -218,15 +119,22 @@ impl Judge<'_> {
     }
 
     fn parties(&self, demand: &Demand) -> Vec<(Kind, Sequence)> {
-        let peers = self.plan.peers.iter().map(|party| (party, false));
-        let callers = self.plan.callers.iter().map(|party| (party, true));
+        // Whom both name never has a row.
+        let source = |party: &PlannedParty| match party.named_by {
+            NamedBy::Dht => Source::Dht,
+            NamedBy::Trackers | NamedBy::Both => Source::Tracker,
+        };
+        let peers = self.plan.peers.iter();
+        let peers = peers.map(|party| (party, source(party)));
+        let callers = self.plan.callers.iter();
+        let callers = callers.map(|party| (party, Source::Incoming));
         peers
             .chain(callers)
             .zip(&demand.sequences)
-            .map(|((party, calls), sequence)| {
+            .map(|((party, source), sequence)| {
                 let client = party.peer_id.get(..8).unwrap_or_default();
                 let client = String::from_utf8_lossy(client).into_owned();
-                let kind = (party.torrent, calls, Some(client));
+                let kind = (party.torrent, source, Some(client));
                 (kind, sequence.clone())
             })
             .collect()
@@ -236,11 +144,13 @@ impl Judge<'_> {
         let hash = (peer.torrent as usize)
             .checked_sub(1)
             .and_then(|place| results.torrents.get(place))
-            .map(|(hash, _)| hash.as_str());
+            .map(|torrent| torrent.info_hash.as_str());
         let mut torrents = self.plan.torrents.iter();
         let torrent = torrents.position(|it| Some(it.info_hash.to_string().as_str()) == hash);
-        let calls = peer.source == "incoming";
-        (torrent.unwrap_or(usize::MAX), calls, peer.client.clone())
+        let sources = [Source::Dht, Source::Incoming].into_iter();
+        let mut sources = sources.filter(|source| source.as_str() == peer.source);
+        let source = sources.next().unwrap_or(Source::Tracker);
+        (torrent.unwrap_or(usize::MAX), source, peer.client.clone())
     }
 
     /// Confirmed downloads by the contacts, within their bounds.
@@ -286,32 +196,23 @@ fn is_confirmed(visits: &[u32], threshold: u32) -> bool {
 
 /// Peers and callers that have a row or need one.
 fn count_peers(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<u32>)], judgement: &mut Judgement) {
-    for ((torrent, calls, _), _) in rows {
+    for ((torrent, source, _), _) in rows {
         if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
-            let pair = if *calls {
-                &mut torrent.callers
-            } else {
-                &mut torrent.peers
-            };
-            pair.0 += 1;
+            torrent.rows_of(*source).0 += 1;
         }
     }
-    let mut possible: BTreeMap<(usize, bool), u64> = BTreeMap::new();
-    for ((torrent, calls, _), sequence) in parties {
-        let place = (*torrent, *calls);
+    let mut possible: BTreeMap<(usize, Source), u64> = BTreeMap::new();
+    for ((torrent, source, _), sequence) in parties {
+        let place = (*torrent, *source);
         *possible.entry(place).or_default() += u64::from(!sequence.0.is_empty());
         if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
-            let pair = if *calls {
-                &mut torrent.callers
-            } else {
-                &mut torrent.peers
-            };
-            pair.1 += u64::from(sequence.is_needed());
+            torrent.rows_of(*source).1 += u64::from(sequence.is_needed());
         }
     }
     for (index, torrent) in judgement.torrents.iter_mut().enumerate() {
-        for (calls, pair) in [(false, &mut torrent.peers), (true, &mut torrent.callers)] {
-            let most = possible.get(&(index, calls)).copied().unwrap_or(0);
+        for source in [Source::Tracker, Source::Dht, Source::Incoming] {
+            let most = possible.get(&(index, source)).copied().unwrap_or(0);
+            let pair = torrent.rows_of(source);
             pair.1 = pair.0.clamp(pair.1, most.max(pair.1));
         }
     }
@@ -341,7 +242,8 @@ fn count_pieces(
     }
 }
 
-fn judge_failures(demand: &Demand, results: &Results, judgement: &mut Judgement) {
+/// `itself`: calls of the analyzer at its own listener, at most.
+fn judge_failures(demand: &Demand, itself: u64, results: &Results, judgement: &mut Judgement) {
     for ((event, reason), count) in &results.outcomes {
         if reason != "success" {
             let calls = event == Event::IncomingPeer.as_str();
@@ -360,10 +262,12 @@ fn judge_failures(demand: &Demand, results: &Results, judgement: &mut Judgement)
         if unseen {
             continue;
         }
+        let own = *calls && *reason == Reason::UnknownInfoHash.label();
+        let own = if own { itself } else { 0 };
         let open = &mut open[usize::from(*calls)];
         let surplus = failures.counted.saturating_sub(failures.certain());
-        failures.broken_off = surplus.min(*open);
-        *open -= failures.broken_off;
+        failures.broken_off = surplus.min(own + *open);
+        *open -= failures.broken_off.saturating_sub(own);
         let (counted, happened) = (failures.counted, failures.happened());
         if counted != happened {
             wrong.push(format!(
@@ -383,8 +287,12 @@ fn contradiction(peer: &StoredPeer) -> Option<String> {
     (!right).then(|| format!("{peer:?}"))
 }
 
-fn describe((torrent, calls, client): &Kind) -> String {
-    let who = if *calls { "caller" } else { "peer" };
+fn describe((torrent, source, client): &Kind) -> String {
+    let who = match source {
+        Source::Tracker => "peer",
+        Source::Dht => "peer of the DHT",
+        Source::Incoming => "caller",
+    };
     let client = client.as_deref().unwrap_or("-");
     format!(
         "torrent={} {who} client={client}",

@@ -155,7 +155,8 @@ impl Encounter<'_> {
     pub(super) fn tell(&mut self, behaviour: Behaviour) -> Result<Leave, Quit> {
         let mut pieces = self.pieces_now();
         if self.extended {
-            self.say(&wire::extended_handshake(), &Told::Nothing)?;
+            let handshake = self.extended_handshake();
+            self.say(&handshake, &Told::Nothing)?;
         }
         match behaviour {
             Behaviour::LazyBitfield => {

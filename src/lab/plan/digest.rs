@@ -25,6 +25,9 @@ impl Plan {
             for tracker in &torrent.trackers {
                 sha1.update(tracker.as_str().as_bytes());
             }
+            for hint in torrent.magnet.iter().flat_map(|it| &it.hints) {
+                sha1.update(&(*hint as u64).to_be_bytes());
+            }
         }
         for party in self.peers.iter().chain(&self.callers) {
             add_party(&mut sha1, party);
@@ -32,6 +35,13 @@ impl Plan {
         for call in &self.calls {
             sha1.update(&call.at.to_be_bytes());
             sha1.update(&(call.caller as u64).to_be_bytes());
+        }
+        for node in &self.nodes {
+            sha1.update(&node.ip.octets());
+            sha1.update(&node.id);
+            for peer in &node.holds {
+                sha1.update(&(*peer as u64).to_be_bytes());
+            }
         }
         sha1.update(&self.curfew().to_be_bytes());
         PlanDigest(sha1.digest().bytes())
@@ -43,6 +53,8 @@ fn add_party(sha1: &mut Sha1, party: &PlannedParty) {
     sha1.update(&party.ip.octets());
     sha1.update(&(party.torrent as u64).to_be_bytes());
     sha1.update(party.behaviour.as_str().as_bytes());
+    sha1.update(party.named_by.as_str().as_bytes());
+    sha1.update(party.manner.as_str().as_bytes());
     sha1.update(&party.peer_id);
     for number in [
         progress.total,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::behaviour::Behaviour;
+use super::super::manner::MetadataManner;
 
 /// Size and manner of a practice swarm; the same options give the same story.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,17 @@ pub struct LabOptions {
     pub live_time: Duration,
     /// Whether each torrent also names misbehaving trackers.
     pub bad_trackers: bool,
+    /// Of the torrents, those that are given by a magnet link only: the last
+    /// ones.
+    pub magnets: usize,
+    /// How often each way to give metadata is dealt among the peers of a
+    /// magnet torrent, as weights.
+    pub manners: Vec<(MetadataManner, u32)>,
+    /// Per cent of the peers that the DHT names and not the trackers; 0 is a
+    /// story without DHT.
+    pub dht: u8,
+    /// Nodes of the DHT.
+    pub dht_nodes: usize,
     /// Peers in a tracker's answer at most.
     pub answer_peers: usize,
     /// `interval` in the trackers' answers.
@@ -97,6 +109,10 @@ impl Default for LabOptions {
             live_pause: Duration::from_millis(150),
             live_time: Duration::from_millis(1_500),
             bad_trackers: true,
+            magnets: 0,
+            manners: MetadataManner::usual_shares(),
+            dht: 0,
+            dht_nodes: 12,
             answer_peers: 50,
             tracker_interval: Duration::from_secs(1_800),
         }

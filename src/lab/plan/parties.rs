@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::super::behaviour::Behaviour;
+use super::super::manner::MetadataManner;
 use super::super::random::Chance;
-use super::{LabOptions, PlannedParty, PlannedTorrent, Progress, millis};
+use super::{LabOptions, NamedBy, PlannedParty, PlannedTorrent, Progress, millis};
 
 /// Client prefixes that the parties carry in turn.
 const CLIENTS: [&[u8; 8]; 4] = [b"-TR4000-", b"-UT3550-", b"-qB4520-", b"-lt20A0-"];
@@ -29,9 +30,12 @@ pub(super) fn plan_peers(
     deal(&options.shares, options.peers, chance)
         .into_iter()
         .enumerate()
-        .map(|(index, behaviour)| PlannedParty {
-            ip: address(PEERS_FROM, index),
-            ..party(options, torrents, index, behaviour, chance)
+        .map(|(index, behaviour)| {
+            let behaviour = behaviour.unwrap_or(Behaviour::Bitfield);
+            PlannedParty {
+                ip: address(PEERS_FROM, index),
+                ..party(options, torrents, index, behaviour, chance)
+            }
         })
         .collect()
 }
@@ -55,6 +59,7 @@ pub(super) fn plan_callers(
         .into_iter()
         .enumerate()
         .map(|(index, behaviour)| {
+            let behaviour = behaviour.unwrap_or(Behaviour::Bitfield);
             let number = index + options.peers;
             let mut caller = party(options, torrents, number, behaviour, chance);
             caller.ip = if index < options.callers / 4 {
@@ -119,6 +124,8 @@ fn party(
         behaviour,
         progress: progress(options, pieces, behaviour, chance),
         peer_id,
+        named_by: NamedBy::Trackers,
+        manner: MetadataManner::Gives,
     }
 }
 
@@ -155,13 +162,18 @@ fn progress(
     progress
 }
 
-/// As many behaviours as parties: each with a weight once, the rest by
-/// weight, in random order.
-fn deal(shares: &[(Behaviour, u32)], count: usize, chance: &mut Chance) -> Vec<Behaviour> {
-    let mut dealt: Vec<Behaviour> = shares
+/// As many behaviours (or whatever there are shares of) as parties: each with
+/// a weight once, the rest by weight, in random order. `None` where no share
+/// has a weight.
+pub(super) fn deal<T: Copy>(
+    shares: &[(T, u32)],
+    count: usize,
+    chance: &mut Chance,
+) -> Vec<Option<T>> {
+    let mut dealt: Vec<Option<T>> = shares
         .iter()
         .filter(|(_, weight)| *weight > 0)
-        .map(|(behaviour, _)| *behaviour)
+        .map(|(one, _)| Some(*one))
         .collect();
     let total: u64 = shares.iter().map(|(_, weight)| u64::from(*weight)).sum();
     while dealt.len() < count {
@@ -171,7 +183,7 @@ fn deal(shares: &[(Behaviour, u32)], count: usize, chance: &mut Chance) -> Vec<B
             drawn = drawn.saturating_sub(u64::from(*weight));
             hit
         });
-        dealt.push(found.map_or(Behaviour::Bitfield, |(behaviour, _)| *behaviour));
+        dealt.push(found.map(|(one, _)| *one));
     }
     chance.shuffle(&mut dealt);
     dealt.truncate(count);
@@ -179,7 +191,7 @@ fn deal(shares: &[(Behaviour, u32)], count: usize, chance: &mut Chance) -> Vec<B
 }
 
 /// Address number `index` of a block, without the ones that end in 0 or 255.
-fn address(block: u32, index: usize) -> Ipv4Addr {
+pub(super) fn address(block: u32, index: usize) -> Ipv4Addr {
     let index = u32::try_from(index).unwrap_or(0);
     Ipv4Addr::from_bits(block + (index / 250) * 256 + index % 250 + 1)
 }

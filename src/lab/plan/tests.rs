@@ -121,3 +121,119 @@ fn small_and_empty_stories() {
         assert_eq!((plan.peers.len(), plan.callers.len()), (peers, callers));
     }
 }
+
+fn with_dht(seed: u64) -> LabOptions {
+    LabOptions {
+        torrents: 4,
+        magnets: 3,
+        dht: 30,
+        ..options(seed)
+    }
+}
+
+#[test]
+fn the_last_torrents_are_magnet_links() {
+    let plan = Plan::new(with_dht(5));
+    let magnets: Vec<bool> = plan.torrents.iter().map(|it| it.magnet.is_some()).collect();
+    assert_eq!(magnets, [false, true, true, true]);
+    let trackerless: Vec<bool> = plan
+        .torrents
+        .iter()
+        .map(|it| it.trackers.is_empty())
+        .collect();
+    assert_eq!(trackerless, [false, true, false, true]);
+    for (index, torrent) in plan.torrents.iter().enumerate() {
+        let blocks = torrent.metadata_blocks();
+        let Some(magnet) = &torrent.magnet else {
+            assert_eq!(blocks, 1);
+            continue;
+        };
+        assert_eq!(blocks, 3);
+        assert_eq!(magnet.hints.is_empty(), torrent.trackers.is_empty());
+        for hint in &magnet.hints {
+            let peer = &plan.peers[*hint];
+            assert!(peer.torrent == index && peer.behaviour.counts());
+        }
+        let manners: HashSet<_> = plan
+            .peers
+            .iter()
+            .filter(|peer| peer.torrent == index)
+            .map(|peer| peer.manner)
+            .collect();
+        assert_eq!(manners.len(), MetadataManner::ALL.len());
+    }
+}
+
+#[test]
+fn links_can_be_read() {
+    let plan = Plan::new(with_dht(5));
+    let urls = ["http://127.0.0.1:1/b&c=d/announce".to_owned()];
+    let hints = ["127.16.0.9:77".parse().unwrap()];
+    let link = plan.torrents[2].link(&urls, &hints);
+    let magnet = crate::torrent::magnet::Magnet::parse(&link).unwrap();
+    assert_eq!(magnet.info_hashes, [plan.torrents[2].info_hash]);
+    assert_eq!(magnet.trackers, urls);
+    assert_eq!(magnet.peers.len(), 1);
+    assert_eq!(
+        (magnet.peers[0].host.as_str(), magnet.peers[0].port),
+        ("127.16.0.9", 77)
+    );
+}
+
+#[test]
+fn who_is_named_by_whom() {
+    let plan = Plan::new(with_dht(5));
+    let count = |by| plan.peers.iter().filter(|peer| peer.named_by == by).count();
+    for by in [NamedBy::Trackers, NamedBy::Dht, NamedBy::Both] {
+        assert!(count(by) > 5, "{by:?}");
+    }
+    for peer in &plan.peers {
+        let trackerless = plan.torrents[peer.torrent].trackers.is_empty();
+        assert!(!trackerless || peer.named_by == NamedBy::Dht);
+        let hopeless = peer.behaviour.fails_before_messages().is_some();
+        assert!(peer.named_by != NamedBy::Both || hopeless);
+    }
+    assert_eq!(Plan::new(options(5)).nodes, []);
+}
+
+#[test]
+fn three_of_the_closest_nodes_know_each_peer_of_the_dht() {
+    let plan = Plan::new(with_dht(5));
+    assert_eq!(plan.nodes.len(), plan.options.dht_nodes);
+    for (index, peer) in plan.peers.iter().enumerate() {
+        let torrent = &plan.torrents[peer.torrent];
+        let closest = closest(&plan.nodes, torrent.info_hash.as_bytes());
+        let holders: Vec<usize> = (0..plan.nodes.len())
+            .filter(|node| plan.nodes[*node].holds.contains(&index))
+            .collect();
+        assert_eq!(holders.len(), if peer.named_by.dht() { 3 } else { 0 });
+        assert!(holders.iter().all(|node| closest.contains(node)));
+    }
+    let distance = |node: usize| {
+        let id = plan.nodes[node].id;
+        std::array::from_fn::<u8, 20, _>(|at| id[at] ^ plan.torrents[0].info_hash.as_bytes()[at])
+    };
+    let closest = closest(&plan.nodes, plan.torrents[0].info_hash.as_bytes());
+    assert!(closest.is_sorted_by_key(|node| distance(*node)));
+    assert_eq!(closest.len(), 8);
+}
+
+#[test]
+fn dht_and_links_change_nothing_else() {
+    let (with, without) = (
+        Plan::new(with_dht(5)),
+        Plan::new(LabOptions {
+            torrents: 4,
+            ..options(5)
+        }),
+    );
+    assert_eq!(with.torrents[0], without.torrents[0]);
+    for (one, other) in with.peers.iter().zip(&without.peers) {
+        assert_eq!(
+            (one.ip, one.behaviour, one.torrent),
+            (other.ip, other.behaviour, other.torrent)
+        );
+    }
+    assert_eq!(with.calls, without.calls);
+    assert_ne!(with.digest(), without.digest());
+}

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sysinfo::{Pid, ProcessesToUpdate, Signal, System};
 
 use super::TrialOptions;
+use super::dht::DhtPlaces;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 
@@ -32,12 +33,16 @@ pub(super) struct Analyzer {
 }
 
 impl Analyzer {
-    /// Starts `btda -ap` with input and output in `folder`, in a process
+    /// Starts `btda -ap` (with a DHT `-apd`) with input and output in `folder`, in a process
     /// group of its own, so that Ctrl+C does not reach it before the lab
     /// knows.
-    pub(super) fn start(folder: &Path, options: &TrialOptions) -> io::Result<Self> {
+    pub(super) fn start(
+        folder: &Path,
+        options: &TrialOptions,
+        dht: Option<&DhtPlaces>,
+    ) -> io::Result<Self> {
         let config = folder.join("config.toml");
-        fs::write(&config, options.configuration())?;
+        fs::write(&config, options.configuration(dht))?;
         let said = File::create(folder.join("analyzer.out"))?;
         let mut command = Command::new(std::env::current_exe()?);
         // Settings of the person at the keyboard are not part of the trial.
@@ -47,7 +52,7 @@ impl Analyzer {
             }
         }
         let child = command
-            .arg("-ap")
+            .arg(if dht.is_some() { "-apd" } else { "-ap" })
             .arg("--config")
             .arg(config)
             .arg("--input")

@@ -40,66 +40,111 @@ impl Trial<'_> {
 /// Where a swarm is.
 struct Place {
     plan: String,
-    torrents: PathBuf,
-    /// Each torrent with its announce URLs.
-    trackers: Vec<(String, Vec<String>)>,
-    /// Address of each peer, with torrent (from 1) and behaviour.
-    peers: Vec<(String, usize, &'static str)>,
+    folder: PathBuf,
+    torrents: Vec<TorrentPlace>,
+    peers: Vec<PeerPlace>,
+    /// The control port of the pymdht.
+    control: Option<u16>,
+    /// The nodes of the DHT.
+    nodes: Vec<String>,
+}
+
+/// A torrent with its announce URLs and its magnet link, if that is all there
+/// is of it.
+struct TorrentPlace {
+    info_hash: String,
+    trackers: Vec<String>,
+    magnet: Option<String>,
+}
+
+/// A peer with the number of its torrent, from 1.
+struct PeerPlace {
+    address: String,
+    torrent: usize,
+    behaviour: &'static str,
+    named_by: &'static str,
 }
 
 impl Place {
-    fn of(swarm: &Swarm, torrents: &Path) -> Self {
+    fn of(swarm: &Swarm, folder: &Path) -> Self {
         let plan = swarm.plan();
-        let trackers = plan.torrents.iter().map(|torrent| {
-            let modes = torrent.trackers.iter();
-            let urls = modes.filter_map(|mode| swarm.tracker_url(*mode));
-            (torrent.info_hash.to_string(), urls.collect())
+        let torrents = plan.torrents.iter().enumerate();
+        let torrents = torrents.map(|(index, torrent)| TorrentPlace {
+            info_hash: torrent.info_hash.to_string(),
+            trackers: (torrent.trackers.iter())
+                .filter_map(|mode| swarm.tracker_url(*mode))
+                .collect(),
+            magnet: swarm.magnet_link(index),
         });
         let peers = plan.peers.iter().enumerate().filter_map(|(index, peer)| {
-            let address = swarm.peer_address(index)?.to_string();
-            Some((address, peer.torrent + 1, peer.behaviour.as_str()))
+            Some(PeerPlace {
+                address: swarm.peer_address(index)?.to_string(),
+                torrent: peer.torrent + 1,
+                behaviour: peer.behaviour.as_str(),
+                named_by: peer.named_by.as_str(),
+            })
         });
         Self {
             plan: plan.digest().to_string(),
-            torrents: torrents.to_owned(),
-            trackers: trackers.collect(),
+            folder: folder.to_owned(),
+            torrents: torrents.collect(),
             peers: peers.collect(),
+            control: swarm.control_port(),
+            nodes: swarm.dht_nodes().iter().map(ToString::to_string).collect(),
         }
     }
 
     fn text(&self, truth: &Path) -> String {
-        let torrents = (1..)
-            .zip(&self.trackers)
-            .flat_map(|(number, (hash, urls))| {
-                let urls = urls.iter().map(|url| format!("  tracker  {url}"));
-                std::iter::once(format!("torrent {number}  {hash}")).chain(urls)
-            });
-        let peers = self.peers.iter().map(|(address, torrent, behaviour)| {
-            format!("peer  {address}  torrent {torrent}  {behaviour}")
-        });
-        let lines: Vec<String> = torrents.chain(peers).collect();
-        format!(
-            "torrent files  {}\n{}\ntruth file  {}\nrunning until Ctrl+C or the end of --time\n",
-            self.torrents.display(),
-            lines.join("\n"),
-            truth.display()
-        )
+        let mut lines = vec![format!("torrent files  {}", self.folder.display())];
+        for (number, torrent) in (1..).zip(&self.torrents) {
+            lines.push(format!("torrent {number}  {}", torrent.info_hash));
+            lines.extend(
+                torrent
+                    .trackers
+                    .iter()
+                    .map(|url| format!("  tracker  {url}")),
+            );
+            lines.extend(torrent.magnet.iter().map(|link| format!("  link  {link}")));
+        }
+        lines.extend(self.peers.iter().map(|peer| {
+            let PeerPlace {
+                address,
+                torrent,
+                behaviour,
+                named_by,
+            } = peer;
+            format!("peer  {address}  torrent {torrent}  {behaviour}  named by {named_by}")
+        }));
+        lines.extend(
+            self.control
+                .map(|port| format!("control port  127.0.0.1:{port}")),
+        );
+        lines.extend(self.nodes.iter().map(|node| format!("DHT node  {node}")));
+        lines.push(format!("truth file  {}", truth.display()));
+        lines.push("running until Ctrl+C or the end of --time\n".to_owned());
+        lines.join("\n")
     }
 
     fn json(&self, truth: &Path) -> String {
-        let torrents = self
-            .trackers
-            .iter()
-            .map(|(hash, urls)| json!({"info_hash": hash, "trackers": urls}));
-        let peers = self.peers.iter().map(|(address, torrent, behaviour)| {
-            json!({"address": address, "torrent": torrent, "behaviour": behaviour})
+        let torrents = self.torrents.iter().map(
+            |it| json!({"info_hash": it.info_hash, "trackers": it.trackers, "magnet": it.magnet}),
+        );
+        let peers = self.peers.iter().map(|it| {
+            json!({
+                "address": it.address,
+                "torrent": it.torrent,
+                "behaviour": it.behaviour,
+                "named_by": it.named_by,
+            })
         });
         let value = json!({
             "plan": self.plan,
-            "folder": self.torrents.to_string_lossy(),
+            "folder": self.folder.to_string_lossy(),
             "truth": truth.to_string_lossy(),
             "torrents": torrents.collect::<Vec<_>>(),
             "peers": peers.collect::<Vec<_>>(),
+            "control_port": self.control,
+            "dht_nodes": self.nodes,
         });
         format!("{value:#}\n")
     }

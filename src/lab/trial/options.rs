@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::super::behaviour::Behaviour;
 use super::super::judge::Terms;
+use super::super::manner::MetadataManner;
 use super::super::plan::{LabOptions, Plan};
 use super::super::truth::Rules;
+use super::dht::{DhtOfTrial, DhtPlaces};
 use crate::config::Method;
 use crate::model::Timestamp;
 
@@ -37,6 +39,16 @@ pub struct TrialOptions {
     pub call: Option<SocketAddr>,
     /// The judgement as JSON.
     pub json: bool,
+    /// Of the torrents, those given by a magnet link only; `None`: a fifth.
+    pub magnets: Option<usize>,
+    /// Weight of each way to give metadata.
+    pub manners: Vec<(MetadataManner, u32)>,
+    /// The DHT that the analyzer asks.
+    pub dht: DhtOfTrial,
+    /// Per cent of the peers that only the DHT names.
+    pub dht_share: u8,
+    /// Nodes of the DHT.
+    pub dht_nodes: usize,
     /// How the analyzer measures.
     pub method: Method,
     /// `revisit.mode` of the analyzer; `None` leaves it to the method.
@@ -63,18 +75,20 @@ const LIVE: Duration = Duration::from_millis(800);
 const THRESHOLD: f64 = 0.98;
 
 impl TrialOptions {
-    /// The usual weights, changed by `changes` in their order; `None` is
-    /// every behaviour.
-    pub fn shares(changes: &[(Option<Behaviour>, u32)]) -> Vec<(Behaviour, u32)> {
-        let mut shares = LabOptions::usual_shares();
+    /// The `usual` weights (of behaviours or of anything else), changed by
+    /// `changes` in their order; `None` is every one.
+    pub fn changed<T: Copy + PartialEq>(
+        mut usual: Vec<(T, u32)>,
+        changes: &[(Option<T>, u32)],
+    ) -> Vec<(T, u32)> {
         for (which, weight) in changes {
-            for (behaviour, share) in &mut shares {
-                if which.is_none_or(|which| which == *behaviour) {
+            for (one, share) in &mut usual {
+                if which.is_none_or(|which| which == *one) {
                     *share = *weight;
                 }
             }
         }
-        shares
+        usual
     }
 
     /// The options of the story.
@@ -102,6 +116,14 @@ impl TrialOptions {
             live_time: LIVE,
             tracker_interval: Duration::from_secs(2),
             answer_peers: 100,
+            magnets: self.magnets.unwrap_or(self.torrents / 5),
+            manners: self.manners.clone(),
+            dht: if self.dht == DhtOfTrial::None {
+                0
+            } else {
+                self.dht_share
+            },
+            dht_nodes: self.dht_nodes,
             ..usual
         }
     }
@@ -124,6 +146,12 @@ impl TrialOptions {
         if self.shares.iter().all(|(_, weight)| *weight == 0) {
             return Err("--share: every behaviour has weight 0".to_owned());
         }
+        if self.manners.iter().all(|(_, weight)| *weight == 0) {
+            return Err("--metadata: every manner has weight 0".to_owned());
+        }
+        if self.magnets.is_some_and(|magnets| magnets > self.torrents) {
+            return Err("--magnets: there are not so many torrents".to_owned());
+        }
         Ok(())
     }
 
@@ -138,7 +166,9 @@ impl TrialOptions {
     }
 
     /// The configuration file of the analyzer.
-    pub(super) fn configuration(&self) -> String {
+    pub(super) fn configuration(&self, dht: Option<&DhtPlaces>) -> String {
+        let dht_top = dht.map_or(String::new(), DhtPlaces::top);
+        let dht_table = dht.map_or(String::new(), |dht| dht.table(self.dht));
         format!(
             "# Written by btda lab.\n\
              network_timeout = {timeout}\n\
@@ -150,7 +180,7 @@ impl TrialOptions {
              evaluator_reaction = 1\n\
              bittorrent_listen_port = 0\n\
              torrent_complete_threshold = {THRESHOLD}\n\
-             \n\
+             {dht_top}\n\
              [run]\n\
              method = \"{method}\"\n\
              # A net, should nobody be left to stop it.\n\
@@ -162,6 +192,10 @@ impl TrialOptions {
              latest_seconds = {latest}\n\
              early_per_second_max = 1000\n\
              \n\
+             [visit]\n\
+             # The swarm knows one kind of connection, and counts each.\n\
+             encryption = \"plain\"\n\
+             \n\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
@@ -169,6 +203,11 @@ impl TrialOptions {
              max_delay_seconds = {longest}\n\
              attempts = 255\n\
              tracked_attempts = 255\n\
+             \n\
+             # The swarm speaks in the clear: a second connection, encrypted,\n\
+             # would be a contact of its own to its peers.\n\
+             [visit]\n\
+             encryption = \"plain\"\n\
              \n\
              # The swarm is on loopback, some thousand peers in one network.\n\
              [contact]\n\
@@ -182,7 +221,8 @@ impl TrialOptions {
              callers_per_address_max = 4096\n\
              \n\
              [storage]\n\
-             geolocation_database = \"\"\n",
+             geolocation_database = \"\"\n\
+             {dht_table}",
             timeout = self.timeout.as_secs_f64(),
             mode = match self.adaptive {
                 Some(true) => "mode = \"adaptive\"\n",
@@ -246,6 +286,11 @@ impl Default for TrialOptions {
             seed: 1,
             shares: LabOptions::usual_shares(),
             speed: 1.0,
+            magnets: None,
+            manners: MetadataManner::usual_shares(),
+            dht: DhtOfTrial::Own,
+            dht_share: 20,
+            dht_nodes: 12,
             only_swarm: false,
             call: None,
             json: false,
@@ -263,17 +308,28 @@ mod tests {
     use super::*;
     use crate::config::{Config, FileText, Settings, Sources, Switches};
 
+    fn places() -> DhtPlaces {
+        DhtPlaces {
+            control: 17_001,
+            node: 17_000,
+            bootstrap: vec!["127.120.0.1:5".parse().unwrap()],
+        }
+    }
+
     fn settings(options: &TrialOptions) -> Settings {
         let sources = Sources {
             file: Some(FileText {
                 path: "lab.toml".into(),
-                bytes: options.configuration().into_bytes(),
+                bytes: options.configuration(Some(&places())).into_bytes(),
             }),
             ..Sources::default()
         };
         let config = Config::resolve(&sources).unwrap();
         assert_eq!(config.warnings(), Vec::<String>::new());
-        config.settings(&Switches::default())
+        config.settings(&Switches {
+            dht: true,
+            ..Switches::default()
+        })
     }
 
     #[test]
@@ -300,15 +356,35 @@ mod tests {
             assert_eq!(lab.message_limit, visit.message_limit);
             assert!(lab.live_pause * 3 < visit.quiet_timeout);
             assert_eq!(settings.method, method);
+            let dht = settings.dht.unwrap();
+            assert_eq!((dht.control_port, dht.node_port), (17_001, 17_000));
+            assert_eq!(dht.bootstrap, ["127.120.0.1:5"]);
+            assert!(dht.allow_private);
         }
     }
 
     #[test]
     fn shares_are_changed_in_their_order() {
-        let some = TrialOptions::shares(&[(None, 0), (Some(Behaviour::Seed), 3)]);
+        let usual = LabOptions::usual_shares;
+        let some = TrialOptions::changed(usual(), &[(None, 0), (Some(Behaviour::Seed), 3)]);
         let weights: u32 = some.iter().map(|(_, weight)| weight).sum();
         assert_eq!(weights, 3);
-        assert_eq!(TrialOptions::shares(&[]), LabOptions::usual_shares());
+        assert_eq!(TrialOptions::changed(usual(), &[]), usual());
+    }
+
+    #[test]
+    fn without_dht_there_are_no_nodes_and_links_have_trackers() {
+        let options = TrialOptions {
+            magnets: Some(3),
+            dht: DhtOfTrial::None,
+            ..TrialOptions::default()
+        };
+        let plan = Plan::new(options.lab());
+        assert!(plan.nodes.is_empty());
+        let links = plan.torrents.iter().filter(|it| it.magnet.is_some());
+        assert_eq!(links.clone().count(), 3);
+        assert!(links.into_iter().all(|it| !it.trackers.is_empty()));
+        assert_eq!(TrialOptions::default().lab().magnets, 1);
     }
 
     #[test]

@@ -7,9 +7,11 @@ use std::io::{self, BufRead, Write};
 use serde_json::{Value, json};
 
 use super::super::behaviour::Behaviour;
+use super::super::dht::DhtCounts;
 use super::super::plan::Plan;
 use super::super::tracker::{TrackerCounts, TrackerMode};
 use super::contact::{Contact, End};
+use super::metadata::{MagnetCounts, MetadataContact};
 use crate::model::{Direction, Reason, Timestamp};
 
 /// Every fault that a party of the lab can show.
@@ -38,6 +40,8 @@ pub(super) fn write_story(to: &mut impl Write, plan: &Plan, started: Timestamp) 
                 "info_hash": it.info_hash.to_string(),
                 "pieces": it.pieces,
                 "piece_length": it.piece_length,
+                "magnet": it.magnet.is_some(),
+                "metadata_blocks": it.metadata_blocks(),
             })
         })
         .collect();
@@ -64,6 +68,24 @@ pub(super) fn write_trackers(
 ) -> io::Result<()> {
     for ((torrent, mode), counts) in trackers {
         writeln!(to, "{}", counts.json(*torrent, *mode))?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_metadata(to: &mut impl Write, contact: &MetadataContact) -> io::Result<()> {
+    writeln!(to, "{}", contact.json())
+}
+
+pub(super) fn write_sources(
+    to: &mut impl Write,
+    magnets: &BTreeMap<usize, MagnetCounts>,
+    dht: &BTreeMap<usize, DhtCounts>,
+) -> io::Result<()> {
+    for (torrent, counts) in magnets {
+        writeln!(to, "{}", counts.json(*torrent))?;
+    }
+    for (torrent, counts) in dht {
+        writeln!(to, "{}", counts.json(*torrent))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 
 use super::super::plan::Plan;
-use super::{Contact, Truth, lines};
+use super::{Contact, MetadataContact, Truth, lines};
 use crate::model::Timestamp;
 
 /// The contacts so far.
@@ -44,6 +44,15 @@ impl TruthRecord {
                 Ok(()) => *written += 1,
                 Err(found) => *error = Some(found),
             },
+        }
+    }
+
+    /// A conversation about metadata; kept in a file only.
+    pub(in super::super) fn add_metadata(&mut self, contact: &MetadataContact) {
+        if let Self::File { to, error, .. } = self
+            && error.is_none()
+        {
+            *error = lines::write_metadata(to, contact).err();
         }
     }
 

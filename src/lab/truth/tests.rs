@@ -43,6 +43,8 @@ fn truth(contacts: Vec<Contact>) -> Truth {
         ended: Timestamp(1_000),
         contacts,
         trackers: BTreeMap::new(),
+        magnets: BTreeMap::new(),
+        dht: BTreeMap::new(),
     }
 }
 

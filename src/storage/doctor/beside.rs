@@ -37,22 +37,30 @@ impl Errors {
         if !has_table(database, "peer_error")? || !has_table(database, "tracker_result")? {
             return Ok(None);
         }
+        Self::tables_of(database, "main").map(Some)
+    }
+
+    /// The same of an attached database, whose tables are there.
+    pub(in crate::storage) fn tables_of(
+        database: &Connection,
+        name: &str,
+    ) -> rusqlite::Result<Self> {
         let mut errors = Self::default();
-        let mut query =
-            database.prepare("SELECT event, reason, count FROM peer_error WHERE count > 0")?;
+        let sql = format!("SELECT event, reason, count FROM {name}.peer_error WHERE count > 0");
+        let mut query = database.prepare(&sql)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let key = (row.get(0)?, row.get(1)?);
             *errors.peers.entry(key).or_default() += row.get::<_, i64>(2)?;
         }
-        let sql = "SELECT torrent, url, result, reason, count FROM tracker_result";
-        let mut query = database.prepare(sql)?;
+        let sql = format!("SELECT torrent, url, result, reason, count FROM {name}.tracker_result");
+        let mut query = database.prepare(&sql)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             *errors.trackers.entry(key).or_default() += row.get::<_, i64>(4)?;
         }
-        Ok(Some(errors))
+        Ok(errors)
     }
 
     /// Both files beside `database`.

@@ -76,8 +76,13 @@ pub(super) fn apply(
 
 fn open(path: &Path) -> Result<Connection, DoctorError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(path, flags);
-    opened.map_err(|error| reading(path, error))
+    let failed = |error| reading(path, error);
+    let database = Connection::open_with_flags(path, flags).map_err(failed)?;
+    // As in a run: a lost row must not take others with it.
+    database
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .map_err(failed)?;
+    Ok(database)
 }
 
 /// Fails when any other connection has the file open, of whatever user.

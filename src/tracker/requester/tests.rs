@@ -4,6 +4,7 @@ use std::thread;
 
 use super::super::fake::{FakeHttp, WISH, World, hash, scrape_body, settings, timed_out};
 use super::*;
+use crate::clock::Clock;
 use crate::net::http::HttpError;
 
 const URL: &str = "http://one.example/announce";
@@ -105,8 +106,34 @@ fn started_until_acknowledged_once() {
     assert!(asked[3].ends_with("&trackerid=a%2Fb"));
     let shared = Arc::clone(&requester.shared);
     let mut restarted = Requester::new(world.context.clone(), shared);
+    world.clock.advance(WISH);
     restarted.step().unwrap();
     assert!(!world.http.take()[0].contains("event"));
+}
+
+#[test]
+fn a_new_requester_waits_for_the_interval_of_the_old_one() {
+    let world = World::new();
+    let other = "http://two.example/announce";
+    world.http.set(URL, b"d8:intervali1800e5:peers0:e");
+    world
+        .http
+        .set(other, b"d14:failure reason4:none8:retry in5:nevere");
+    let mut first = requester(&world, 0, &[URL, other]);
+    assert_eq!(first.shared.next_due(), None, "nobody was asked");
+    assert_eq!(seconds(&mut first), 1_800);
+    world.http.take();
+    let shared = Arc::clone(&first.shared);
+    drop(first);
+    world.clock.advance(Duration::from_secs(600));
+    let due = world.clock.now() + Duration::from_secs(1_200);
+    assert_eq!(shared.next_due(), Some(due), "the other one is closed");
+    let mut second = Requester::new(world.context.clone(), shared);
+    assert_eq!(seconds(&mut second), 1_200);
+    assert_eq!(events(&world.http), [""; 0], "BEP 3");
+    world.clock.advance(Duration::from_secs(1_200));
+    second.step().unwrap();
+    assert_eq!(events(&world.http), ["announce", "scrape"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod geolocation;
 pub mod http_tracker;
 pub mod input;
 pub mod messages;
+pub mod mse;
 pub mod peer_stream;
 pub mod torrent_file;
 pub mod udp_tracker;

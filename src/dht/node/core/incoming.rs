@@ -157,13 +157,12 @@ impl Core {
 
     /// Hands nodes of the other family over to it.
     fn pass_hints(&self, reply: &Reply<'_>) {
-        let (other, nodes) = match self.family {
-            Family::V4 => (Family::V6, &reply.nodes6),
-            Family::V6 => (Family::V4, &reply.nodes),
+        let nodes = match self.family {
+            Family::V4 => &reply.nodes6,
+            Family::V6 => &reply.nodes,
         };
-        let wanted = self.upkeep.wants_hints && self.board.count(other) == 0;
-        if let (Some(nodes), true) = (nodes, wanted) {
-            self.board.hint(other, nodes);
+        if let (Some(nodes), true) = (nodes, self.other_wants_nodes()) {
+            self.board.hint(self.family.other(), nodes);
         }
     }
 

@@ -1,0 +1,117 @@
+//! One client's download as btda stored it, held against what the client's
+//! own interface said.
+
+use btda::model::InfoHash;
+
+use super::client::Client;
+use super::results::{Crossing, Peer, Results, Visit};
+use super::samples::Timeline;
+
+/// A client may tell peers of a piece later than its user, or sooner, by so
+/// many milliseconds: the time between two samples of its interface.
+const SAMPLE_MS: i64 = 500;
+
+/// What is known of one client's download from both sides.
+pub(crate) struct Leecher<'a> {
+    label: String,
+    results: &'a Results,
+    timeline: &'a Timeline,
+    threshold: u32,
+    peers: Vec<Peer>,
+}
+
+impl<'a> Leecher<'a> {
+    /// Reads what btda stored of the client; `timeline` is what the client
+    /// said.
+    pub(crate) fn read(
+        results: &'a Results,
+        client: &dyn Client,
+        hash: InfoHash,
+        timeline: &'a Timeline,
+    ) -> Self {
+        let (torrent, threshold) = results
+            .torrent(&hash.to_string())
+            .expect("torrent is stored");
+        let peers = results.peers(client.code(), torrent);
+        Self {
+            label: format!("{} ({}), torrent {torrent}", client.name(), client.code()),
+            results,
+            timeline,
+            threshold,
+            peers: peers.expect("peers can be read"),
+        }
+    }
+
+    /// Fails the test unless the download is confirmed, with figures that the
+    /// client agrees with, for one peer that was contacted and found by
+    /// `source`.
+    pub(crate) fn check(&self, source: &str) {
+        let (label, threshold) = (&self.label, self.threshold);
+        let confirmed = self.peers.iter().filter(|p| p.is_confirmed(threshold));
+        let confirmed: Vec<&Peer> = confirmed.collect();
+        assert!(!confirmed.is_empty(), "{label}: {:?}", self.peers);
+        // As a peer that was contacted; what it told as a caller before is a
+        // row of its own, with an address that nobody named.
+        let contacted = self.peers.iter().filter(|p| p.source == source);
+        assert_eq!(contacted.count(), 1, "{label}: {:?}", self.peers);
+        for peer in &self.peers {
+            self.check_visits(peer);
+        }
+        for peer in confirmed {
+            self.check_crossing(peer);
+        }
+    }
+
+    fn check_visits(&self, peer: &Peer) {
+        let label = &self.label;
+        let visits = self.results.visits(peer.id).expect("visits can be read");
+        let count = i64::try_from(visits.len()).expect("few visits");
+        assert_eq!(count, peer.visits, "{label}: visits");
+        for visit in &visits {
+            let (least, greatest) = self.timeline.bounds(visit.began_ms, visit.ended_ms);
+            assert!(
+                (least..=greatest).contains(&visit.pieces),
+                "{label}: {visit:?}, but the client says {least} to {greatest}"
+            );
+            let way = (visit.transport.as_str(), visit.encryption.as_str());
+            assert_eq!(way, ("tcp", "plain"), "{label}");
+            let called = visit.direction == "incoming";
+            assert_eq!(called, peer.source == "incoming", "{label}: {visit:?}");
+        }
+        let first = visits.first().map(|visit| visit.pieces);
+        assert_eq!(first, Some(peer.first_pieces), "{label}: first_pieces");
+        let last = visits.get(1..).and_then(<[Visit]>::last);
+        let last = last.map(|visit| visit.pieces);
+        assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
+    }
+
+    /// The client's own time of reaching the threshold lies in the bracket.
+    fn check_crossing(&self, peer: &Peer) {
+        let (label, threshold) = (&self.label, self.threshold);
+        let crossings = self.results.crossings(peer.id);
+        let crossings = crossings.expect("crossings can be read");
+        let [crossing] = crossings.as_slice() else {
+            panic!("{label}: {crossings:?}");
+        };
+        let &Crossing {
+            last_below_ms,
+            last_below_pieces,
+            first_at_ms,
+            first_at_pieces,
+        } = crossing;
+        let bracket = last_below_pieces < threshold && threshold <= first_at_pieces;
+        assert!(bracket, "{label}: threshold {threshold}, {crossing:?}");
+        let visits = self.results.visits(peer.id).expect("visits can be read");
+        let (after, until) = self
+            .timeline
+            .reached(threshold)
+            .expect("the client finished");
+        assert!(
+            until >= last_below_ms - SAMPLE_MS && after <= first_at_ms + SAMPLE_MS,
+            "{label}: {crossing:?}, but the client between {after} and {until}"
+        );
+        let again = visits.iter().filter(|v| v.began_ms > first_at_ms);
+        let again = again.filter(|visit| visit.direction == "outgoing").count();
+        assert_eq!(again, 0, "{label}: visited again behind the threshold");
+    }
+}
