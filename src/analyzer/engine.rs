@@ -1,5 +1,7 @@
 //! What all measuring threads share, and what happens after a contact.
 
+mod hearsay;
+
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -11,11 +13,10 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
-use crate::intake::{NodeIntake, Offer};
-use crate::model::record::{Exchanged, Failure, MessageCounts, Record, Told, Visit};
+use crate::intake::NodeIntake;
+use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use crate::model::{
-    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, TorrentId,
-    Transport,
+    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
@@ -179,14 +180,6 @@ impl Engine {
         }));
     }
 
-    /// Hands on where the DHT node of a peer is, if it said so.
-    fn pass_node(&self, peer: SocketAddr, report: &Report) {
-        let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
-        if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
-            nodes.node(SocketAddr::new(peer.ip(), port));
-        }
-    }
-
     fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
         let Report {
             verdict: Verdict::Counts(ended),
@@ -229,37 +222,6 @@ impl Engine {
         Told {
             at,
             pieces: moment.pieces,
-        }
-    }
-
-    /// What the peer at `address` told of us.
-    fn hear_of_us(&self, address: SocketAddr, report: &Report) {
-        let theirs = report.heard.as_ref().and_then(|it| it.handshake.as_ref());
-        if let Some(ip) = theirs.and_then(|theirs| theirs.your_ip) {
-            self.scheduler.vote_own_ip(address.ip(), ip);
-        }
-    }
-
-    /// Takes the peers that one which was found by `source` named.
-    fn take_named(&self, torrent: TorrentId, source: Source, report: &Report) {
-        let named = report.heard.iter().flat_map(|it| it.exchange.named());
-        let (mut received, mut duplicates) = (0_u32, 0_u32);
-        for peer in named {
-            match self.scheduler.offer_named(torrent, source, peer) {
-                Offer::New => received += 1,
-                Offer::Known => {
-                    received += 1;
-                    duplicates += 1;
-                }
-                Offer::Own | Offer::Barred | Offer::Uncallable => {}
-            }
-        }
-        if received > 0 {
-            self.record(Record::Exchange(Exchanged {
-                torrent,
-                received,
-                duplicates,
-            }));
         }
     }
 

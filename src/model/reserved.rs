@@ -84,15 +84,15 @@ const fn is_reserved_v6(ip: Ipv6Addr) -> bool {
     if let Some(v4) = ip.to_ipv4_mapped() {
         return is_reserved_v4(v4);
     }
-    let [a, b, c, d, e, f, g, h] = ip.segments();
+    let [first, second, third, .., seventh, eighth] = ip.segments();
     // NAT64 (RFC 6052).
-    if let [0x64, 0xff9b, 0, 0, 0, 0] = [a, b, c, d, e, f] {
-        return is_reserved_v4(Ipv4Addr::from_bits(join(g, h)));
+    if let [0x64, 0xff9b, 0, 0, 0, 0, ..] = ip.segments() {
+        return is_reserved_v4(Ipv4Addr::from_bits(join(seventh, eighth)));
     }
-    if a == SIX_TO_FOUR {
-        return is_reserved_v4(Ipv4Addr::from_bits(join(b, c)));
+    if first == SIX_TO_FOUR {
+        return is_reserved_v4(Ipv4Addr::from_bits(join(second, third)));
     }
-    let head = join(a, b);
+    let head = join(first, second);
     if !in_block(head, GLOBAL_V6) {
         return true;
     }

@@ -5,19 +5,20 @@
 //! twice when a transaction has to be repeated.
 
 mod counts;
+mod exchange;
 mod peers;
 
 use std::sync::Arc;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, ExchangeRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow,
-    StatisticRow, TorrentRow, kinds,
+    AnnounceRow, CountRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow,
+    TorrentRow, kinds,
 };
 use super::text;
 use crate::model::record::{
-    Announce, Exchanged, Failure, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall,
-    TrackerFailure, Visit,
+    Announce, Failure, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
+    Visit,
 };
 use crate::model::{Event, Reason, Source, Timestamp, Torrent, TorrentId};
 use counts::{Outcomes, TrackerEntry};
@@ -289,31 +290,6 @@ impl Ledger {
             duration_sec: Some(lookup.duration.as_secs_f64()),
             torrent: lookup.torrent,
         })));
-    }
-
-    fn exchange(&mut self, told: Exchanged) {
-        if let Some(sum) = self.exchanged.get_mut(told.torrent.index()) {
-            sum.received += u64::from(told.received);
-            sum.duplicates += u64::from(told.duplicates);
-        }
-    }
-
-    /// What peers named since the last tick.
-    fn exchange_rows(&mut self, at: Timestamp, rows: &mut Vec<Row>) {
-        for (index, sum) in self.exchanged.iter_mut().enumerate() {
-            let sum = std::mem::take(sum);
-            let Some(torrent) = TorrentId::from_index(index) else {
-                continue;
-            };
-            if sum.received > 0 {
-                rows.push(Row::Exchange(ExchangeRow {
-                    time_ms: at.millis(),
-                    torrent,
-                    received: sum.received,
-                    duplicates: sum.duplicates,
-                }));
-            }
-        }
     }
 
     fn tick(&mut self, tick: Tick, waiting: usize, rows: &mut Vec<Row>) {

@@ -8,6 +8,7 @@
 //! ([`super::spool`]): the field names are that form.
 
 mod form;
+mod sql;
 mod statement;
 
 use std::borrow::Cow;

@@ -48,7 +48,7 @@ fn read(path: &Path) -> Result<NetworkSet, String> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = error.as_bytes().get(..good).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         format!("{name}:{line}: not UTF-8 text")
     })?;
     NetworkSet::parse(&text).map_err(|bad| described(&name.to_string(), &bad))

@@ -71,6 +71,10 @@ const STORY: Duration = Duration::from_secs(60);
 /// How long pieces are told while connected.
 const LIVE: Duration = Duration::from_millis(800);
 
+/// The swarm is on loopback, some thousand peers in one network.
+const CONTACT: &str = "[contact]\nallow_private = true\nper_second_max = 0\n\
+                       per_second_network_max = 0\nper_second_torrent_max = 0\n\n";
+
 /// Threshold of the default configuration.
 const THRESHOLD: f64 = 0.98;
 
@@ -186,16 +190,7 @@ impl TrialOptions {
              # A net, should nobody be left to stop it.\n\
              duration_seconds = {net}\n\
              \n\
-             [revisit]\n\
-             {mode}\
-             soonest_seconds = {soonest}\n\
-             latest_seconds = {latest}\n\
-             early_per_second_max = 1000\n\
-             \n\
-             [visit]\n\
-             # The swarm knows one kind of connection, and counts each.\n\
-             encryption = \"plain\"\n\
-             \n\
+             {revisits}\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
@@ -209,13 +204,7 @@ impl TrialOptions {
              [visit]\n\
              encryption = \"plain\"\n\
              \n\
-             # The swarm is on loopback, some thousand peers in one network.\n\
-             [contact]\n\
-             allow_private = true\n\
-             per_second_max = 0\n\
-             per_second_network_max = 0\n\
-             per_second_torrent_max = 0\n\
-             \n\
+             {CONTACT}\
              [listen]\n\
              address = \"127.0.0.1\"\n\
              callers_per_address_max = 4096\n\
@@ -224,18 +213,27 @@ impl TrialOptions {
              geolocation_database = \"\"\n\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
-            mode = match self.adaptive {
-                Some(true) => "mode = \"adaptive\"\n",
-                Some(false) => "mode = \"fixed\"\n",
-                None => "",
-            },
-            soonest = (self.revisit() / 10).as_secs_f64().max(0.1),
-            latest = (self.revisit() * 3).as_secs_f64(),
+            revisits = self.revisits(),
             revisit = self.revisit().as_secs_f64(),
             longest = (self.revisit() * 2).as_secs_f64(),
             threads = self.peers.clamp(16, 1024),
             method = self.method.as_str(),
             net = self.story().as_secs() + 120,
+        )
+    }
+
+    /// The table `[revisit]`.
+    fn revisits(&self) -> String {
+        let mode = match self.adaptive {
+            Some(true) => "mode = \"adaptive\"\n",
+            Some(false) => "mode = \"fixed\"\n",
+            None => "",
+        };
+        format!(
+            "[revisit]\n{mode}soonest_seconds = {}\nlatest_seconds = {}\n\
+             early_per_second_max = 1000\n\n",
+            (self.revisit() / 10).as_secs_f64().max(0.1),
+            (self.revisit() * 3).as_secs_f64(),
         )
     }
 
