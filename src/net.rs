@@ -13,6 +13,7 @@ mod ready;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;
+pub mod utp;
 
 use std::fmt;
 use std::io;

@@ -11,3 +11,4 @@ pub mod message;
 pub mod metadata;
 pub mod mse;
 pub mod pex;
+pub mod utp;

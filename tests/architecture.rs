@@ -126,7 +126,34 @@ const NEVER: &[Never] = &[
     },
     Never {
         of: &["src/net/", "src/net.rs"],
-        words: &["crate::protocol", "crate::storage", "crate::analyzer"],
+        words: &["crate::storage", "crate::analyzer"],
+    },
+    // Of the protocols only the transport below the streams: uTP.
+    Never {
+        of: &[
+            "src/net/datagram",
+            "src/net/fake",
+            "src/net/guard",
+            "src/net/http",
+            "src/net/ready",
+            "src/net/resolve",
+            "src/net/tcp",
+            "src/net/udp",
+            "src/net.rs",
+        ],
+        words: &["crate::protocol"],
+    },
+    Never {
+        of: &["src/net/utp"],
+        words: &[
+            "crate::protocol::bencode",
+            "crate::protocol::extension",
+            "crate::protocol::frame",
+            "crate::protocol::handshake",
+            "crate::protocol::message",
+            "crate::protocol::metadata",
+            "crate::protocol::mse",
+        ],
     },
     // Of the DHT node only the threads and the node file touch the system.
     Never {

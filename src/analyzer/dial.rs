@@ -6,7 +6,7 @@
 //! it took. What decides ([`Plan`]) is pure. Runs on contact threads.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::settings::EncryptionPolicy;
 use crate::deadline::Deadline;
@@ -28,16 +28,19 @@ pub struct Way {
 
 impl Way {
     /// Every way, in the order of [`Way::code`].
-    pub const ALL: [Self; 2] = [
-        Self {
-            transport: Transport::Tcp,
-            encrypted: false,
-        },
-        Self {
-            transport: Transport::Tcp,
-            encrypted: true,
-        },
+    pub const ALL: [Self; 4] = [
+        Self::over(Transport::Tcp, false),
+        Self::over(Transport::Tcp, true),
+        Self::over(Transport::Utp, false),
+        Self::over(Transport::Utp, true),
     ];
+
+    const fn over(transport: Transport, encrypted: bool) -> Self {
+        Self {
+            transport,
+            encrypted,
+        }
+    }
 
     /// The way that led to `link`.
     pub const fn of(link: Link) -> Self {
@@ -52,16 +55,19 @@ impl Way {
     pub const fn code(self) -> u8 {
         let transport = match self.transport {
             Transport::Tcp => 0,
+            Transport::Utp => 1,
         };
         transport << 1 | self.encrypted as u8
     }
 
     /// The way of that number.
     pub const fn from_code(code: u8) -> Self {
-        Self {
-            transport: Transport::Tcp,
-            encrypted: code & 1 != 0,
-        }
+        let transport = if code & 2 == 0 {
+            Transport::Tcp
+        } else {
+            Transport::Utp
+        };
+        Self::over(transport, code & 1 != 0)
     }
 }
 
@@ -143,7 +149,13 @@ impl Dialer<'_> {
         while let Some(way) = plan.take()
             && budget.left(self.visitor.clock.now()).is_some()
         {
-            let (setback, report) = self.attempt(way, address, torrent, started);
+            // Who was not reached one way is often not there at all.
+            let unreached = matches!(furthest, Some((Setback::Unreached, _)));
+            let share = if unreached { 2 } else { 1 };
+            let patience = self.visitor.settings.quiet_timeout / share;
+            let left = budget.left(self.visitor.clock.now()).unwrap_or_default();
+            let wait = left.min(patience);
+            let (setback, report) = self.attempt((way, wait), address, torrent, started);
             let Some(setback) = setback else {
                 return report;
             };
@@ -157,7 +169,7 @@ impl Dialer<'_> {
 
     fn attempt(
         &self,
-        way: Way,
+        (way, wait): (Way, Duration),
         address: SocketAddr,
         torrent: &Torrent,
         started: Instant,
@@ -166,9 +178,6 @@ impl Dialer<'_> {
         let Some((_, connector)) = connector else {
             return (Some(Setback::Unreached), failed(Reason::TimedOut));
         };
-        let settings = self.visitor.settings;
-        let left = Deadline::after(started, settings.budget).left(self.visitor.clock.now());
-        let wait = left.unwrap_or_default().min(settings.quiet_timeout);
         match connector.connect(address, wait) {
             Ok(mut stream) => {
                 let report = self.talk(way, &mut *stream, torrent, started);

@@ -1,6 +1,7 @@
 //! What all measuring threads share, and what happens after a contact.
 
 mod hearsay;
+mod outcome;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -20,16 +21,18 @@ use crate::model::{
 };
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
+use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
 use super::dial::{Dialer, Way};
 use super::directory::Directory;
 use super::evaluate::{Moment, Verdict};
-use super::policy::{self, Next};
+use super::policy::Next;
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
+use outcome::Outcome;
 
 /// Shared by contact workers, listener and statistics.
 pub struct Engine {
@@ -58,8 +61,18 @@ pub struct Engine {
     pub nodes: OnceLock<Arc<dyn NodeIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
+    /// uTP, where it is spoken.
+    pub utp: Option<Utp>,
     /// All sockets of visits and callers.
     pub sockets: Arc<SocketRegister>,
+}
+
+/// What uTP needs.
+pub struct Utp {
+    /// Opens streams.
+    pub connect: Arc<dyn Connect>,
+    /// The socket of all of them.
+    pub socket: Arc<UtpSocket>,
 }
 
 /// The (address, torrent) pairs that an outgoing visit evaluated: a caller
@@ -97,9 +110,17 @@ impl Engine {
     /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
     fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
+        let transports = self.settings.visit.transport.attempts();
+        let connector = |transport: &Transport| {
+            let connect = match transport {
+                Transport::Tcp => &*self.connect,
+                Transport::Utp => &*self.utp.as_ref()?.connect,
+            };
+            Some((*transport, connect))
+        };
         Dialer {
             visitor: self.visitor().at(peer),
-            transports: vec![(Transport::Tcp, &*self.connect)],
+            transports: transports.iter().filter_map(connector).collect(),
         }
     }
 
@@ -328,73 +349,6 @@ impl Drop for InHand<'_> {
         if let Some(ticket) = self.ticket.take() {
             let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, None);
             outcome.settle(self.engine, &ticket);
-        }
-    }
-}
-
-/// What follows from a contact, worked out but not yet done.
-struct Outcome {
-    record: Option<Record>,
-    failure: Option<Reason>,
-    /// The next visit.
-    again: Option<(Ticket, Instant)>,
-}
-
-impl Outcome {
-    fn failed(
-        engine: &Engine,
-        ticket: Ticket,
-        reason: Reason,
-        messages: Option<Box<MessageCounts>>,
-    ) -> Self {
-        let event = if ticket.history.successes == 0 {
-            Event::FirstContact
-        } else {
-            Event::LaterContact
-        };
-        let record = Record::Failure(Failure {
-            at: engine.clock.timestamp(),
-            event,
-            reason,
-            takes_back: ticket.history.unreached,
-            messages,
-        });
-        let history = ticket.history.with_failure(reason);
-        let never = [
-            Reason::OwnAddress,
-            Reason::ReservedAddress,
-            Reason::OptedOut,
-        ];
-        let again = if never.contains(&reason) {
-            None
-        } else {
-            let next = policy::after_failure(&engine.settings.policy, &history);
-            engine.again(ticket, history, next)
-        };
-        Self {
-            record: Some(record),
-            failure: Some(reason),
-            again,
-        }
-    }
-
-    fn settle(self, engine: &Engine, ticket: &Ticket) {
-        if self.failure.is_some() {
-            engine.stats.contact_failed();
-        } else {
-            engine.contacted.insert(&ticket.key);
-            engine.stats.contact_counted();
-        }
-        if let Some(record) = self.record {
-            engine.record(record);
-        }
-        engine.scheduler.first_contact_done(ticket);
-        if self.failure == Some(Reason::OwnAddress) {
-            engine.scheduler.add_own(ticket.key.address);
-        }
-        match self.again {
-            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
-            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The listener: one thread accepts, a pool made on demand evaluates.
+//! The listener: one thread accepts, another one takes callers over uTP, and a
+//! pool made on demand evaluates both.
 //!
 //! The accept thread never dies: when descriptors run out or a connection is
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
@@ -19,7 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::deadline::Deadline;
 use crate::model::{PeerAddress, PeerKey, Reason, Torrent};
 use crate::net::Stream;
-use crate::net::tcp::{ListenSocket, PeerStream};
+use crate::net::tcp::ListenSocket;
 use crate::threads::{VISIT_STACK, spawn};
 
 use super::encrypted;
@@ -44,7 +45,7 @@ pub struct Listener {
 
 /// A connection to evaluate, with its seat.
 struct Caller {
-    stream: PeerStream,
+    stream: Box<dyn Stream>,
     from: SocketAddr,
     _seat: Seat,
 }
@@ -71,7 +72,7 @@ impl Listener {
     pub fn run(&self) {
         while !self.engine.stop.is_stopped() {
             match self.socket.accept() {
-                Ok((stream, from)) => self.admit(stream, from),
+                Ok((stream, from)) => self.admit(Box::new(stream), from),
                 Err(error) => {
                     if self.engine.stop.is_stopped() || self.engine.sockets.is_shut() {
                         return;
@@ -89,12 +90,23 @@ impl Listener {
         }
     }
 
+    /// Body of the thread that takes callers over uTP; ends when their socket
+    /// is shut, at once where there is none.
+    pub fn run_utp(&self) {
+        let Some(utp) = &self.engine.utp else {
+            return;
+        };
+        while let Some((stream, from)) = utp.socket.accept() {
+            self.admit(Box::new(stream), from);
+        }
+    }
+
     /// The places of its callers, to wait for their end.
     pub fn seats(&self) -> Arc<Seats> {
         Arc::clone(&self.seats)
     }
 
-    fn admit(&self, stream: PeerStream, from: SocketAddr) {
+    fn admit(&self, stream: Box<dyn Stream>, from: SocketAddr) {
         if self.engine.scheduler.has_opted_out(from.ip()) {
             return self.engine.caller_failed(Reason::OptedOut, None);
         }
@@ -153,7 +165,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let (torrent, report) = talk(engine, address.ip(), &mut caller.stream, &admit);
+    let (torrent, report) = talk(engine, address.ip(), &mut *caller.stream, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
 }

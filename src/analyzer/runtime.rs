@@ -14,6 +14,7 @@ mod magnets;
 mod opt_out;
 mod prepare;
 mod shutdown;
+mod sockets;
 mod status;
 mod trackers;
 mod units;

@@ -10,7 +10,7 @@ use super::key::{Key, Value};
 use super::settings::{
     AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
     InputSettings, ListenSettings, LogSettings, Method, PaceSettings, PolicySettings, Settings,
-    StorageSettings, TrackerSettings, VisitSettings,
+    StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -112,6 +112,12 @@ impl Config {
                 "encrypted" => EncryptionPolicy::Encrypted,
                 "prefer_encrypted" => EncryptionPolicy::PreferEncrypted,
                 _ => EncryptionPolicy::PreferPlain,
+            },
+            transport: match self.text(&keys::TRANSPORT) {
+                "tcp" => TransportPolicy::Tcp,
+                "utp" => TransportPolicy::Utp,
+                "prefer_utp" => TransportPolicy::PreferUtp,
+                _ => TransportPolicy::PreferTcp,
             },
             message_log_length: self.integer(&keys::BITTORRENT_MESSAGE_LOG_LENGTH),
         }

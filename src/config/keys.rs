@@ -30,10 +30,10 @@ pub fn is_table(name: &str) -> bool {
 }
 
 /// What the method of 2015 sets: its way to visit (all messages until the
-/// timeout, plain BEP 3 in the clear, nothing from broken visits), to drop a
-/// peer for good at its first failure, and to visit it again after the same
-/// time always.
-pub fn method_2015() -> [(&'static Key, Value); 8] {
+/// timeout, plain BEP 3 in the clear over TCP, nothing from broken visits), to
+/// drop a peer for good at its first failure, and to visit it again after the
+/// same time always.
+pub fn method_2015() -> [(&'static Key, Value); 9] {
     [
         (&FINISH_WHEN_COMPLETE, Value::Flag(false)),
         (&FAST_EXTENSION, Value::Flag(false)),
@@ -41,6 +41,7 @@ pub fn method_2015() -> [(&'static Key, Value); 8] {
         (&KEEP_PARTIAL, Value::Flag(false)),
         (&IGNORE_MALFORMED, Value::Flag(true)),
         (&ENCRYPTION, text("plain")),
+        (&TRANSPORT, text("tcp")),
         (&RETRY_ENABLED, Value::Flag(false)),
         (&REVISIT_MODE, text("fixed")),
     ]

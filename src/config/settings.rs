@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::Transport;
+
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -115,6 +117,8 @@ pub struct VisitSettings {
     pub ignore_malformed: bool,
     /// `visit.encryption`: message stream encryption, outward and inward.
     pub encryption: EncryptionPolicy,
+    /// `visit.transport`: TCP and uTP.
+    pub transport: TransportPolicy,
     /// `bittorrent_message_log_length`: characters of a message in the log.
     pub message_log_length: usize,
 }
@@ -152,6 +156,36 @@ impl EncryptionPolicy {
     /// Whether the stream behind the handshake is rather encrypted, too.
     pub const fn prefers_encrypted(self) -> bool {
         matches!(self, Self::PreferEncrypted | Self::Encrypted)
+    }
+}
+
+/// `visit.transport`: what carries visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportPolicy {
+    /// TCP first, then uTP.
+    PreferTcp,
+    /// uTP first, then TCP.
+    PreferUtp,
+    /// TCP only, as in 2015.
+    Tcp,
+    /// uTP only; callers come over TCP, too.
+    Utp,
+}
+
+impl TransportPolicy {
+    /// What is tried outward, in this order.
+    pub const fn attempts(self) -> &'static [Transport] {
+        match self {
+            Self::PreferTcp => &[Transport::Tcp, Transport::Utp],
+            Self::PreferUtp => &[Transport::Utp, Transport::Tcp],
+            Self::Tcp => &[Transport::Tcp],
+            Self::Utp => &[Transport::Utp],
+        }
+    }
+
+    /// Whether uTP is spoken at all.
+    pub fn knows_utp(self) -> bool {
+        self.attempts().contains(&Transport::Utp)
     }
 }
 

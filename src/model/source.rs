@@ -46,6 +46,8 @@ impl Direction {
 pub enum Transport {
     /// A TCP stream.
     Tcp,
+    /// A stream over UDP (BEP 29).
+    Utp,
 }
 
 impl Transport {
@@ -53,6 +55,7 @@ impl Transport {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Utp => "utp",
         }
     }
 }

@@ -52,19 +52,7 @@ impl BoundUdp {
     }
 
     fn open(address: SocketAddr) -> std::io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        // Wishes: the kernel caps them without an error.
-        let _ = socket.set_recv_buffer_size(BUFFER);
-        let _ = socket.set_send_buffer_size(BUFFER);
-        socket.bind(&address.into())?;
-        let socket = UdpSocket::from(socket);
+        let socket = open(address)?;
         let port = socket.local_addr()?.port();
         Ok(Self {
             socket,
@@ -72,6 +60,24 @@ impl BoundUdp {
             wait: Cell::new(Duration::ZERO),
         })
     }
+}
+
+/// A UDP socket bound to `address`, with large buffers; one of IPv6 takes no
+/// IPv4.
+pub(super) fn open(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Wishes: the kernel caps them without an error.
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    socket.bind(&address.into())?;
+    Ok(UdpSocket::from(socket))
 }
 
 impl DatagramSocket for BoundUdp {

@@ -86,6 +86,7 @@ impl World {
             directory: Directory::new(vec![torrent(pieces)]),
             contacted: Contacted::default(),
             nodes: OnceLock::new(),
+            utp: None,
             records: sender,
             stop,
             pseudonyms: PseudonymKey::new([1; 20]),

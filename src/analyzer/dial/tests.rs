@@ -56,6 +56,7 @@ struct World {
     stop: crate::stop::StopToken,
     trigger: StopTrigger,
     tcp: Lines,
+    utp: Option<Lines>,
 }
 
 impl World {
@@ -70,8 +71,30 @@ impl World {
                 clock: clock.clone(),
                 lines: Mutex::new(lines.into()),
             },
+            utp: None,
             clock,
         }
+    }
+
+    /// A peer that is called over uTP after TCP.
+    fn with_utp(tcp: Vec<Line>, utp: Vec<Line>) -> Self {
+        let mut world = Self::new(tcp);
+        world.utp = Some(Lines {
+            clock: world.clock.clone(),
+            lines: Mutex::new(utp.into()),
+        });
+        world
+    }
+
+    fn transports(&self) -> Vec<(Transport, &dyn Connect)> {
+        let utp = self
+            .utp
+            .as_ref()
+            .map(|utp| (Transport::Utp, utp as &dyn Connect));
+        [(Transport::Tcp, &self.tcp as &dyn Connect)]
+            .into_iter()
+            .chain(utp)
+            .collect()
     }
 
     /// The report, and the seconds that the contact took.
@@ -84,7 +107,7 @@ impl World {
                 stop: &self.stop,
                 peer: None,
             },
-            transports: vec![(Transport::Tcp, &self.tcp)],
+            transports: self.transports(),
         };
         let started = self.clock.now();
         let address = "127.0.0.9:6881".parse().unwrap();
@@ -256,4 +279,49 @@ fn the_number_of_a_way_gives_it_back() {
         assert_eq!(usize::from(way.code()), number);
         assert_eq!(Way::from_code(way.code()), way);
     }
+}
+
+#[test]
+fn who_is_not_reached_over_tcp_is_called_over_utp() {
+    for (tcp, until_utp) in [(vec![Line::Refused], 1), (vec![], 6)] {
+        let world = World::with_utp(tcp, vec![plain()]);
+        let (report, seconds) = world.visit(None);
+        assert!(report.link.is_some(), "{report:?}");
+        assert_eq!(seconds, until_utp + 1);
+    }
+}
+
+#[test]
+fn the_second_transport_is_waited_for_half_as_long_and_adds_no_failure() {
+    let (report, seconds) = World::with_utp(vec![Line::Refused], vec![]).visit(None);
+    assert_eq!(report.verdict, Verdict::Failed(Reason::REFUSED));
+    assert_eq!(seconds, 1 + 3);
+    let (report, seconds) = World::with_utp(vec![], vec![]).visit(None);
+    assert_eq!(report.verdict, Verdict::Failed(Reason::TimedOut));
+    assert_eq!(seconds, 6 + 3);
+}
+
+#[test]
+fn who_turns_us_away_over_tcp_is_called_over_utp_in_both_ways() {
+    let mut world = World::with_utp(vec![closes(), closes()], vec![closes(), encrypted()]);
+    world.settings.encryption = EncryptionPolicy::PreferPlain;
+    let (report, _) = world.visit(None);
+    let link = report.link.unwrap();
+    assert_eq!(link.encryption, Encryption::Rc4);
+    let worked = Way {
+        transport: Transport::Utp,
+        encrypted: true,
+    };
+    world
+        .utp
+        .as_ref()
+        .unwrap()
+        .lines
+        .lock()
+        .push_back(encrypted());
+    let (report, _) = world.visit(Some(worked));
+    assert!(
+        report.link.is_some(),
+        "tried first, without TCP: {report:?}"
+    );
 }

@@ -111,6 +111,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
             clock: clock.clone(),
             scripts: Mutex::new(scripts),
         }),
+        utp: None,
         sockets: Arc::default(),
     };
     World {

@@ -57,6 +57,7 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
     let (sender, records) = unbounded();
     let engine = Arc::new(Engine {
         scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
+        utp: None,
         connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
         stats: Arc::new(Stats::new(clock.now())),
         settings,

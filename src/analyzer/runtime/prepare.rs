@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::analyzer::directory::Directory;
-use crate::analyzer::engine::{Contacted, Engine};
+use crate::analyzer::engine::{Contacted, Engine, Utp};
 use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
@@ -22,7 +22,8 @@ use crate::logging::{self, LogCounts};
 use crate::model::record::{InputFile, Record};
 use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
 use crate::net::guard::Guarded;
-use crate::net::tcp::{ListenSocket, SocketRegister, TcpConnector, local_address_towards};
+use crate::net::tcp::{SocketRegister, TcpConnector, local_address_towards};
+use crate::net::utp::{UtpConnector, UtpSocket};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
 use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, Link, import};
@@ -34,6 +35,7 @@ use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
 use super::opt_out::address_rules;
+use super::sockets::Sockets;
 use super::status::say;
 use super::trackers::Trackers;
 
@@ -80,11 +82,8 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let (import, wanted) = import_torrents(&settings, &cache)?;
     fit(&mut settings, wanted.len());
     let random = random_bytes()?;
-    let sockets = Arc::new(SocketRegister::default());
-    let socket = settings
-        .passive
-        .then(|| bind(&settings, &sockets, &clock))
-        .transpose()?;
+    let sockets = Sockets::open(&settings, &clock)?;
+    let socket = sockets.listen;
     let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = announced_port(&settings, listen_port);
     settings.visit.listen_port = listen_port;
@@ -96,8 +95,9 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         clock,
         settings,
         directory,
-        (records, stop, sockets),
+        (records, stop),
         (&random, rules),
+        (sockets.register, sockets.utp),
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
@@ -144,16 +144,23 @@ fn engine(
     clock: Arc<dyn Clock>,
     settings: Settings,
     directory: Directory,
-    (records, stop, sockets): (Sender<Record>, StopToken, Arc<SocketRegister>),
+    (records, stop): (Sender<Record>, StopToken),
     (random, rules): (&RandomBytes, AddressRules),
+    (sockets, utp): (Arc<SocketRegister>, Option<Arc<UtpSocket>>),
 ) -> Engine {
     let (rules, pace) = (Arc::new(rules), &settings.contact.pace);
     let reaction = settings.reaction;
     let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules));
     let connect = TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock));
+    let utp = utp.map(|socket| {
+        let connect = Arc::new(UtpConnector::new(Arc::clone(&socket)));
+        let connect = Arc::new(Guarded::new(connect, Arc::clone(&rules)));
+        Utp { connect, socket }
+    });
     Engine {
         scheduler: Arc::new(scheduler),
         connect: Arc::new(Guarded::new(Arc::new(connect), rules)),
+        utp,
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
         nodes: OnceLock::new(),
@@ -253,23 +260,6 @@ fn fit(settings: &mut Settings, links: usize) {
     }
     settings.workers = room.workers;
     settings.listen.callers_max = room.callers;
-}
-
-fn bind(
-    settings: &Settings,
-    sockets: &Arc<SocketRegister>,
-    clock: &Arc<dyn Clock>,
-) -> Result<ListenSocket, Refusal> {
-    let address = SocketAddr::new(settings.listen.address, settings.listen.port);
-    ListenSocket::bind(address, sockets, Arc::clone(clock)).map_err(|error| {
-        refuse(
-            Exit::PortUnavailable,
-            format!(
-                "cannot listen on port {} (listen.address {}): {error}; stop the program that uses it or choose another with --port",
-                settings.listen.port, settings.listen.address
-            ),
-        )
-    })
 }
 
 /// The port to announce. Without `-p` nobody listens there, but trackers

@@ -50,6 +50,9 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     run.trigger.stop();
     engine.scheduler.close();
     engine.sockets.shut_all();
+    if let Some(utp) = &engine.utp {
+        utp.socket.shut();
+    }
     let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
     status.say(&format!(
         "told trackers: {} of {} acknowledged",

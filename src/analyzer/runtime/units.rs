@@ -10,6 +10,7 @@ use crate::analyzer::workers;
 use crate::dht::node::STACK;
 use crate::dht::node::address::Family;
 use crate::model::TorrentId;
+use crate::net::utp::UtpSocket;
 use crate::threads::{LARGE_STACK, VISIT_STACK};
 
 use super::crew::{Crew, Stage, Unit};
@@ -21,8 +22,15 @@ use super::prepare::Run;
 pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     run.statistics.tick();
     crew.start(writer(run))?;
-    if let Some(listener) = run.listener.take() {
-        crew.start(accept(listener))?;
+    let utp = run.engine.utp.as_ref().map(|utp| &utp.socket);
+    if let Some(socket) = utp {
+        crew.start(utp_socket(socket))?;
+    }
+    if let Some(listener) = run.listener.take().map(Arc::new) {
+        if utp.is_some() {
+            crew.start(accept_utp(&listener))?;
+        }
+        crew.start(accept(&listener))?;
     }
     for (index, trackers) in run.trackers.torrents().iter().enumerate() {
         crew.start(tracker(run, index, trackers.torrent().id))?;
@@ -64,7 +72,30 @@ fn writer(run: &mut Run) -> Unit {
     }
 }
 
-fn accept(listener: Listener) -> Unit {
+fn utp_socket(socket: &Arc<UtpSocket>) -> Unit {
+    let socket = Arc::clone(socket);
+    Unit {
+        name: "utp".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Listener,
+        restart: true,
+        body: Arc::new(move || socket.run()),
+    }
+}
+
+fn accept_utp(listener: &Arc<Listener>) -> Unit {
+    let listener = Arc::clone(listener);
+    Unit {
+        name: "accept-utp".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Listener,
+        restart: true,
+        body: Arc::new(move || listener.run_utp()),
+    }
+}
+
+fn accept(listener: &Arc<Listener>) -> Unit {
+    let listener = Arc::clone(listener);
     Unit {
         name: "accept".into(),
         stack: VISIT_STACK,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::config::settings::EncryptionPolicy;
+use crate::config::settings::{EncryptionPolicy, TransportPolicy};
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Link, PeerAddress, PieceCount, Timestamp, VisitEnd};
 use crate::net::NetError;
@@ -32,6 +32,7 @@ pub(crate) fn settings() -> VisitSettings {
         keep_partial: true,
         ignore_malformed: false,
         encryption: EncryptionPolicy::Plain,
+        transport: TransportPolicy::Tcp,
         message_log_length: 80,
     }
 }

@@ -6,8 +6,9 @@ registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
     /// `visit.fast_extension`, `visit.extension_protocol`, `visit.keep_partial`,
-    /// `visit.ignore_malformed`, `visit.encryption`, `revisit.mode` and
-    /// `retry.enabled`; where one of these is written down, the written value wins.
+    /// `visit.ignore_malformed`, `visit.encryption`, `visit.transport`,
+    /// `revisit.mode` and `retry.enabled`; where one of these is written down,
+    /// the written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
     /// Time after which the run stops by itself; 0 = when it is told to.
@@ -51,6 +52,13 @@ registry! {
     ENCRYPTION: "visit.encryption",
         Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
         text("prefer_plain"), "own choice: reaches both, and costs least";
+    /// What carries visits. prefer_tcp: TCP, and uTP (over UDP) when that leads to
+    /// no handshake. prefer_utp: the other way round. tcp, utp: only so. The second
+    /// one is waited for half as long. Callers are heard over TCP, and unless this
+    /// is tcp also over uTP, at the same port number.
+    TRANSPORT: "visit.transport",
+        Kind::Choice(&["prefer_tcp", "prefer_utp", "tcp", "utp"]),
+        text("prefer_tcp"), "own choice: reaches both";
 
     /// When an unfinished peer is visited again. fixed: after
     /// `peer_revisit_delay`, as in 2015. adaptive: sooner when its progress lets

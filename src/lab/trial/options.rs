@@ -199,10 +199,11 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
-             # The swarm speaks in the clear: a second connection, encrypted,\n\
-             # would be a contact of its own to its peers.\n\
+             # The swarm speaks in the clear over TCP: a second connection would\n\
+             # be a contact of its own to its peers.\n\
              [visit]\n\
              encryption = \"plain\"\n\
+             transport = \"tcp\"\n\
              \n\
              {CONTACT}\
              [listen]\n\

@@ -136,7 +136,7 @@ CREATE TABLE statistic (
 --   longest_wait_ms: longest wait for one whole message, rounded; NULL if none came
 --   duration_ms: from the start of the first connection to the end of the visit
 --   direction: outgoing or incoming
---   transport: what carried it
+--   transport: what carried it: tcp or utp
 --   encryption: how it was encrypted: plain, rc4 or mse-plain (MSE handshake, stream in the clear)
 --   ended: how it ended: quiet, message limit, complete, budget, stopped, or the reason that cut it short
 CREATE TABLE visit (

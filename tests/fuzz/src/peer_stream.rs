@@ -11,7 +11,7 @@ use btda::analyzer::directory::Directory;
 use btda::analyzer::evaluate::{Heard, Verdict};
 use btda::analyzer::visit::{Report, Visitor};
 use btda::clock::{Clock, ManualClock};
-use btda::config::settings::{EncryptionPolicy, VisitSettings};
+use btda::config::settings::{EncryptionPolicy, TransportPolicy, VisitSettings};
 use btda::model::{
     InfoHash, Link, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd,
 };
@@ -52,6 +52,7 @@ pub fn check(data: &[u8]) {
         ignore_malformed: flag(3),
         message_log_length: 80,
         encryption: EncryptionPolicy::Plain,
+        transport: TransportPolicy::Tcp,
     };
     let inward = flag(4);
     let admitted = !flag(5);
