@@ -21,7 +21,7 @@ use crate::model::record::{
     Visit,
 };
 use crate::model::{Event, Reason, Source, Timestamp, Torrent, TorrentId};
-use counts::{Outcomes, TrackerEntry};
+use counts::{Callers, Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
 use peers::{Peers, Taken};
 
@@ -57,13 +57,6 @@ pub struct Totals {
     pub success_active: u64,
     /// Confirmed downloads per torrent, in order of the ids.
     pub confirmed: Vec<u64>,
-}
-
-/// Callers of one torrent since the last tick, or peers named by others.
-#[derive(Debug, Clone, Copy, Default)]
-struct Callers {
-    received: u64,
-    duplicates: u64,
 }
 
 impl Ledger {
