@@ -93,8 +93,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let (trigger, stop) = stop_pair();
     let engine = Arc::new(engine(
         clock,
-        settings,
-        directory,
+        (settings, directory),
         (records, stop),
         (&random, rules),
         (sockets.register, sockets.utp),
@@ -142,8 +141,7 @@ fn magnets(
 
 fn engine(
     clock: Arc<dyn Clock>,
-    settings: Settings,
-    directory: Directory,
+    (settings, directory): (Settings, Directory),
     (records, stop): (Sender<Record>, StopToken),
     (random, rules): (&RandomBytes, AddressRules),
     (sockets, utp): (Arc<SocketRegister>, Option<Arc<UtpSocket>>),
