@@ -8,12 +8,15 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod lab;
+mod report;
 mod results;
 
 use lab::LabArguments;
+use report::ReportArguments;
 use results::{CombineArguments, DoctorArguments, ExportArguments};
 
 use crate::lab::trial::TrialOptions;
+use crate::report::ReportOptions;
 
 use crate::results::combine::CombineOptions;
 use crate::results::doctor::DoctorOptions;
@@ -37,6 +40,8 @@ pub enum Request {
     DefaultConfig,
     /// Try the analyzer on a practice swarm.
     Lab(Box<TrialOptions>),
+    /// Make tables and figures of finished results.
+    Report(Box<ReportOptions>),
     /// Examine a result file.
     Doctor(DoctorOptions),
     /// Put several runs into one database.
@@ -66,6 +71,7 @@ where
         Some(Command::Config { default: true, .. }) => Ok(Request::DefaultConfig),
         Some(Command::Config { options, .. }) => Ok(Request::Config(options.choice()?)),
         Some(Command::Lab(lab)) => Ok(Request::Lab(Box::new(lab.options()?))),
+        Some(Command::Report(report)) => Ok(Request::Report(Box::new(report.options()))),
         Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
         Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
         Some(Command::Export(export)) => Ok(Request::Export(export.options())),
@@ -84,7 +90,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -120,6 +126,8 @@ enum Command {
     },
     /// Try the program on a practice swarm on this machine, whose truth is known
     Lab(LabArguments),
+    /// Make the tables and figures of a study from finished results
+    Report(ReportArguments),
     /// Examine the database of a run, and put right what can be
     Doctor(DoctorArguments),
     /// Put several runs into one database

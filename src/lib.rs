@@ -35,6 +35,7 @@
 //! * [`model`], [`intake`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
 //! * [`logging`], [`outside`]: the log, and text from outside made harmless.
+//! * [`report`]: tables and figures of a study from finished results, `btda report`.
 //! * [`lab`]: a practice swarm with known truth, which shares no codec with the
 //!   rest; [`lab::trial`] is the command `btda lab`.
 //!
@@ -55,6 +56,7 @@ pub mod model;
 pub mod net;
 pub mod outside;
 pub mod protocol;
+pub mod report;
 pub mod results;
 pub mod signals;
 pub mod stop;

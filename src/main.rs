@@ -8,6 +8,7 @@ use btda::cli::{self, ConfigChoice, Request};
 use btda::config::{Config, default_file};
 use btda::exit::Exit;
 use btda::lab::trial;
+use btda::report;
 use btda::results::{combine, doctor, export};
 
 fn main() -> ExitCode {
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         }),
         Ok(Request::DefaultConfig) => print(&default_file()),
         Ok(Request::Lab(options)) => trial::run(&options),
+        Ok(Request::Report(options)) => report::run(&options),
         Ok(Request::Doctor(options)) => doctor::run(&options),
         Ok(Request::Combine(options)) => combine::run(&options),
         Ok(Request::Export(options)) => export::run(&options),

@@ -14,6 +14,7 @@
 //! What the files must look like is fixed by the 2015 evaluation scripts; the
 //! data dictionary is `storage/schema/1.sql`.
 
+pub mod archive;
 mod calibration;
 pub mod combine;
 mod database;

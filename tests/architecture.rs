@@ -186,6 +186,26 @@ const NEVER: &[Never] = &[
         of: &["src/storage"],
         words: &["crate::net", "crate::protocol", "crate::tracker"],
     },
+    Never {
+        of: &["src/report"],
+        words: &[
+            "crate::net",
+            "crate::clock",
+            "crate::protocol",
+            "crate::analyzer",
+            "crate::tracker",
+            "crate::config",
+            "crate::threads",
+        ],
+    },
+    Never {
+        of: &[
+            "src/report/items",
+            "src/report/statistics",
+            "src/report/tally",
+        ],
+        words: &["std::fs", "File::"],
+    },
 ];
 
 const LINES_MAX: usize = 400;

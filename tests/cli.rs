@@ -56,6 +56,7 @@ fn help_is_as_written_down() {
         ("--help", "help.txt"),
         ("config --help", "help_config.txt"),
         ("lab --help", "help_lab.txt"),
+        ("report --help", "help_report.txt"),
         ("doctor --help", "help_doctor.txt"),
         ("combine --help", "help_combine.txt"),
         ("export --help", "help_export.txt"),

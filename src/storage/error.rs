@@ -47,6 +47,22 @@ pub enum StorageError {
         /// What the drawing library says.
         reason: String,
     },
+    /// A result file cannot be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A database without the tables of a result file.
+    NotAResult {
+        /// The file.
+        path: PathBuf,
+        /// A table that is absent.
+        missing: &'static str,
+    },
 }
 
 impl fmt::Display for StorageError {
@@ -80,6 +96,16 @@ impl fmt::Display for StorageError {
             Self::Chart { path, reason } => {
                 write!(f, "{} cannot be drawn ({reason})", path.display())
             }
+            Self::Unreadable { path, step, source } => write!(
+                f,
+                "{}: {step} failed ({source}): is it the .sqlite file of a run, and complete?",
+                path.display()
+            ),
+            Self::NotAResult { path, missing } => write!(
+                f,
+                "{} has no table {missing}: give the .sqlite file of a run",
+                path.display()
+            ),
         }
     }
 }
@@ -88,8 +114,10 @@ impl std::error::Error for StorageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Folder { source, .. } | Self::File { source, .. } => Some(source),
-            Self::Database { source, .. } => Some(source),
-            Self::Exists(_) | Self::NoWal { .. } | Self::Chart { .. } => None,
+            Self::Database { source, .. } | Self::Unreadable { source, .. } => Some(source),
+            Self::Exists(_) | Self::NoWal { .. } | Self::Chart { .. } | Self::NotAResult { .. } => {
+                None
+            }
         }
     }
 }

@@ -1,32 +1,62 @@
-//! The published data of 2015, where they are beside the checkout
-//! (`../shared/thesis-2015`); nothing of them is in it.
+//! The published data of 2015, where they are on this machine.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+/// Files of the second machine.
 const STEM: &str = "2015-08-30_20-41-36_faui1-246";
 
+/// Folder of the data, or `None` with a line that says so.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let named = std::env::var_os("BTDA_THESIS_DATA").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/thesis-2015");
+    let folder = named.unwrap_or_else(beside);
+    if folder.join("expected.json").is_file() {
+        return Some(folder);
+    }
+    eprintln!(
+        "SKIPPED: the data of 2015 are not in {} (set BTDA_THESIS_DATA to their folder)",
+        folder.display()
+    );
+    None
+}
+
+/// `name` from its `.xz` form, in the folder `to`.
+pub(crate) fn unpacked(folder: &Path, name: &str, to: &Path) -> PathBuf {
+    let path = to.join(name);
+    let status = Command::new("xz")
+        .args(["--decompress", "--stdout"])
+        .arg(folder.join(format!("{name}.xz")))
+        .stdin(Stdio::null())
+        .stdout(File::create(&path).unwrap())
+        .status()
+        .expect("xz is installed (Debian package xz-utils)");
+    assert!(status.success(), "{name}: {status}");
+    path
+}
+
+/// The database of the second machine with the statements that it had lost.
+pub(crate) fn second_machine(folder: &Path, to: &Path) -> PathBuf {
+    let database = unpacked(folder, &format!("{STEM}.sqlite"), to);
+    let lost = unpacked(folder, &format!("{STEM}.log.sql"), to);
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    let sql = fs::read_to_string(lost).unwrap();
+    connection
+        .execute_batch(&format!("BEGIN; {sql}; COMMIT"))
+        .unwrap();
+    database
+}
+
 /// Unpacks the database of the second machine with its log and its error
-/// files into `folder`; `None` where the data are not.
-pub(crate) fn second_machine(folder: &Path) -> Option<PathBuf> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/thesis-2015");
-    if !data.exists() {
-        return None;
-    }
-    for suffix in [".sqlite", ".log"] {
-        let unpacked = Command::new("xz")
-            .arg("-dc")
-            .arg(data.join(format!("{STEM}{suffix}.xz")))
-            .output()
-            .expect("the program is in the Debian package xz-utils");
-        assert!(unpacked.status.success(), "{unpacked:?}");
-        let path = folder.join(format!("{STEM}{suffix}"));
-        fs::write(path, unpacked.stdout).expect("own folder");
-    }
+/// files into `to`; `None` where the data are not.
+pub(crate) fn second_machine_as_it_was(to: &Path) -> Option<PathBuf> {
+    let folder = folder()?;
+    let database = unpacked(&folder, &format!("{STEM}.sqlite"), to);
+    unpacked(&folder, &format!("{STEM}.log"), to);
     for suffix in ["_peer-error.txt", "_tracker-error.txt"] {
         let name = format!("{STEM}{suffix}");
-        fs::copy(data.join(&name), folder.join(&name)).expect("own folder");
+        fs::copy(folder.join(&name), to.join(&name)).expect("own folder");
     }
-    Some(folder.join(format!("{STEM}.sqlite")))
+    Some(database)
 }

@@ -1,0 +1,398 @@
+//! What the report reads: result files, and the files beside them. The only
+//! part of it that opens files for reading.
+
+mod errors;
+mod sets;
+mod waits;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+pub use errors::{peer_errors, tracker_results};
+pub use sets::sets;
+pub use waits::waits;
+
+use super::tally::{
+    Judging, StudiedTorrent, Tally, Thresholds, add_peer_errors, add_tracker_results,
+    rounded_seconds, set_by_size,
+};
+use super::{ReportError, ReportOptions};
+use crate::storage::archive::{Archive, Sorter, TorrentRow};
+
+/// Largest file beside a database that is read as a whole.
+const SIDE_FILE_MAX: u64 = 64 * 1024 * 1024;
+/// Seconds before the second visit, unless the run says otherwise.
+const REVISIT_DELAY: i64 = 300;
+/// Host names shown, as in 2015.
+pub(super) const HOSTS_SHOWN: u32 = 50;
+
+/// Everything that was read.
+#[derive(Debug)]
+pub struct Study {
+    /// All counts.
+    pub tally: Tally,
+    /// Thresholds of completeness.
+    pub thresholds: Thresholds,
+    /// Speeds in kB/s by country and direction.
+    pub speeds: Sorter,
+    /// Names (without folders) of the files that were read.
+    pub files: Vec<String>,
+    /// What a reader of the report must know about them.
+    pub notes: Vec<String>,
+    /// Whether a file is of 2015, which has none of our tables.
+    pub has_old: bool,
+}
+
+/// A result file that is about to be read.
+struct Input {
+    path: PathBuf,
+    archive: Archive,
+    torrents: Vec<TorrentRow>,
+    /// Added to the ids of its torrents.
+    offset: u32,
+}
+
+impl Study {
+    /// Reads all that the options name.
+    ///
+    /// # Errors
+    /// When a file cannot be read, makes no sense, or the thresholds are
+    /// above that of a run.
+    pub fn read(options: &ReportOptions) -> Result<Self, ReportError> {
+        let inputs = open(options)?;
+        let all: Vec<TorrentRow> = inputs.iter().flat_map(|it| it.torrents.clone()).collect();
+        if all.is_empty() {
+            return Err(ReportError::NoTorrents);
+        }
+        let thresholds = Thresholds::choose(&options.thresholds, &all)?;
+        let mut study = Self {
+            tally: Tally::default(),
+            thresholds,
+            speeds: Sorter::new()?,
+            files: Vec::new(),
+            notes: Vec::new(),
+            has_old: inputs.iter().any(|it| !it.archive.has("visit")),
+        };
+        for (number, input) in inputs.iter().enumerate() {
+            study.add_torrents(number, input);
+            study.add_rows(number, input)?;
+            study.add_files_beside(input, options)?;
+        }
+        study.note_repeated_torrents();
+        study.add_named_files(options)?;
+        study.add_sets(&inputs, options)?;
+        Ok(study)
+    }
+
+    fn add_torrents(&mut self, file: usize, input: &Input) {
+        self.files.push(name_of(&input.path));
+        for row in &input.torrents {
+            let mut row = row.clone();
+            row.id = row.id.saturating_add(input.offset);
+            let set = set_by_size(row.gigabyte).to_owned();
+            let torrent = StudiedTorrent { row, file, set };
+            self.tally.torrents.insert(torrent.row.id, torrent);
+        }
+    }
+
+    fn note_repeated_torrents(&mut self) {
+        let mut hashes = BTreeMap::new();
+        for torrent in self.tally.torrents.values() {
+            if !torrent.row.info_hash.is_empty() {
+                let files: &mut Vec<usize> = hashes.entry(&torrent.row.info_hash).or_default();
+                files.push(torrent.file);
+            }
+        }
+        let repeated = hashes.values().filter(|files| files.len() > 1).count();
+        if repeated > 0 {
+            self.notes.push(format!(
+                "{repeated} torrents are in more than one file: they are counted as different \
+                 ones, so a peer that both runs saw counts twice"
+            ));
+        }
+    }
+
+    fn add_rows(&mut self, file: usize, input: &Input) -> Result<(), ReportError> {
+        let Input {
+            archive, offset, ..
+        } = input;
+        let id = |torrent: u32| torrent.saturating_add(*offset);
+        let tally = &mut self.tally;
+        let known = tally.torrents.clone();
+        let is_known = |torrent: u32| torrent != 0 && known.contains_key(&id(torrent));
+        let mut end = None;
+        let mut strange = 0_u64;
+        archive.each_request(|row| {
+            end = end.max(Some(row.timestamp));
+            match is_known(row.torrent) {
+                true => tally.requests.push(id(row.torrent), row),
+                false => strange += 1,
+            }
+        })?;
+        archive.each_monitoring(|row| {
+            end = end.max(Some(row.timestamp));
+            tally.monitoring.push(file, row);
+        })?;
+        archive.each_scrape(|row| {
+            if is_known(row.torrent) {
+                tally.requests.scrape(id(row.torrent), row);
+            }
+        })?;
+        let delay = revisit_delay(&archive.facts()?);
+        let has_crossings =
+            archive.has("crossing") && self.thresholds.main() >= self.thresholds.run;
+        if has_crossings {
+            archive.each_crossing(|row| {
+                if is_known(row.torrent) {
+                    tally.peers.crossing(id(row.torrent), row);
+                }
+            })?;
+        }
+        let due_until = end.map_or(i64::MAX, |end: i64| end.saturating_sub(delay));
+        let mut sorting = Ok(());
+        archive.each_peer(|row| {
+            let torrent = known.get(&id(row.torrent)).filter(|_| row.torrent != 0);
+            let Some(torrent) = torrent else {
+                strange += 1;
+                return;
+            };
+            let judging = Judging {
+                torrent: &torrent.row,
+                thresholds: &self.thresholds.values,
+                due_until,
+                has_crossings,
+            };
+            let speed = tally.peers.push(row, &judging);
+            if let (Some((key, speed)), Ok(())) = (speed, &sorting) {
+                sorting = self.speeds.push(key, speed);
+            }
+        })?;
+        sorting?;
+        if strange > 0 {
+            let name = name_of(&input.path);
+            self.notes.push(format!(
+                "{name}: {strange} rows of torrents that are not in the file were left out"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Error files, timeout file and host names beside a database; our tables
+    /// where a file is absent. Files that the options name go first.
+    fn add_files_beside(
+        &mut self,
+        input: &Input,
+        options: &ReportOptions,
+    ) -> Result<(), ReportError> {
+        let beside = |end: &str| Some(beside(&input.path, end)).filter(|path| path.is_file());
+        let tally = &mut self.tally;
+        if options.peer_errors.is_empty() {
+            if let Some(path) = beside("_peer-error.txt") {
+                add_peer_errors(&mut tally.peer_errors, peer_errors(&path)?);
+                self.files.push(name_of(&path));
+            } else {
+                input.archive.each_peer_error(|event, reason, count| {
+                    let one = [((event, reason), count)].into();
+                    add_peer_errors(&mut tally.peer_errors, one);
+                })?;
+            }
+        }
+        if options.tracker_errors.is_empty() {
+            if let Some(path) = beside("_tracker-error.txt") {
+                let from = tracker_results(&path)?;
+                add_tracker_results(&mut tally.tracker_results, from, input.offset);
+                self.files.push(name_of(&path));
+            } else {
+                let results = &mut tally.tracker_results;
+                input
+                    .archive
+                    .each_tracker_result(|torrent, url, result, reason, count| {
+                        let one = [((torrent, url, result, reason), count)].into();
+                        add_tracker_results(results, one, input.offset);
+                    })?;
+            }
+        }
+        if options.timeouts.is_none() {
+            if let Some(path) = beside("_timeout.txt") {
+                tally.waits = waits(&path)?;
+                self.files.push(name_of(&path));
+            } else {
+                let waits = &mut tally.waits;
+                input
+                    .archive
+                    .each_wait(|millis| waits.push(rounded_seconds(millis)))?;
+            }
+        }
+        self.add_hosts(input)?;
+        self.note_lost(&input.path)
+    }
+
+    fn add_hosts(&mut self, input: &Input) -> Result<(), ReportError> {
+        let other = beside(&input.path, "_hosts.sqlite");
+        let hosts = if input.archive.has_hosts() {
+            input.archive.hosts(HOSTS_SHOWN)?
+        } else if other.is_file() {
+            let archive = Archive::open(&other)?;
+            if !archive.has_hosts() {
+                return Ok(());
+            }
+            self.files.push(name_of(&other));
+            archive.hosts(HOSTS_SHOWN)?
+        } else {
+            return Ok(());
+        };
+        let (mut sums, mut known) = self.tally.hosts.take().unwrap_or_default();
+        known += hosts.1;
+        for (host, count) in hosts.0 {
+            match sums.iter_mut().find(|(name, _)| *name == host) {
+                Some((_, sum)) => *sum += count,
+                None => sums.push((host, count)),
+            }
+        }
+        sums.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        sums.truncate(HOSTS_SHOWN as usize);
+        self.tally.hosts = Some((sums, known));
+        Ok(())
+    }
+
+    /// A log of 2015 names the rows that its database lost.
+    fn note_lost(&mut self, path: &Path) -> Result<(), ReportError> {
+        let log = beside(path, ".log");
+        if !log.is_file() {
+            return Ok(());
+        }
+        let mut lost = 0_u64;
+        let file = opened(&log)?;
+        let lines = BufReader::new(file).split(b'\n');
+        for line in lines {
+            let line = line.map_err(|source| unreadable(&log, &source.to_string()))?;
+            lost += u64::from(contains(&line, b"[SQL: 'INSERT"));
+        }
+        if lost > 0 {
+            self.notes.push(format!(
+                "{}: names {lost} rows that the database did not take when it was measured; if they \
+                 were not put back, counts of requests and of monitoring are too low",
+                name_of(&log)
+            ));
+        }
+        Ok(())
+    }
+
+    fn add_named_files(&mut self, options: &ReportOptions) -> Result<(), ReportError> {
+        for path in &options.peer_errors {
+            add_peer_errors(&mut self.tally.peer_errors, peer_errors(path)?);
+            self.files.push(name_of(path));
+        }
+        for path in &options.tracker_errors {
+            let from = tracker_results(path)?;
+            add_tracker_results(&mut self.tally.tracker_results, from, 0);
+            self.files.push(name_of(path));
+        }
+        if let Some(path) = &options.timeouts {
+            self.tally.waits = waits(path)?;
+            self.files.push(name_of(path));
+        }
+        Ok(())
+    }
+
+    fn add_sets(&mut self, inputs: &[Input], options: &ReportOptions) -> Result<(), ReportError> {
+        let named = options.sets.iter().map(|path| (path.clone(), 0));
+        let found = inputs
+            .iter()
+            .map(|input| (beside_whole(&input.path, ".csv"), input.offset))
+            .filter(|(path, _)| options.sets.is_none() && path.is_file());
+        for (path, offset) in named.chain(found) {
+            for (torrent, set) in sets(&path)? {
+                let torrent = torrent.saturating_add(offset);
+                if let Some(torrent) = self.tally.torrents.get_mut(&torrent) {
+                    torrent.set = set;
+                }
+            }
+            self.files.push(name_of(&path));
+        }
+        Ok(())
+    }
+}
+
+/// Opens all result files and numbers their torrents one after the other.
+fn open(options: &ReportOptions) -> Result<Vec<Input>, ReportError> {
+    let mut inputs = Vec::new();
+    let mut offset = options.first_torrent.saturating_sub(1);
+    for path in &options.databases {
+        let archive = Archive::open(path)?;
+        let torrents = archive.torrents()?;
+        let most = torrents.iter().map(|it| it.id).max().unwrap_or(0);
+        inputs.push(Input {
+            path: path.clone(),
+            archive,
+            torrents,
+            offset,
+        });
+        offset = offset.saturating_add(most);
+    }
+    Ok(inputs)
+}
+
+/// The run's revisit delay in seconds, from its configuration.
+fn revisit_delay(facts: &BTreeMap<String, String>) -> i64 {
+    let configuration = facts
+        .get("configuration")
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let delay = configuration.as_ref().and_then(|it| {
+        let value = it.get("peer_revisit_delay")?;
+        value.get("value").unwrap_or(value).as_f64()
+    });
+    #[expect(clippy::cast_possible_truncation, reason = "at most a year")]
+    delay
+        .filter(|delay| (0.0..=31_536_000.0).contains(delay))
+        .map_or(REVISIT_DELAY, |delay| delay.ceil() as i64)
+}
+
+/// `a/b.sqlite` and `_x.txt` give `a/b_x.txt`.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}{end}"))
+}
+
+/// `a/b.sqlite` and `.csv` give `a/b.sqlite.csv`.
+fn beside_whole(path: &Path, end: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}{end}"))
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    crate::outside::one_line(&name.to_string_lossy())
+}
+
+fn contains(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|it| it == part)
+}
+
+fn opened(path: &Path) -> Result<File, ReportError> {
+    File::open(path).map_err(|source| unreadable(path, &source.to_string()))
+}
+
+/// A whole text file of reasonable size.
+fn read_text(path: &Path) -> Result<String, ReportError> {
+    let mut bytes = Vec::new();
+    let file = opened(path)?;
+    let read = file.take(SIDE_FILE_MAX + 1).read_to_end(&mut bytes);
+    let read = read.map_err(|source: io::Error| unreadable(path, &source.to_string()))?;
+    if read as u64 > SIDE_FILE_MAX {
+        return Err(unreadable(path, "it is larger than 64 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| unreadable(path, "it is no UTF-8 text"))
+}
+
+fn unreadable(path: &Path, reason: &str) -> ReportError {
+    ReportError::Input {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Few peers with known counts.
+
+use super::*;
+
+fn torrent() -> TorrentRow {
+    TorrentRow {
+        id: 3,
+        trackers: 1,
+        info_hash: String::new(),
+        pieces: 100,
+        piece_size: 262_144,
+        threshold: 98,
+        name: None,
+        gigabyte: 0.03,
+    }
+}
+
+fn peer(first: i64, last: Option<i64>, visits: u64) -> PeerRow<'static> {
+    PeerRow {
+        client: Some("-UT3440-".into()),
+        country: Some(*b"DE"),
+        first_pieces: first,
+        last_pieces: last,
+        first_seen: 3_600_000,
+        last_seen: last.map(|_| 3_603_600),
+        max_speed: last.map(|last| (last - first) as f64 / 3600.0),
+        visits,
+        way: Some(WaySeen::Dht),
+        torrent: 3,
+    }
+}
+
+fn tally(rows: &[PeerRow<'_>]) -> (PeerTally, Vec<(u32, f64)>) {
+    let mut tally = PeerTally::default();
+    let torrent = torrent();
+    let judging = Judging {
+        torrent: &torrent,
+        thresholds: &[0.98, 0.5],
+        due_until: 3_600_000,
+        has_crossings: false,
+    };
+    let speeds = rows
+        .iter()
+        .filter_map(|row| tally.push(row, &judging))
+        .collect();
+    (tally, speeds)
+}
+
+#[test]
+fn confirmed_downloads_of_two_thresholds() {
+    let (tally, speeds) = tally(&[
+        peer(10, Some(98), 4),
+        peer(10, Some(97), 2),
+        peer(97, Some(98), 2),
+        peer(98, Some(100), 2),
+        peer(10, None, 1),
+        peer(60, Some(40), 2),
+    ]);
+    let counts = &tally.by_torrent[&3];
+    assert_eq!((counts.peers, counts.complete_at_first), (6, 1));
+    assert_eq!(counts.confirmed, [2, 2]);
+    assert_eq!(tally.confirmed_by_hour[&(3, 1000)], 2);
+    assert_eq!(tally.crossed_by_hour[&(3, 1000)], 2.0);
+    assert_eq!(tally.brackets, (7200.0, 2));
+    assert_eq!(tally.visits[&(WaySeen::Dht, 2)], 4);
+    let wanted = SecondVisits {
+        peers: 6,
+        again: 5,
+        due: 5,
+        due_again: 4,
+    };
+    assert_eq!(tally.second[&WaySeen::Dht], wanted);
+    let wanted = Leechers {
+        seen: 5,
+        once: 1,
+        twice: 3,
+        confirmed: 2,
+    };
+    assert_eq!(tally.leechers[&(3, false)], wanted);
+    assert_eq!(speeds.len(), 4);
+    assert!((speeds[0].1 - 88.0 / 3600.0 * 262.144).abs() < 1e-9);
+}
+
+#[test]
+fn clients_and_suspect_downloads() {
+    let (tally, _) = tally(&[
+        peer(10, Some(99), 4),
+        peer(95, Some(99), 2),
+        peer(95, Some(90), 2),
+        peer(100, None, 1),
+    ]);
+    let client = Client::Azureus(*b"UT");
+    let wanted = ClientPeers {
+        peers: 4,
+        complete: 3,
+        whole: 1,
+        nearly: 1,
+        fallen: 1,
+    };
+    assert_eq!(tally.clients[&client], wanted);
+    assert_eq!(tally.confirmed_by_client[&(3, client)], (2, 1));
+}
+
+#[test]
+fn who_is_due_for_a_second_visit() {
+    let mut late = peer(10, None, 1);
+    late.first_seen += 1;
+    let (tally, _) = tally(&[late, peer(10, None, 1)]);
+    let second = tally.second[&WaySeen::Dht];
+    assert_eq!((second.due, second.due_again), (1, 0));
+}
+
+#[test]
+fn keys_of_countries() {
+    for country in [None, Some(*b"AA"), Some(*b"DE"), Some(*b"ZZ")] {
+        for (way, called) in [(WaySeen::Incoming, true), (WaySeen::Tracker, false)] {
+            let key = sort_key(country, Some(way));
+            assert_eq!(country_of(key), (country, called));
+        }
+    }
+}
