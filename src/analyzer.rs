@@ -1,6 +1,7 @@
 //! The engine: what is visited when, what was heard, and how it all starts
 //! and ends.
 
+mod callback;
 pub mod dial;
 pub mod directory;
 pub mod encrypted;
@@ -9,6 +10,7 @@ pub mod evaluate;
 pub mod exchange;
 pub mod listener;
 pub mod policy;
+mod reports;
 pub mod revisits;
 pub mod runtime;
 pub mod scheduler;

@@ -31,6 +31,7 @@
 //! * [`protocol`]: the peer wire protocol and bencoding, bytes in, values out.
 //! * [`net`]: the only sockets. [`threads`]: the only start of threads.
 //! * [`storage`]: the only SQL; ledger, writer, spool, error files, manifest.
+//! * [`hosts`]: host names of peers, by reverse DNS in threads of its own.
 //! * [`results`]: the commands that work on result files behind a run.
 //! * [`model`], [`intake`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
@@ -49,6 +50,7 @@ pub mod config;
 pub mod deadline;
 pub mod dht;
 pub mod exit;
+pub mod hosts;
 pub mod intake;
 pub mod lab;
 pub mod logging;

@@ -1,13 +1,14 @@
 //! `btda report`: tables and figures of a study from finished results.
 //!
 //! ```text
-//! result files ──▶ storage::archive ──rows──▶ tally (counts) ──▶ items ──▶ output
-//! error, sets and timeout files ──▶ inputs ──────┘                 (JSON, CSV, text, …)
+//! result files ──▶ storage::archive ──rows──▶ tally (counts) ──▶ items ──▶ figures ──▶ output
+//! error, sets and timeout files ──▶ inputs ──────┘              (tables)     (SVG)
 //! ```
 //!
-//! `statistics`, `tally` and `items` are pure; `inputs` reads files, `output`
+//! `statistics`, `tally`, `items` and `figures` are pure; `inputs` reads files, `output`
 //! writes them, and the rows come from `storage::archive` alone. One thread.
 
+mod figures;
 pub mod inputs;
 pub mod item;
 mod items;
@@ -84,6 +85,13 @@ pub enum ReportError {
     NoTorrents,
     /// A threshold above the run's.
     Threshold(ThresholdError),
+    /// A figure cannot be drawn.
+    Figure {
+        /// Short name of its item.
+        item: &'static str,
+        /// What the drawing library says.
+        reason: String,
+    },
     /// A file of the report cannot be written.
     Output {
         /// The file, or the folder.
@@ -107,6 +115,9 @@ impl fmt::Display for ReportError {
                  of a run that imported torrents",
             ),
             Self::Threshold(error) => error.fmt(f),
+            Self::Figure { item, reason } => {
+                write!(f, "the figure of {item} cannot be drawn ({reason})")
+            }
             Self::Output { path, source } => write!(
                 f,
                 "{} cannot be written ({source}): choose another folder by --output",
@@ -122,7 +133,7 @@ impl std::error::Error for ReportError {
             Self::Storage(error) => Some(error),
             Self::Threshold(error) => Some(error),
             Self::Output { source, .. } => Some(source),
-            Self::Input { .. } | Self::NoTorrents => None,
+            Self::Input { .. } | Self::NoTorrents | Self::Figure { .. } => None,
         }
     }
 }
@@ -147,7 +158,7 @@ impl Report {
     pub fn read(options: &ReportOptions) -> Result<Self, ReportError> {
         let study = Study::read(options)?;
         let items = items::all(&study)?;
-        Ok(Self::new(study, items))
+        Self::new(study, items)
     }
 }
 

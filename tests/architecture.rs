@@ -164,10 +164,12 @@ const NEVER: &[Never] = &[
             "src/dht/node/id",
             "src/dht/node/krpc",
             "src/dht/node/lookup",
+            "src/dht/node/machine",
             "src/dht/node/peers_store",
             "src/dht/node/rate",
             "src/dht/node/reach",
             "src/dht/node/routing",
+            "src/dht/node/scrape",
             "src/dht/node/server",
             "src/dht/node/tokens",
             "src/dht/node/transactions",
@@ -200,6 +202,7 @@ const NEVER: &[Never] = &[
     },
     Never {
         of: &[
+            "src/report/figures",
             "src/report/items",
             "src/report/statistics",
             "src/report/tally",

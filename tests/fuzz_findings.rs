@@ -16,7 +16,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use targets::{
-    config_file, geolocation, http_tracker, messages, mse, peer_stream, torrent_file, udp_tracker,
+    config_file, extension, geolocation, http_tracker, krpc, magnet, messages, mse, peer_stream,
+    pymdht_line, torrent_file, udp_tracker, utp,
 };
 
 /// Every input of a target, seeds first.
@@ -83,6 +84,11 @@ fn udp_trackers() {
 }
 
 #[test]
+fn utp_packets() {
+    replay("utp", utp::check);
+}
+
+#[test]
 fn config_files() {
     replay("config_file", config_file::check);
 }
@@ -90,6 +96,26 @@ fn config_files() {
 #[test]
 fn geolocation_databases() {
     replay("geolocation", geolocation::check);
+}
+
+#[test]
+fn krpc_packets() {
+    replay("krpc", krpc::check);
+}
+
+#[test]
+fn lines_of_pymdht() {
+    replay("pymdht_line", pymdht_line::check);
+}
+
+#[test]
+fn magnet_links() {
+    replay("magnet", magnet::check);
+}
+
+#[test]
+fn extension_messages() {
+    replay("extension", extension::check);
 }
 
 /// A target without a test here would keep its findings to itself.

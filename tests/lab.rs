@@ -130,6 +130,12 @@ fn exact_with_every_behaviour_first_seed() {
         assert!(found.is_some_and(|it| it["counted"] != 0), "{reason}");
     }
     assert!(value["confirmed"].as_u64() > Some(300), "{value:#}");
+    let back = |key: &str| value["called_back"][key].as_u64().unwrap();
+    let (seen, due) = (back("seen"), back("due"));
+    assert!(
+        due > 10 && seen * 10 >= due * 9,
+        "called back: {seen} of {due}"
+    );
 }
 
 #[test]
@@ -148,6 +154,11 @@ fn the_method_of_2015_gives_what_it_must() {
     assert_eq!(value["method"], "2015");
     // It loses every peer at its first failure.
     assert!(value["confirmed"].as_u64() > Some(100), "{value:#}");
+    // Callers are known by their address alone, and nobody is called back.
+    let failures = value["failures"].as_array().unwrap();
+    let known = |it: &&Value| it["reason"] == "Already in outgoing" && it["counted"] != 0;
+    assert!(failures.iter().any(|it| known(&it)), "{value:#}");
+    assert_eq!(value["called_back"]["due"], 0);
 }
 
 /// Every way to (not) give metadata as often as the others; two links, one of

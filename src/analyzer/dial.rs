@@ -6,11 +6,13 @@
 //! it took. What decides ([`Plan`]) is pure. Runs on contact threads.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::settings::EncryptionPolicy;
+use crate::config::settings::{EncryptionPolicy, TransportPolicy};
 use crate::deadline::Deadline;
 use crate::model::{Encryption, Link, Reason, Torrent, Transport};
+use crate::net::utp::UtpSocket;
 use crate::net::{Connect, Stream};
 
 use super::encrypted;
@@ -121,6 +123,31 @@ impl Plan {
     }
 }
 
+/// What uTP needs.
+pub struct Utp {
+    /// Opens streams.
+    pub connect: Arc<dyn Connect>,
+    /// The socket of all of them.
+    pub socket: Arc<UtpSocket>,
+}
+
+/// What opens connections, in the order that `policy` wants; uTP only where
+/// there is a socket for it.
+pub fn transports<'a>(
+    policy: TransportPolicy,
+    tcp: &'a dyn Connect,
+    utp: Option<&'a Utp>,
+) -> Vec<(Transport, &'a dyn Connect)> {
+    let connector = |transport: &Transport| {
+        let connect = match transport {
+            Transport::Tcp => tcp,
+            Transport::Utp => &*utp?.connect,
+        };
+        Some((*transport, connect))
+    };
+    policy.attempts().iter().filter_map(connector).collect()
+}
+
 /// Reaches peers, one contact at a time.
 pub struct Dialer<'a> {
     /// Talks over a connection.
@@ -146,12 +173,17 @@ impl Dialer<'_> {
         let policy = self.visitor.settings.encryption;
         let mut plan = Plan::new(transports, policy, worked);
         let mut furthest: Option<(Setback, Report)> = None;
+        let mut first: Option<Transport> = None;
         while let Some(way) = plan.take()
             && budget.left(self.visitor.clock.now()).is_some()
         {
-            // Who was not reached one way is often not there at all.
-            let unreached = matches!(furthest, Some((Setback::Unreached, _)));
-            let share = if unreached { 2 } else { 1 };
+            // Who does not talk over one transport is often not there, or
+            // does not want to.
+            let share = match &first {
+                Some(first) if *first != way.transport => 2,
+                _ => 1,
+            };
+            first.get_or_insert(way.transport);
             let patience = self.visitor.settings.quiet_timeout / share;
             let left = budget.left(self.visitor.clock.now()).unwrap_or_default();
             let wait = left.min(patience);

@@ -18,7 +18,7 @@ use crate::model::{Encryption, Reason};
 use crate::net::{NetError, Operation, Stream};
 use crate::protocol::mse::{Chance, Method, MseError, Sealed};
 
-pub use incoming::Incoming;
+pub use incoming::{Incoming, Terms};
 pub use outgoing::Outgoing;
 
 /// Random numbers of the system for one handshake.

@@ -1,38 +1,35 @@
 //! What all measuring threads share, and what happens after a contact.
 
-mod hearsay;
+mod contacted;
 mod outcome;
 
-use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crossbeam_channel::{SendTimeoutError, Sender};
-use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
-use crate::model::record::{Failure, MessageCounts, Record, Told, Visit};
-use crate::model::{
-    Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source, Transport,
-};
+use crate::model::record::{Failure, MessageCounts, Record, Visit};
+use crate::model::{Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source};
 use crate::net::Connect;
 use crate::net::tcp::SocketRegister;
-use crate::net::utp::UtpSocket;
 use crate::stop::StopToken;
 
-use super::dial::{Dialer, Way};
+use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
-use super::evaluate::{Moment, Verdict};
+use super::evaluate::Verdict;
 use super::policy::Next;
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
 use outcome::Outcome;
+
+pub use contacted::Contacted;
 
 /// Shared by contact workers, listener and statistics.
 pub struct Engine {
@@ -67,34 +64,6 @@ pub struct Engine {
     pub sockets: Arc<SocketRegister>,
 }
 
-/// What uTP needs.
-pub struct Utp {
-    /// Opens streams.
-    pub connect: Arc<dyn Connect>,
-    /// The socket of all of them.
-    pub socket: Arc<UtpSocket>,
-}
-
-/// The (address, torrent) pairs that an outgoing visit evaluated: a caller
-/// from there is turned away, so that nobody is counted twice (thesis,
-/// "Already in outgoing").
-#[derive(Debug, Default)]
-pub struct Contacted {
-    set: Mutex<HashSet<PeerKey>>,
-}
-
-impl Contacted {
-    /// Notes a peer that was evaluated by a call of ours.
-    pub fn insert(&self, key: &PeerKey) {
-        self.set.lock().insert(key.caller());
-    }
-
-    /// Whether the peer's address was evaluated for its torrent.
-    pub fn contains(&self, key: &PeerKey) -> bool {
-        self.set.lock().contains(&key.caller())
-    }
-}
-
 impl Engine {
     /// The parameters of a visit.
     pub fn visitor(&self) -> Visitor<'_> {
@@ -110,17 +79,13 @@ impl Engine {
     /// Reaches the peer at `peer`; the transports stand in the order in which they are
     /// tried.
     fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
-        let transports = self.settings.visit.transport.attempts();
-        let connector = |transport: &Transport| {
-            let connect = match transport {
-                Transport::Tcp => &*self.connect,
-                Transport::Utp => &*self.utp.as_ref()?.connect,
-            };
-            Some((*transport, connect))
-        };
         Dialer {
             visitor: self.visitor().at(peer),
-            transports: transports.iter().filter_map(connector).collect(),
+            transports: dial::transports(
+                self.settings.visit.transport,
+                &*self.connect,
+                self.utp.as_ref(),
+            ),
         }
     }
 
@@ -178,9 +143,11 @@ impl Engine {
                     exchanged: false,
                     history: History::default(),
                 };
-                if let Some(visit) = self.visit_record(&whom, started, report) {
+                let direction = Direction::Incoming;
+                if let Some(visit) = self.visit_record(&whom, direction, started, report) {
                     self.record(Record::Visit(Box::new(visit)));
                 }
+                self.follow_up(key, report);
                 self.take_named(key.torrent, source, report);
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
@@ -201,7 +168,13 @@ impl Engine {
         }));
     }
 
-    fn visit_record(&self, whom: &Ticket, started: Instant, report: &Report) -> Option<Visit> {
+    fn visit_record(
+        &self,
+        whom: &Ticket,
+        direction: Direction,
+        started: Instant,
+        report: &Report,
+    ) -> Option<Visit> {
         let Report {
             verdict: Verdict::Counts(ended),
             heard: Some(heard),
@@ -210,11 +183,6 @@ impl Engine {
         } = report
         else {
             return None;
-        };
-        let direction = if whom.source == Source::Incoming {
-            Direction::Incoming
-        } else {
-            Direction::Outgoing
         };
         Some(Visit {
             peer: whom.key,
@@ -230,40 +198,12 @@ impl Engine {
             below: heard.below.map(|moment| self.told(moment)),
             reached: heard.reached.map(|moment| self.told(moment)),
             longest_wait: heard.longest_wait,
+            peer_id: report.peer_id,
             client: report.peer_id.and_then(|id| id.client()),
             ended: *ended,
-            takes_back: whom.history.unreached,
+            takes_back: whom.takes_back(),
             extension: heard.extension(),
         })
-    }
-
-    fn told(&self, moment: Moment) -> Told {
-        let ago = self.clock.now().saturating_duration_since(moment.at);
-        let at = self.clock.timestamp().minus(ago);
-        Told {
-            at,
-            pieces: moment.pieces,
-        }
-    }
-
-    fn log(&self, direction: Direction, address: SocketAddr, report: &Report) {
-        if !log::log_enabled!(log::Level::Debug) {
-            return;
-        }
-        let name = if self.settings.log.addresses {
-            address.to_string()
-        } else {
-            self.pseudonyms.of(address.ip()).to_string()
-        };
-        let pieces = report
-            .heard
-            .as_ref()
-            .map_or(0, |heard| heard.pieces.count().0);
-        log::debug!(
-            "peer={name} direction={} verdict={:?} pieces={pieces}",
-            direction.as_str(),
-            report.verdict
-        );
     }
 }
 
@@ -276,7 +216,7 @@ pub struct InHand<'a> {
 
 impl InHand<'_> {
     /// Contacts the peer and settles what comes of it.
-    pub fn contact(self) {
+    pub fn contact(mut self) {
         let engine = self.engine;
         let Some(ticket) = self.ticket else {
             return;
@@ -285,6 +225,10 @@ impl InHand<'_> {
             return;
         };
         let started = engine.clock.now();
+        if engine.scheduler.is_finished(&ticket) {
+            self.ticket = None;
+            return;
+        }
         if engine.scheduler.is_own(&ticket.key.address) {
             let report = Report::without_handshake(Verdict::Failed(Reason::OwnAddress));
             return self.settle(started, &report, torrent.threshold);
@@ -325,7 +269,7 @@ impl InHand<'_> {
                 };
                 Outcome {
                     record: engine
-                        .visit_record(&ticket, started, report)
+                        .visit_record(&ticket, Direction::Outgoing, started, report)
                         .map(|visit| Record::Visit(Box::new(visit))),
                     failure: None,
                     again: engine.again(ticket, history, next),

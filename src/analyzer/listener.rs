@@ -1,5 +1,5 @@
-//! The listener: one thread accepts, another one takes callers over uTP, and a
-//! pool made on demand evaluates both.
+//! The listener: one thread for each socket accepts, another one takes callers
+//! over uTP, and a pool made on demand evaluates all.
 //!
 //! The accept thread never dies: when descriptors run out or a connection is
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
@@ -37,7 +37,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Accepts callers and evaluates them.
 pub struct Listener {
     engine: Arc<Engine>,
-    socket: ListenSocket,
+    sockets: Vec<ListenSocket>,
     seats: Arc<Seats>,
     handover: (Sender<Caller>, Receiver<Caller>),
     threads: AtomicU64,
@@ -51,8 +51,8 @@ struct Caller {
 }
 
 impl Listener {
-    /// A listener on `socket`.
-    pub fn new(engine: Arc<Engine>, socket: ListenSocket) -> Self {
+    /// A listener on `sockets`.
+    pub fn new(engine: Arc<Engine>, sockets: Vec<ListenSocket>) -> Self {
         let seats = Arc::new(Seats {
             total: engine.settings.listen.callers_max,
             per_address: engine.settings.listen.per_address_max,
@@ -61,17 +61,26 @@ impl Listener {
         });
         Self {
             engine,
-            socket,
+            sockets,
             seats,
             handover: bounded(0),
             threads: AtomicU64::new(0),
         }
     }
 
-    /// Body of the accept thread; ends when the sockets are shut.
-    pub fn run(&self) {
+    /// How many sockets there are.
+    pub const fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Body of the accept thread of the socket at `index`; ends when the
+    /// sockets are shut.
+    pub fn run(&self, index: usize) {
+        let Some(socket) = self.sockets.get(index) else {
+            return;
+        };
         while !self.engine.stop.is_stopped() {
-            match self.socket.accept() {
+            match socket.accept() {
                 Ok((stream, from)) => self.admit(Box::new(stream), from),
                 Err(error) => {
                     if self.engine.stop.is_stopped() || self.engine.sockets.is_shut() {
@@ -156,6 +165,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
     let _busy = Busy::begin(engine);
     let address = PeerAddress::from(caller.from);
     let admit = |torrent: &Torrent| {
+        // Empty unless identities are those of 2015.
         let known = engine
             .contacted
             .contains(&PeerKey::new(address, torrent.id));
@@ -178,16 +188,14 @@ fn talk(
     admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
 ) -> (Option<Arc<Torrent>>, Report) {
     let settings = &engine.settings.visit;
-    let (clock, patience, directory) = (&*engine.clock, settings.quiet_timeout, &engine.directory);
-    let policy = settings.encryption;
-    let mut stream = encrypted::Incoming::new(
-        stream,
-        clock,
-        patience,
-        directory,
-        policy,
-        encrypted::system_chance,
-    );
+    let directory = &engine.directory;
+    let terms = encrypted::Terms {
+        torrents: directory,
+        policy: settings.encryption,
+        chance: encrypted::system_chance,
+    };
+    let (clock, patience) = (&*engine.clock, settings.quiet_timeout);
+    let mut stream = encrypted::Incoming::new(stream, clock, patience, terms);
     let (torrent, mut report) = engine
         .visitor()
         .at(from)

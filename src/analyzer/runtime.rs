@@ -8,6 +8,7 @@ mod crew;
 mod dht;
 #[cfg(feature = "faults")]
 mod fault;
+mod hosts;
 mod limits;
 mod links;
 mod magnets;

@@ -58,6 +58,8 @@ struct State {
     own_port: Option<u16>,
     /// What peers say of our address.
     votes: Votes,
+    /// Peers whose call told that they need no visit more.
+    finished: HashSet<PeerKey>,
 }
 
 /// Offers that were turned away, each time they were made.
@@ -103,6 +105,7 @@ impl Scheduler {
             own: HashSet::new(),
             own_port: None,
             votes: Votes::default(),
+            finished: HashSet::new(),
         };
         Self {
             clock,
@@ -165,9 +168,34 @@ impl Scheduler {
         self.wake(&state, before);
     }
 
+    /// The caller that was evaluated just now listens at `key`: it is visited
+    /// there from `due` on, unless it was accepted before.
+    pub fn call_back(&self, key: PeerKey, due: Instant) {
+        let mut state = self.state.lock();
+        let callable = key.address.is_callable() && self.rules.check(key.address.ip()).is_ok();
+        if !callable || state.own.contains(&key.address) {
+            return;
+        }
+        let before = state.queue.next_due();
+        if state.queue.put_caller(key, due) {
+            self.wake(&state, before);
+        }
+    }
+
+    /// The caller that listens at `key` told that it has the torrent.
+    pub fn finish(&self, key: PeerKey) {
+        self.state.lock().finished.insert(key);
+    }
+
+    /// Whether a visit of `ticket` could tell nothing more: the peer called
+    /// and told that it has the torrent.
+    pub fn is_finished(&self, ticket: &Ticket) -> bool {
+        ticket.is_accounted() && self.state.lock().finished.contains(&ticket.key)
+    }
+
     /// Notes that `ticket`, on its first visit, was reported to the writer.
     pub fn first_contact_done(&self, ticket: &Ticket) {
-        if ticket.history.is_fresh() {
+        if !ticket.is_accounted() {
             let mut state = self.state.lock();
             state.fresh = state.fresh.saturating_sub(1);
         }
@@ -445,6 +473,39 @@ mod tests {
             scheduler.vote_own_ip(voter.parse().unwrap(), ours.ip());
         }
         assert!(scheduler.is_own(&ours));
+    }
+
+    #[test]
+    fn callers_are_called_back_once_and_only_elsewhere() {
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let scheduler = Scheduler::new(
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Duration::from_secs(40),
+        );
+        scheduler.add_own(address(9));
+        let due = clock.now() + Duration::from_secs(300);
+        let key = |n| PeerKey::new(address(n), torrent());
+        for key in [key(1), key(1), key(9), key(1).at_port(0)] {
+            scheduler.call_back(key, due);
+        }
+        assert_eq!((scheduler.waiting(), scheduler.never_contacted()), (1, 0));
+        assert_eq!(scheduler.take_now(), None, "not before its time");
+        let known = scheduler.offer(torrent(), Source::Tracker, address(1));
+        assert_eq!(known, Offer::Known);
+        clock.advance(Duration::from_secs(301));
+        let ticket = scheduler.take_now().unwrap();
+        assert!(!scheduler.is_finished(&ticket));
+        scheduler.finish(ticket.key);
+        assert!(scheduler.is_finished(&ticket));
+        scheduler.first_contact_done(&ticket);
+        assert_eq!(scheduler.never_contacted(), 0);
+        scheduler.finish(key(2));
+        scheduler.offer(torrent(), Source::Tracker, address(2));
+        let ticket = scheduler.take_now().unwrap();
+        assert!(
+            !scheduler.is_finished(&ticket),
+            "its first contact is to be told"
+        );
     }
 
     #[test]

@@ -8,10 +8,6 @@ use crate::report::ReportOptions;
 
 /// Options of `btda report`.
 #[derive(Debug, Args)]
-#[expect(
-    clippy::doc_markdown,
-    reason = "these comments are printed as the help"
-)]
 pub(super) struct ReportArguments {
     /// Result files, of btda or of the program of 2015
     #[arg(required = true, value_name = "RUN.sqlite")]

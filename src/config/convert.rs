@@ -9,8 +9,8 @@ use log::LevelFilter;
 use super::key::{Key, Value};
 use super::settings::{
     AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
-    InputSettings, ListenSettings, LogSettings, Method, PaceSettings, PolicySettings, Settings,
-    StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
+    HostSettings, Identity, InputSettings, ListenSettings, LogSettings, Method, PaceSettings,
+    PolicySettings, Settings, StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
 };
 use super::{Config, keys};
 
@@ -38,6 +38,7 @@ impl Config {
             active: switches.active,
             passive: switches.passive,
             method: self.method(),
+            identity: self.identity(),
             duration: Some(self.time(&keys::DURATION_SECONDS)).filter(|time| !time.is_zero()),
             input: InputSettings {
                 folder: self.path(&keys::INPUT_PATH),
@@ -58,6 +59,11 @@ impl Config {
             listen: self.listen(),
             tracker: self.tracker(),
             dht: switches.dht.then(|| self.dht()),
+            hosts: self.flag(&keys::HOSTS_ENABLED).then(|| HostSettings {
+                servers: crate::hosts::server::listed(self.text(&keys::HOSTS_SERVERS)),
+                queries_per_second: self.integer(&keys::HOSTS_QUERIES_PER_SECOND),
+                timeout: self.time(&keys::HOSTS_TIMEOUT_SECONDS),
+            }),
             storage: self.storage(),
             statistic_interval: self.time(&keys::STATISTIC_INTERVAL),
             log: self.log(switches.debug),
@@ -70,6 +76,13 @@ impl Config {
             Method::Thesis2015
         } else {
             Method::Corrected
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        match self.text(&keys::IDENTITY) {
+            "2015" => Identity::Thesis2015,
+            _ => Identity::Extended,
         }
     }
 
@@ -164,6 +177,7 @@ impl Config {
                 .text(&keys::LISTEN_ADDRESS)
                 .parse()
                 .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            ipv6: self.flag(&keys::LISTEN_IPV6),
             callers_max: self.integer(&keys::CALLERS_MAX),
             per_address_max: self.integer(&keys::CALLERS_PER_ADDRESS_MAX),
         }
@@ -190,6 +204,8 @@ impl Config {
         let places = self.text(&keys::GEOLOCATION_DATABASE);
         StorageSettings {
             geolocation: (!places.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(places)),
+            identity: self.identity(),
+            speed_gap: self.time(&keys::SPEED_GAP_SECONDS),
             batch_rows: self.integer(&keys::BATCH_ROWS),
             batch_interval: self.time(&keys::BATCH_INTERVAL_SECONDS),
             queue_length: self.integer(&keys::QUEUE_LENGTH),

@@ -33,8 +33,10 @@ pub fn is_table(name: &str) -> bool {
 /// timeout, plain BEP 3 in the clear over TCP, nothing from broken visits), to
 /// drop a peer for good at its first failure, and to visit it again after the
 /// same time always.
-pub fn method_2015() -> [(&'static Key, Value); 9] {
+pub fn method_2015() -> [(&'static Key, Value); 12] {
     [
+        (&IDENTITY, text("2015")),
+        (&SPEED_GAP_SECONDS, Value::Number(0.0)),
         (&FINISH_WHEN_COMPLETE, Value::Flag(false)),
         (&FAST_EXTENSION, Value::Flag(false)),
         (&EXTENSION_PROTOCOL, Value::Flag(false)),
@@ -44,6 +46,7 @@ pub fn method_2015() -> [(&'static Key, Value); 9] {
         (&TRANSPORT, text("tcp")),
         (&RETRY_ENABLED, Value::Flag(false)),
         (&REVISIT_MODE, text("fixed")),
+        (&LISTEN_IPV6, Value::Flag(false)),
     ]
 }
 
@@ -158,7 +161,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "storage", "privacy", "log"
+                "storage", "privacy", "hosts", "log"
             ]
         );
     }

@@ -16,6 +16,8 @@ pub struct Settings {
     pub passive: bool,
     /// `run.method` by name, for the manifest.
     pub method: Method,
+    /// `run.identity`: who a caller is.
+    pub identity: Identity,
     /// `run.duration_seconds`: stop by itself after this time.
     pub duration: Option<Duration>,
     /// What to import.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub tracker: TrackerSettings,
     /// The DHT, with `-d`.
     pub dht: Option<DhtSourceSettings>,
+    /// Host names, with `hosts.enabled`.
+    pub hosts: Option<HostSettings>,
     /// The database.
     pub storage: StorageSettings,
     /// `statistic_interval`.
@@ -65,6 +69,15 @@ impl Method {
             Self::Corrected => "corrected",
         }
     }
+}
+
+/// `run.identity`: which calls are of one peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Those from one address that tell one listening port, else one peer id.
+    Extended,
+    /// Those from one address.
+    Thesis2015,
 }
 
 /// What to import.
@@ -257,6 +270,8 @@ pub struct ListenSettings {
     pub port: u16,
     /// `listen.address`: where to bind.
     pub address: std::net::IpAddr,
+    /// `listen.ipv6`: a second socket for IPv6, beside one for all of IPv4.
+    pub ipv6: bool,
     /// `listen.callers_max`: callers evaluated at one time.
     pub callers_max: usize,
     /// `listen.callers_per_address_max`: of these, from one address.
@@ -335,6 +350,11 @@ pub enum DhtChoice {
 pub struct StorageSettings {
     /// `storage.geolocation_database`: `GeoLite2` City or alike.
     pub geolocation: Option<PathBuf>,
+    /// `run.identity`: who a caller is.
+    pub identity: Identity,
+    /// `visit.speed_gap_seconds`: least time between two visits that make a
+    /// speed; zero: any, as if a second at least.
+    pub speed_gap: Duration,
     /// `storage.batch_rows`: rows in one transaction at most.
     pub batch_rows: usize,
     /// `storage.batch_interval_seconds`: time between commits at most.
@@ -353,6 +373,17 @@ pub struct StorageSettings {
     pub calibration: bool,
     /// Line of the calibration (`storage.calibration_cut_seconds`).
     pub calibration_cut: Duration,
+}
+
+/// Host names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSettings {
+    /// `hosts.servers`: host and port; empty means those of the system.
+    pub servers: Vec<(String, u16)>,
+    /// `hosts.queries_per_second`, at least 1.
+    pub queries_per_second: u32,
+    /// `hosts.timeout_seconds`: for one answer.
+    pub timeout: Duration,
 }
 
 /// The log.

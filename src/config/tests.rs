@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::settings::Identity;
 
 fn file(text: &str) -> FileText {
     FileText {
@@ -116,6 +117,9 @@ fn what_is_written_down_goes_before_the_method() {
     assert!(settings.visit.ignore_malformed);
     assert!(!settings.visit.fast_extension);
     assert!(!settings.visit.extension_protocol);
+    assert_eq!(settings.identity, Identity::Thesis2015);
+    assert!(settings.storage.speed_gap.is_zero());
+    assert!(!settings.listen.ipv6);
     assert!(!settings.visit.finish_when_complete);
     assert_eq!(
         config.warnings(),

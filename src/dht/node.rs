@@ -11,8 +11,8 @@
 //!
 //! Everything below [`thread`](self) but the threads themselves and
 //! [`persist`] is pure: packets and the time go in, packets come out. Which
-//! BEPs are spoken: 5, 32 (IPv6), 42 (ids bound to addresses), 43
-//! (read-only), 51 (samples of torrents), `seed` and `noseed` of 33.
+//! BEPs are spoken: 5, 32 (IPv6), 33 (answers to scrapes), 42 (ids bound to
+//! addresses), 43 (read-only), 51 (samples of torrents).
 //!
 //! What others send is bounded in memory and time everywhere: packets of
 //! 4 KiB without recursion, tables and queues of fixed size, a budget for
@@ -27,12 +27,14 @@ pub mod hook;
 pub mod id;
 pub mod krpc;
 pub mod lookup;
+pub mod machine;
 pub mod peers_store;
 pub mod persist;
 pub mod random;
 pub mod rate;
 mod reach;
 pub mod routing;
+pub mod scrape;
 mod seat;
 pub mod server;
 pub mod settings;

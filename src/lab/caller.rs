@@ -25,7 +25,7 @@ pub(super) fn make_calls(story: &Arc<Story>, pool: &Pool, target: SocketAddr) {
         if !story.wait_until(planned.at) {
             return;
         }
-        let Some(busy) = story.busy.get(planned.caller) else {
+        let Some(busy) = story.turn(planned.caller) else {
             continue;
         };
         if busy.swap(true, Ordering::AcqRel) {
@@ -35,12 +35,12 @@ pub(super) fn make_calls(story: &Arc<Story>, pool: &Pool, target: SocketAddr) {
         let run = Arc::clone(&story);
         let accepted = pool.run(move || {
             call(&run, caller, target);
-            if let Some(busy) = run.busy.get(caller) {
+            if let Some(busy) = run.turn(caller) {
                 busy.store(false, Ordering::Release);
             }
         });
         // A call that was never made is no contact.
-        if !accepted && let Some(busy) = story.busy.get(caller) {
+        if !accepted && let Some(busy) = story.turn(caller) {
             busy.store(false, Ordering::Release);
         }
     }
@@ -55,6 +55,7 @@ fn call(story: &Story, index: usize, target: SocketAddr) {
     };
     let mut meeting = Meeting {
         direction: Direction::Incoming,
+        called_back: false,
         party: index,
         address: SocketAddr::new(IpAddr::V4(caller.ip), 0),
         visit: visits.fetch_add(1, Ordering::AcqRel),

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
+mod callers;
 mod judgement;
 mod magnets;
 mod matching;
@@ -23,7 +24,9 @@ pub use judgement::{Failures, Judgement, MagnetJudgement, TorrentJudgement};
 use super::behaviour::Behaviour;
 use super::plan::{Plan, PlannedParty};
 use super::truth::{Contact, Expected, Rules};
+use crate::config::settings::Identity;
 use crate::model::{Direction, PieceCount, Reason, Timestamp, Torrent};
+use callers::{blur, join};
 use sequence::{Element, Sequence};
 
 /// What the analyzer was told to do.
@@ -33,6 +36,10 @@ pub struct Terms {
     pub rules: Rules,
     /// `torrent_complete_threshold`.
     pub threshold: f64,
+    /// Who a caller is (`run.identity`).
+    pub identity: Identity,
+    /// Milliseconds until a peer is visited again (`peer_revisit_delay`).
+    pub revisit: i64,
     /// Whether failed peers are visited again (`retry.enabled`).
     pub retry: bool,
     /// When the analyzer was told to end; `None` while it runs.
@@ -62,6 +69,8 @@ struct Seen {
     ended: i64,
     /// Closed because the story was over.
     over: bool,
+    /// Opened by the analyzer.
+    outgoing: bool,
     expected: Expected,
 }
 
@@ -88,6 +97,8 @@ struct Demand {
     failures: BTreeMap<(bool, String), BTreeMap<&'static str, u64>>,
     /// Contacts that may be failures or not, by direction.
     open: [u64; 2],
+    /// Callers that were called back, and that must have been.
+    called_back: (u64, u64),
     /// What the analyzer should not have done.
     findings: Vec<String>,
 }
@@ -115,11 +126,12 @@ impl<'a> Judge<'a> {
             started: contact.started.millis(),
             ended: contact.ended.millis(),
             over: is_over(contact),
+            outgoing: contact.direction == Direction::Outgoing,
             expected: self.at_the_end(contact.expected(self.terms.rules, total, limit), contact),
         };
         let parties = match contact.direction {
-            Direction::Outgoing => &mut self.peers,
-            Direction::Incoming => &mut self.callers,
+            Direction::Outgoing if !contact.called_back => &mut self.peers,
+            _ => &mut self.callers,
         };
         if let Some(party) = parties.get_mut(contact.party) {
             party.push(seen);
@@ -158,29 +170,27 @@ impl<'a> Judge<'a> {
         let joined = self.joined(&peers);
         for (party, seen) in self.plan.peers.iter().zip(&peers) {
             self.check_policy(party, seen, &mut demand);
-            demand.add(party, seen, false);
+            demand.add(party, seen);
+        }
+        if self.terms.identity == Identity::Thesis2015 {
+            join(&self.plan.callers, &mut callers);
         }
         for (party, seen) in self.plan.callers.iter().zip(&mut callers) {
             let since = joined.get(party.torrent).copied().flatten();
             for seen in seen.iter_mut() {
                 came_too_early(seen, since);
             }
+            seen.sort_by_key(|seen| seen.ended);
+            self.check_call_backs(party, seen, &mut demand);
             if let Some(taken) = taken.get(&(party.ip.into(), party.torrent)) {
-                for seen in seen.iter_mut() {
-                    if turn_away(seen, *taken) {
-                        demand.complain(
-                            "a caller was let in though its address was known",
-                            party,
-                            seen,
-                        );
-                    }
-                }
+                self.turn_away(party, (seen, *taken), &mut demand);
             }
             let unasked = |seen: &&Seen| seen.expected == Expected::TurnedAway;
             for seen in seen.iter().filter(unasked) {
                 demand.complain("a caller was turned away without reason", party, seen);
             }
-            demand.add(party, seen, true);
+            blur(seen);
+            demand.add(party, seen);
         }
         demand
     }
@@ -248,10 +258,11 @@ impl Demand {
         ));
     }
 
-    fn add(&mut self, party: &PlannedParty, seen: &[Seen], calls: bool) {
+    fn add(&mut self, party: &PlannedParty, seen: &[Seen]) {
         let mut sequence = Sequence::default();
         let mut begin = i64::MAX;
         for seen in seen {
+            let calls = !seen.outgoing;
             let element = match seen.expected {
                 Expected::Counts(pieces) => Element::Exactly(pieces.0),
                 Expected::Between(least, most) => Element::Between(least.0, most.0),

@@ -30,6 +30,8 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(150);
 #[derive(Clone, Copy)]
 pub(super) struct Meeting {
     pub(super) direction: Direction,
+    /// The party is a caller, though the analyzer calls.
+    pub(super) called_back: bool,
     pub(super) party: usize,
     pub(super) address: SocketAddr,
     pub(super) visit: u32,
@@ -43,6 +45,7 @@ impl Meeting {
             started: self.started,
             ended,
             direction: self.direction,
+            called_back: self.called_back,
             party: self.party,
             address: self.address,
             torrent: party.torrent,

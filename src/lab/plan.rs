@@ -71,8 +71,11 @@ pub struct PlannedTorrent {
 pub struct PlannedParty {
     /// Where it listens or calls from, in 127.0.0.0/8. Among peers one has it
     /// alone; callers may share one, also with a peer. No two parties that
-    /// are ever evaluated share address, torrent and direction.
+    /// are ever evaluated share address, torrent and direction, but for
+    /// callers that tell different ports.
     pub ip: Ipv4Addr,
+    /// Where a caller says that it listens (BEP 10, `p`).
+    pub listens: Option<CallerPort>,
     /// Index of its torrent.
     pub torrent: usize,
     /// What it does.
@@ -85,6 +88,20 @@ pub struct PlannedParty {
     pub named_by: NamedBy,
     /// How it gives the metadata of a magnet torrent.
     pub manner: MetadataManner,
+}
+
+/// A port that a caller tells. Behind one address every one occurs once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallerPort {
+    /// Where it can be called back.
+    Open,
+    /// Where nobody listens: the number of one of [`CallerPort::CLOSED`].
+    Closed(usize),
+}
+
+impl CallerPort {
+    /// Ports on which nobody ever listens.
+    pub const CLOSED: usize = 3;
 }
 
 /// One call of a caller.

@@ -10,14 +10,43 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::peer::{Meeting, asks_for_metadata, meet, meet_for_metadata};
+use super::plan::{CallerPort, PlannedParty};
 use super::pool::Pool;
 use super::sockets;
 use super::story::Story;
 use super::truth::End;
 use crate::model::{Direction, Timestamp};
 
-/// Index of each peer by its address.
-pub(super) type Directory = Arc<HashMap<IpAddr, usize>>;
+/// Who can be called at each address.
+pub(super) type Directory = Arc<HashMap<IpAddr, Callee>>;
+
+/// Who is called, by index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Callee {
+    /// A peer.
+    Peer(usize),
+    /// A caller that tells where it listens.
+    Caller(usize),
+}
+
+impl Callee {
+    fn party(self, story: &Story) -> Option<&PlannedParty> {
+        match self {
+            Self::Peer(index) => story.plan.peers.get(index),
+            Self::Caller(index) => story.plan.callers.get(index),
+        }
+    }
+}
+
+/// Everybody who can be called.
+pub(super) fn directory(story: &Story) -> Directory {
+    let callers = story.plan.callers.iter().enumerate();
+    let callers = callers.filter(|(_, it)| it.listens == Some(CallerPort::Open));
+    let callers = callers.map(|(index, it)| (IpAddr::V4(it.ip), Callee::Caller(index)));
+    let peers = story.plan.peers.iter().enumerate();
+    let peers = peers.map(|(index, it)| (IpAddr::V4(it.ip), Callee::Peer(index)));
+    Arc::new(callers.chain(peers).collect())
+}
 
 /// Accepts on `listener` until the lab is to stop.
 pub(super) fn serve(
@@ -27,21 +56,21 @@ pub(super) fn serve(
     listener: &TcpListener,
 ) {
     while let Some((stream, _)) = sockets::accept(listener, &story.stop) {
-        let Some((index, address)) = called(story, directory, &stream) else {
+        let Some((callee, address)) = called(story, directory, &stream) else {
             continue;
         };
         let call = Call {
-            peer: index,
+            callee,
             address,
             started: story.clock.timestamp(),
         };
         let served = Arc::clone(story);
         let job = move || answer(&served, call, stream);
         if !pool.run(job)
-            && let Some(peer) = story.plan.peers.get(index)
+            && let Some(party) = callee.party(story)
             && let Some(meeting) = call.visit(story)
         {
-            let contact = meeting.contact(peer, End::NotServed, story.clock.timestamp());
+            let contact = meeting.contact(party, End::NotServed, story.clock.timestamp());
             story.record(contact);
         }
     }
@@ -50,47 +79,63 @@ pub(super) fn serve(
 /// A connection that was accepted.
 #[derive(Clone, Copy)]
 struct Call {
-    peer: usize,
+    callee: Callee,
     address: SocketAddr,
     started: Timestamp,
 }
 
 impl Call {
     fn meeting(self, visit: u32) -> Meeting {
+        let (party, called_back) = match self.callee {
+            Callee::Peer(index) => (index, false),
+            Callee::Caller(index) => (index, true),
+        };
         Meeting {
             direction: Direction::Outgoing,
-            party: self.peer,
+            called_back,
+            party,
             address: self.address,
             visit,
             started: self.started,
         }
     }
 
-    /// As the next visit of the peer.
+    /// As the next visit of the party.
     fn visit(self, story: &Story) -> Option<Meeting> {
-        let visits = story.peer_visits.get(self.peer)?;
+        let visits = match self.callee {
+            Callee::Peer(index) => story.peer_visits.get(index)?,
+            Callee::Caller(index) => story.caller_visits.get(index)?,
+        };
         Some(self.meeting(visits.fetch_add(1, Ordering::AcqRel)))
     }
 }
 
-/// The peer that was called; `None` when nobody has that address and port.
-fn called(story: &Story, directory: &Directory, stream: &TcpStream) -> Option<(usize, SocketAddr)> {
+/// Who was called; `None` when nobody has that address and port.
+fn called(
+    story: &Story,
+    directory: &Directory,
+    stream: &TcpStream,
+) -> Option<(Callee, SocketAddr)> {
     let address = stream.local_addr().ok()?;
-    let index = *directory.get(&address.ip())?;
-    let peer = story.plan.peers.get(index)?;
-    (story.address_of(peer) == address).then_some((index, address))
+    let callee = *directory.get(&address.ip())?;
+    let wanted = match callee {
+        Callee::Peer(index) => story.address_of(story.plan.peers.get(index)?),
+        Callee::Caller(_) => SocketAddr::new(address.ip(), story.ports.open),
+    };
+    (wanted == address).then_some((callee, address))
 }
 
 fn answer(story: &Story, call: Call, stream: TcpStream) {
-    let Some(peer) = story.plan.peers.get(call.peer) else {
+    let Some(party) = call.callee.party(story) else {
         return;
     };
-    let torrent = story.plan.torrents.get(peer.torrent);
+    let torrent = story.plan.torrents.get(party.torrent);
     let magnet = torrent.is_some_and(|torrent| torrent.magnet.is_some());
-    if magnet && asks_for_metadata(story, &stream) {
-        let conversation = meet_for_metadata(story, peer, &call.meeting(0), stream);
+    let named = matches!(call.callee, Callee::Peer(_));
+    if magnet && named && asks_for_metadata(story, &stream) {
+        let conversation = meet_for_metadata(story, party, &call.meeting(0), stream);
         story.record_metadata(&conversation);
     } else if let Some(meeting) = call.visit(story) {
-        story.record(meet(story, peer, &meeting, stream));
+        story.record(meet(story, party, &meeting, stream));
     }
 }

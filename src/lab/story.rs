@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::behaviour::Behaviour;
-use super::plan::{Plan, PlannedParty, PlannedTorrent, millis};
+use super::plan::{CallerPort, Plan, PlannedParty, PlannedTorrent, millis};
 use super::truth::{Contact, MagnetCounts, MetadataContact, TruthRecord};
 use crate::clock::Clock;
 use crate::model::Timestamp;
@@ -24,8 +24,9 @@ pub(super) struct Story {
     /// Contacts so far of each peer and each caller.
     pub(super) peer_visits: Vec<AtomicU32>,
     pub(super) caller_visits: Vec<AtomicU32>,
-    /// Callers that have a call in progress.
-    pub(super) busy: Vec<AtomicBool>,
+    /// Callers that have a call in progress; see [`Story::turn`].
+    busy: Vec<AtomicBool>,
+    turns: Vec<usize>,
     contacts: Mutex<TruthRecord>,
     /// By torrent.
     magnets: Mutex<BTreeMap<usize, MagnetCounts>>,
@@ -40,6 +41,18 @@ pub(super) struct Ports {
     pub(super) refusing: u16,
     /// Where peers begin to listen late.
     pub(super) late: u16,
+    /// Where nobody ever listens either, told by callers.
+    pub(super) closed: [u16; CallerPort::CLOSED],
+}
+
+impl Ports {
+    /// The port that a caller tells.
+    pub(super) fn told(&self, port: CallerPort) -> u16 {
+        match port {
+            CallerPort::Open => self.open,
+            CallerPort::Closed(number) => self.closed.get(number).copied().unwrap_or(0),
+        }
+    }
 }
 
 impl Story {
@@ -60,12 +73,19 @@ impl Story {
                 .map(|_| AtomicBool::new(false))
                 .collect(),
             contacts: Mutex::new(record),
+            turns: turns(&plan),
             magnets: Mutex::default(),
             plan,
             clock,
             stop,
             ports,
         }
+    }
+
+    /// What is true while `caller` calls. Those behind one address take turns:
+    /// an analyzer that takes them for one sees their calls in order.
+    pub(super) fn turn(&self, caller: usize) -> Option<&AtomicBool> {
+        self.busy.get(*self.turns.get(caller)?)
     }
 
     /// Milliseconds since the story began.
@@ -141,4 +161,14 @@ impl Story {
     pub(super) fn recorded(&self) -> MutexGuard<'_, TruthRecord> {
         self.contacts.lock()
     }
+}
+
+/// For each caller the first with which it takes turns, mostly itself.
+fn turns(plan: &Plan) -> Vec<usize> {
+    let callers = plan.callers.iter().enumerate();
+    let first = |(index, caller): (usize, &PlannedParty)| {
+        let shared = |other: &PlannedParty| other.is_translated() && other.ip == caller.ip;
+        plan.callers.iter().position(shared).unwrap_or(index)
+    };
+    callers.map(first).collect()
 }

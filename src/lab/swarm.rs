@@ -14,10 +14,10 @@ use std::thread::JoinHandle;
 
 use super::caller;
 use super::dht::{self, Dht};
-use super::plan::Plan;
+use super::plan::{CallerPort, Plan};
 use super::pool::Pool;
 use super::pymdht::ScriptedPymdht;
-use super::serve::{Directory, serve};
+use super::serve::{Directory, directory, serve};
 use super::sockets::{self, TICK};
 use super::story::{Ports, Story};
 use super::tracker::{self, TrackerMode, Trackers};
@@ -44,8 +44,8 @@ pub struct Swarm {
     udp: Vec<(TrackerMode, SocketAddr)>,
     trigger: StopTrigger,
     threads: Vec<JoinHandle<()>>,
-    /// Holds the port of the peers that refuse, so that nobody else gets it.
-    _refusing: socket2::Socket,
+    /// Hold the ports on which nobody listens, so that nobody else gets them.
+    _refusing: Vec<socket2::Socket>,
 }
 
 impl Swarm {
@@ -74,11 +74,18 @@ impl Swarm {
         let open = sockets::listen(everywhere)?;
         let late = sockets::bound(everywhere)?;
         let refusing = sockets::bound(everywhere)?;
+        let closed = [(); CallerPort::CLOSED].map(|()| sockets::bound(everywhere));
+        let closed = closed.into_iter().collect::<io::Result<Vec<_>>>()?;
+        let mut closed_ports = [0; CallerPort::CLOSED];
+        for (port, socket) in closed_ports.iter_mut().zip(&closed) {
+            *port = port_of(socket)?;
+        }
         let http = sockets::listen(sockets::any_port())?;
         let ports = Ports {
             open: open.local_addr()?.port(),
             refusing: port_of(&refusing)?,
             late: port_of(&late)?,
+            closed: closed_ports,
         };
         let (trigger, stop) = stop_pair();
         let story = Arc::new(Story::new(plan, time, stop, ports, record));
@@ -92,14 +99,10 @@ impl Swarm {
             udp: Vec::new(),
             trigger,
             threads: Vec::new(),
-            _refusing: refusing,
+            _refusing: closed.into_iter().chain([refusing]).collect(),
             story,
         };
-        let directory: Directory = Arc::new(
-            (swarm.story.plan.peers.iter().enumerate())
-                .map(|(index, peer)| (IpAddr::V4(peer.ip), index))
-                .collect(),
-        );
+        let directory = directory(&swarm.story);
         swarm.spawn_peers(&directory, open, late)?;
         let (trackers, pool) = (Arc::clone(&swarm.trackers), Arc::clone(&swarm.pool));
         swarm.spawn("lab-http", move || tracker::serve(&trackers, &pool, &http))?;

@@ -106,9 +106,11 @@ pub fn port(number: u16) -> Vec<u8> {
     message(9, &number.to_be_bytes())
 }
 
-/// The extended handshake of a client that offers nothing (BEP 10).
-pub fn extended_handshake() -> Vec<u8> {
-    message(20, b"\0d1:mdee")
+/// The extended handshake of a client that offers nothing (BEP 10), and
+/// listens on `port`.
+pub fn extended_handshake(port: Option<u16>) -> Vec<u8> {
+    let port = port.map_or(String::new(), |port| format!("1:pi{port}e"));
+    message(20, format!("\0d1:mde{port}e").as_bytes())
 }
 
 /// Bytes of a block of metadata (BEP 9).
@@ -163,7 +165,9 @@ mod tests {
         assert_eq!(have_none(), [0, 0, 0, 1, 15]);
         assert_eq!(port(6881), [0, 0, 0, 3, 9, 0x1a, 0xe1]);
         assert_eq!(piece(2), [0, 0, 0, 11, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(extended_handshake(), b"\0\0\0\x09\x14\0d1:mdee");
+        let handshake = b"\0\0\0\x12\x14\0d1:mde1:pi6881ee";
+        assert_eq!(extended_handshake(Some(6881)), handshake);
+        assert_eq!(extended_handshake(None).len(), handshake.len() - 9);
     }
 
     #[test]

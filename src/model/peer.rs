@@ -84,8 +84,9 @@ impl std::fmt::Debug for PeerAddress {
 
 /// Identity of a contacted peer: address, port and torrent.
 ///
-/// For a caller the port says nothing; its identity has port 0
-/// ([`PeerKey::caller`]), which is (address, torrent) as in 2015.
+/// The port that a caller calls from says nothing: in 2015 its identity is
+/// (address, torrent), here with port 0 ([`PeerKey::caller`]); else that with
+/// the port on which it says it listens ([`PeerKey::at_port`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerKey {
     /// Where the peer is.
@@ -98,6 +99,15 @@ impl PeerKey {
     /// The identity of the peer at `address` for `torrent`.
     pub const fn new(address: PeerAddress, torrent: TorrentId) -> Self {
         Self { address, torrent }
+    }
+
+    /// The same peer address with another port.
+    #[must_use]
+    pub const fn at_port(&self, port: u16) -> Self {
+        Self {
+            address: self.address.with_port(port),
+            torrent: self.torrent,
+        }
     }
 
     /// The same without the port.

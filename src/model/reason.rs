@@ -49,6 +49,9 @@ pub enum Reason {
     /// A caller's address was already evaluated for the torrent by our own
     /// call: not stored, so that nobody is counted twice.
     AlreadyInOutgoing,
+    /// An address that a tracker or the DHT named is that of a caller who has
+    /// a row already (BEP 10, `p`): not one peer more.
+    AlreadyInIncoming,
     /// The peer is ourselves, known by our own peer id.
     OwnAddress,
     /// The address is loopback, private or otherwise reserved
@@ -102,6 +105,7 @@ impl Reason {
             Self::InfoHashMismatch => "Mismatch on received info hash",
             Self::UnknownInfoHash => "Unknown info hash",
             Self::AlreadyInOutgoing => "Already in outgoing",
+            Self::AlreadyInIncoming => "Already in incoming",
             Self::OwnAddress => "Own address",
             Self::ReservedAddress => "Reserved address",
             Self::OptedOut => "Opted out",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, InfoHash, PeerKey, PieceCount, Reason, Source, Timestamp,
+    Direction, Encryption, Event, InfoHash, PeerId, PeerKey, PieceCount, Reason, Source, Timestamp,
     Torrent, TorrentId, Transport, VisitEnd,
 };
 
@@ -29,6 +29,8 @@ pub enum Record {
     Scrape(Scrape),
     /// An announce or scrape failed.
     TrackerFailure(Box<TrackerFailure>),
+    /// What became of the question for a peer's host name.
+    Host(Box<HostName>),
     /// A DHT lookup ended.
     Lookup(Lookup),
     /// A peer named others.
@@ -43,6 +45,21 @@ pub enum Record {
         /// Its value.
         value: String,
     },
+}
+
+/// What may be stored of a peer's host name, see [`crate::hosts`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName {
+    /// `peer.id`.
+    pub peer: i64,
+    /// When the answer came.
+    pub at: Timestamp,
+    /// `name`, or why there is none.
+    pub outcome: &'static str,
+    /// Last two labels.
+    pub host: Option<String>,
+    /// Registrable domain.
+    pub domain: Option<String>,
 }
 
 /// A visit that counts: handshake done and progress told, or nothing told
@@ -79,6 +96,8 @@ pub struct Visit {
     /// Longest wait for one whole message, from the end of the message before
     /// (the handshake for the first); `None` when no message came.
     pub longest_wait: Option<Duration>,
+    /// How the peer names itself; its `client` column comes from it.
+    pub peer_id: Option<PeerId>,
     /// `client` column: see [`super::PeerId::client`].
     pub client: Option<String>,
     /// How it ended.

@@ -39,6 +39,10 @@ pub use responder::{Responder, Torrents};
 /// Most bytes of padding at each of the four places.
 pub const PAD_MAX: usize = 512;
 
+/// How many lengths padding may have.
+const PAD_LENGTHS: u16 = 513;
+const _: () = assert!(PAD_LENGTHS as usize == PAD_MAX + 1);
+
 /// Bytes of a hash (SHA-1).
 pub const DIGEST_LEN: usize = 20;
 
@@ -140,7 +144,7 @@ impl Chance {
         }
         let mut length = || match inbox::split(&mut rest, 2) {
             // Not quite even, which tells nobody anything.
-            [high, low] => u16::from_be_bytes([*high, *low]) % (PAD_MAX as u16 + 1),
+            [high, low] => u16::from_be_bytes([*high, *low]) % PAD_LENGTHS,
             _ => 0,
         };
         let (pad, inner_pad) = (length(), length());

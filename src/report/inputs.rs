@@ -126,9 +126,10 @@ impl Study {
         let mut strange = 0_u64;
         archive.each_request(|row| {
             end = end.max(Some(row.timestamp));
-            match is_known(row.torrent) {
-                true => tally.requests.push(id(row.torrent), row),
-                false => strange += 1,
+            if is_known(row.torrent) {
+                tally.requests.push(id(row.torrent), row);
+            } else {
+                strange += 1;
             }
         })?;
         archive.each_monitoring(|row| {
@@ -140,21 +141,46 @@ impl Study {
                 tally.requests.scrape(id(row.torrent), row);
             }
         })?;
-        let delay = revisit_delay(&archive.facts()?);
+        let due_until = match end {
+            Some(end) => end.saturating_sub(revisit_delay(&archive.facts()?)),
+            None => i64::MAX,
+        };
+        strange += self.add_peers(input, &known, due_until)?;
+        if strange > 0 {
+            let name = name_of(&input.path);
+            self.notes.push(format!(
+                "{name}: {strange} rows of torrents that are not in the file were left out"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Peers and crossings; how many rows belong to no torrent.
+    fn add_peers(
+        &mut self,
+        input: &Input,
+        known: &BTreeMap<u32, StudiedTorrent>,
+        due_until: i64,
+    ) -> Result<u64, ReportError> {
+        let archive = &input.archive;
+        let tally = &mut self.tally;
+        let torrent_of = |id: u32| {
+            let torrent = known.get(&id.saturating_add(input.offset));
+            torrent.filter(|_| id != 0)
+        };
         let has_crossings =
             archive.has("crossing") && self.thresholds.main() >= self.thresholds.run;
         if has_crossings {
             archive.each_crossing(|row| {
-                if is_known(row.torrent) {
-                    tally.peers.crossing(id(row.torrent), row);
+                if let Some(torrent) = torrent_of(row.torrent) {
+                    tally.peers.crossing(torrent.row.id, row);
                 }
             })?;
         }
-        let due_until = end.map_or(i64::MAX, |end: i64| end.saturating_sub(delay));
+        let mut strange = 0_u64;
         let mut sorting = Ok(());
         archive.each_peer(|row| {
-            let torrent = known.get(&id(row.torrent)).filter(|_| row.torrent != 0);
-            let Some(torrent) = torrent else {
+            let Some(torrent) = torrent_of(row.torrent) else {
                 strange += 1;
                 return;
             };
@@ -170,13 +196,7 @@ impl Study {
             }
         })?;
         sorting?;
-        if strange > 0 {
-            let name = name_of(&input.path);
-            self.notes.push(format!(
-                "{name}: {strange} rows of torrents that are not in the file were left out"
-            ));
-        }
-        Ok(())
+        Ok(strange)
     }
 
     /// Error files, timeout file and host names beside a database; our tables

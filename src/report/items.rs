@@ -10,6 +10,9 @@ mod outcomes;
 mod places;
 mod visits;
 
+pub(super) use machines::SECONDS_SHOWN;
+pub(super) use visits::SHOWN as VISITS_SHOWN;
+
 use super::ReportError;
 use super::inputs::Study;
 use super::item::{Cell, Item};

@@ -1,15 +1,19 @@
-//! The report as files: one JSON, one CSV per table; and as a short text.
+//! The report as files: one page, one JSON, a CSV per table and an SVG per
+//! figure; and as a short text.
 
+mod html;
+
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::ReportError;
 use super::inputs::Study;
 use super::item::{Cell, Item, Kind, Table, shown_percent};
 use super::tally::Tally;
+use super::{ReportError, figures};
 
 /// Name and version of the form of the JSON.
 pub const SCHEMA: &str = "btda-report 1";
@@ -31,11 +35,23 @@ pub struct Report {
     pub items: Vec<Item>,
     #[serde(skip)]
     tally: Tally,
+    /// Name and SVG of each figure.
+    #[serde(skip)]
+    figures: Vec<(String, String)>,
 }
 
 impl Report {
-    pub(super) fn new(study: Study, items: Vec<Item>) -> Self {
-        Self {
+    pub(super) fn new(study: Study, mut items: Vec<Item>) -> Result<Self, ReportError> {
+        let mut drawn = Vec::new();
+        for item in &mut items {
+            let figures = figures::of(item).map_err(|error| ReportError::Figure {
+                item: item.id,
+                reason: error.to_string(),
+            })?;
+            item.figures = figures.iter().map(|(name, _)| name.clone()).collect();
+            drawn.extend(figures);
+        }
+        Ok(Self {
             schema: SCHEMA,
             program: format!("btda {}", env!("CARGO_PKG_VERSION")),
             files: study.files,
@@ -43,12 +59,21 @@ impl Report {
             notes: study.notes,
             items,
             tally: study.tally,
-        }
+            figures: drawn,
+        })
     }
 
     /// The item with that short name.
     pub fn item(&self, id: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.id == id)
+    }
+
+    /// The SVG of that name.
+    pub fn figure(&self, name: &str) -> Option<&str> {
+        let mut figures = self.figures.iter();
+        figures
+            .find(|(it, _)| it == name)
+            .map(|(_, svg)| svg.as_str())
     }
 
     /// The counts that it is made of.
@@ -86,7 +111,11 @@ impl Report {
                 written(&path, &bytes)?;
             }
         }
-        Ok(())
+        for (name, svg) in &self.figures {
+            written(&folder.join(name), svg.as_bytes())?;
+        }
+        let path = folder.join("report.html");
+        written(&path, html::page(self).as_bytes())
     }
 
     /// The short text: what each item says.
@@ -100,18 +129,19 @@ impl Report {
 
     /// The short text without the place of the files.
     pub fn summary(&self) -> String {
+        // Writing to a String cannot fail, here and below.
         let mut text = format!("btda report of {}\n", self.files.join(", "));
         for note in &self.notes {
-            text += &format!("note: {note}\n");
+            let _ = writeln!(text, "note: {note}");
         }
         for (kind, title) in [
             (Kind::Thesis, "As in the thesis of 2015"),
             (Kind::Correction, "Corrections"),
             (Kind::Addition, "Additions"),
         ] {
-            text += &format!("\n{title}\n");
+            let _ = write!(text, "\n{title}\n");
             for item in self.items.iter().filter(|item| item.kind == kind) {
-                text += &format!("  {}: {}\n", item.title, item.finding);
+                let _ = writeln!(text, "  {}: {}", item.title, item.finding);
             }
         }
         text + "\n" + &self.table_of_confirmed()
@@ -131,13 +161,13 @@ impl Report {
             if let [set, confirmed, reported, unique, shares @ ..] = row.as_slice() {
                 let [set, confirmed, reported, unique] =
                     [set, confirmed, reported, unique].map(shown);
-                text += &format!("{set:<10}{confirmed:>10}{reported:>10}{unique:>10}");
+                let _ = write!(text, "{set:<10}{confirmed:>10}{reported:>10}{unique:>10}");
                 for share in shares {
                     let share = match share {
                         Cell::Real(it) => Some(*it),
                         _ => None,
                     };
-                    text += &format!("{:>9}", shown_percent(share));
+                    let _ = write!(text, "{:>9}", shown_percent(share));
                 }
                 text.push('\n');
             }

@@ -10,6 +10,7 @@ use super::complain;
 use crate::exit::Exit;
 use crate::storage::combine::{Purpose, combine};
 use crate::storage::export::{Export, ExportError, Format};
+use crate::storage::write_hosts;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,7 +81,11 @@ fn for_r(database: &Path, output: Option<&Path>) -> Exit {
         PathBuf::from(format!("{stem}_r.sqlite"))
     };
     let output = output.map_or_else(beside, Path::to_owned);
-    match combine(&[database.to_owned()], &output, Purpose::SingleRun) {
+    let made = combine(&[database.to_owned()], &output, Purpose::SingleRun).and_then(|mut made| {
+        made.files.extend(write_hosts(&output)?);
+        Ok(made)
+    });
+    match made {
         Ok(made) => told(&made),
         Err(error) => refused(&error),
     }

@@ -95,20 +95,16 @@ impl Archive {
         })
     }
 
-    /// Every row of `statistic`, by id.
+    /// Every row of `statistic`, in order of time.
     pub fn each_monitoring(
         &self,
         mut take: impl FnMut(&MonitoringRow),
     ) -> Result<(), StorageError> {
-        self.each(
-            "statistic",
-            MonitoringRow::COLUMNS,
-            "ORDER BY rowid",
-            |row| {
-                take(&MonitoringRow::of(row)?);
-                Ok(())
-            },
-        )
+        let order = "ORDER BY timestamp, rowid";
+        self.each("statistic", MonitoringRow::COLUMNS, order, |row| {
+            take(&MonitoringRow::of(row)?);
+            Ok(())
+        })
     }
 
     /// Every scrape of every tracker, by id; none in a file of 2015.
@@ -234,9 +230,12 @@ impl Archive {
     fn named(&self, table: &str, columns: &[&str]) -> String {
         let present = self.columns.get(table);
         let has = |column: &str| present.is_some_and(|present| present.contains(column));
-        let named = columns.iter().map(|column| match has(column) {
-            true => format!("\"{table}\".\"{column}\""),
-            false => "NULL".to_owned(),
+        let named = columns.iter().map(|column| {
+            if has(column) {
+                format!("\"{table}\".\"{column}\"")
+            } else {
+                "NULL".to_owned()
+            }
         });
         named.collect::<Vec<_>>().join(", ")
     }

@@ -25,6 +25,7 @@ use super::error::StorageError;
 use super::files;
 use source::Source;
 use target::Target;
+pub(super) use target::uri;
 
 /// What a combination is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

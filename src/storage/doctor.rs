@@ -25,7 +25,7 @@ use super::reader;
 use super::spool::{self, ReplayError};
 use crate::model::Timestamp;
 pub(super) use beside::{Errors, beside, spool_files};
-pub(super) use kind::{COMBINED, Facts, Kind};
+pub(super) use kind::{COMBINED, Facts, Kind, has_table};
 pub use repair::Repair;
 pub(super) use repair::write_errors;
 
@@ -245,10 +245,10 @@ impl Run<'_> {
                 "the state is \"running\", but no process has the database open: the run was killed, and what was not committed is lost",
                 Repair::Close,
             );
-        } else if self.facts.value("state") == Some("killed") {
+        } else if let Some(end @ ("killed" | "broken")) = self.facts.value("state") {
             findings.notice(
                 "state",
-                "the run was killed: it is complete up to its last commit",
+                format!("the run was {end}: it is complete up to its last commit"),
             );
         }
         for (key, what) in REGRETS {

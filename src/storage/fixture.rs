@@ -72,6 +72,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
         below: (pieces < 98).then(|| told(time, pieces)),
         reached: (pieces >= 98).then(|| told(time, pieces)),
         longest_wait: Some(Duration::from_millis(1_500)),
+        peer_id: None,
         client: Some("-TR3000-".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,

@@ -37,6 +37,9 @@ pub struct Location {
 pub trait Locate: Send {
     /// The location of `ip`; unknown or unreadable is all `None`.
     fn locate(&self, ip: IpAddr) -> Location;
+
+    /// `ip` has become the peer `id`; by default this matters to nobody.
+    fn stored(&self, _id: i64, _ip: IpAddr) {}
 }
 
 /// Knows no place.

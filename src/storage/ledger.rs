@@ -4,26 +4,29 @@
 //! record and keeps the rows until they are stored, so that nothing is counted
 //! twice when a transaction has to be repeated.
 
+mod contacts;
 mod counts;
 mod exchange;
+mod identity;
 mod peers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow, StatisticRow,
-    TorrentRow, kinds,
+    AnnounceRow, CountRow, HostRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow,
+    StatisticRow, TorrentRow, kinds,
 };
 use super::text;
+use crate::config::settings::Identity;
 use crate::model::record::{
-    Announce, Failure, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
-    Visit,
+    Announce, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
 };
-use crate::model::{Event, Reason, Source, Timestamp, Torrent, TorrentId};
+use crate::model::{Source, Timestamp, Torrent, TorrentId};
 use counts::{Callers, Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
-use peers::{Peers, Taken};
+use peers::Peers;
 
 /// State of a run that rows are computed from.
 pub struct Ledger {
@@ -51,9 +54,9 @@ pub struct Totals {
     pub peers: u64,
     /// Rows of `visit`.
     pub visits: u64,
-    /// Distinct callers.
+    /// Distinct callers: rows of `peer` with the source `incoming`.
     pub unique_incoming: u64,
-    /// Successful evaluations of contacted peers.
+    /// Successful evaluations of all other rows.
     pub success_active: u64,
     /// Confirmed downloads per torrent, in order of the ids.
     pub confirmed: Vec<u64>,
@@ -82,10 +85,21 @@ impl Ledger {
         }
     }
 
+    /// The same with callers told apart by `identity` (otherwise as in 2015),
+    /// and speeds only from visits `speed_gap` apart; before the first record.
+    #[must_use]
+    pub fn measuring(mut self, identity: Identity, speed_gap: Duration) -> Self {
+        self.peers.measure(identity, speed_gap);
+        self
+    }
+
     /// The rows that `record` changes, appended to `rows`; `waiting` is the
     /// number of records still in the channel, for `visited_queue`.
     pub fn take(&mut self, record: Record, waiting: usize, rows: &mut Vec<Row>) {
-        self.dirty |= !matches!(record, Record::Tick(_) | Record::Manifest { .. });
+        self.dirty |= !matches!(
+            record,
+            Record::Tick(_) | Record::Manifest { .. } | Record::Host(_)
+        );
         match record {
             Record::Torrent(torrent) => self.join(torrent, rows),
             Record::Input(input) => rows.push(Row::Input(Box::new(InputRow::of(&input)))),
@@ -96,6 +110,7 @@ impl Ledger {
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
             Record::Lookup(lookup) => self.lookup(lookup, rows),
             Record::Exchange(exchanged) => self.exchange(exchanged),
+            Record::Host(name) => rows.push(Row::Host(Box::new(HostRow::of(*name)))),
             Record::Tick(tick) => self.tick(*tick, waiting, rows),
             Record::Manifest { key, value } => rows.push(Row::Fact {
                 key: key.into(),
@@ -164,48 +179,6 @@ impl Ledger {
         self.exchanged.push(Callers::default());
         self.completed.push(None);
         self.peers.join();
-    }
-
-    fn visit(&mut self, visit: Visit, rows: &mut Vec<Row>) {
-        let Some(torrent) = self.torrent(visit.peer.torrent) else {
-            return;
-        };
-        self.count_messages(&visit.messages);
-        if let Some(reason) = visit.takes_back {
-            self.errors.take_back(reason, rows);
-        }
-        match self.peers.take(visit, &torrent, self.geo.as_ref(), rows) {
-            Taken::Refused => {
-                self.count_failure(Event::IncomingPeer, Reason::AlreadyInOutgoing, rows);
-            }
-            Taken::Contacted { first } => self.outcomes.success(if first {
-                Event::FirstContact
-            } else {
-                Event::LaterContact
-            }),
-            Taken::Caller { first } => {
-                self.outcomes.success(Event::IncomingPeer);
-                if let Some(callers) = self.callers.get_mut(torrent.id.index()) {
-                    callers.received += 1;
-                    callers.duplicates += u64::from(!first);
-                }
-            }
-        }
-    }
-
-    fn failure(&mut self, failure: &Failure, rows: &mut Vec<Row>) {
-        if let Some(reason) = failure.takes_back {
-            self.errors.take_back(reason, rows);
-        }
-        if let Some(messages) = &failure.messages {
-            self.count_messages(messages);
-        }
-        self.count_failure(failure.event, failure.reason, rows);
-    }
-
-    fn count_failure(&mut self, event: Event, reason: Reason, rows: &mut Vec<Row>) {
-        self.errors.add(event, reason, rows);
-        self.outcomes.failure(event, reason);
     }
 
     fn announce(&mut self, announce: &Announce, rows: &mut Vec<Row>) {
@@ -360,12 +333,6 @@ impl Ledger {
             ));
         }
         *before = Some(now);
-    }
-
-    fn count_messages(&mut self, messages: &MessageCounts) {
-        for (sum, (_, count)) in self.messages.iter_mut().zip(kinds(messages)) {
-            *sum += u64::from(count);
-        }
     }
 
     fn next_request(&mut self) -> i64 {

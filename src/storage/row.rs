@@ -8,6 +8,7 @@
 //! ([`super::spool`]): the field names are that form.
 
 mod form;
+mod host;
 mod sql;
 mod statement;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Source, TorrentId};
 
+pub use host::HostRow;
 pub(crate) use statement::{KINDS, kinds};
 
 /// One of a few fixed words; owned only when it was read from a file.
@@ -39,6 +41,13 @@ pub enum Row {
     Origin(OriginRow),
     /// What peers named since the last tick.
     Exchange(ExchangeRow),
+    /// A peer with an IPv6 address.
+    Ipv6 {
+        /// The peer.
+        peer: i64,
+    },
+    /// Host name of a peer.
+    Host(Box<HostRow>),
     /// City of a peer.
     Place(Box<PlaceRow>),
     /// One successful visit.

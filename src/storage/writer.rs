@@ -22,6 +22,7 @@ use super::error::StorageError;
 use super::geo::{GeoDatabase, Locate, Nowhere};
 use super::ledger::Ledger;
 use super::manifest::{Facts, manifest_json};
+use super::names::{AskName, PlacesAndNames};
 use super::progress::Progress;
 use super::row::Row;
 use super::spool::{Place, Spool};
@@ -46,6 +47,8 @@ pub struct WriterSetup {
     /// Facts of the manifest known at the start: `version`, `method`,
     /// `configuration` (as JSON), `host` …
     pub manifest: Vec<(&'static str, String)>,
+    /// Asked for the host name of each new peer.
+    pub names: Option<Box<dyn AskName>>,
     /// Figures for others.
     pub progress: Arc<Progress>,
     /// Time of commits, `start` and `stop`.
@@ -132,6 +135,8 @@ pub struct Writer {
     files_failed: bool,
     /// The tick at shutdown has come.
     ended: bool,
+    /// Host names are asked for.
+    with_names: bool,
 }
 
 impl Writer {
@@ -143,6 +148,7 @@ impl Writer {
             torrents,
             inputs,
             manifest,
+            names,
             progress,
             clock,
         } = setup;
@@ -157,6 +163,8 @@ impl Writer {
             ("sqlite_version", rusqlite::version().to_owned()),
         ]);
         let geo = open_geolocation(&settings, clock.as_ref(), &mut facts);
+        let with_names = names.is_some();
+        let geo = PlacesAndNames::around(geo, names);
         for (key, value) in manifest {
             facts.insert(key, text::clean_lines(&value));
         }
@@ -174,9 +182,10 @@ impl Writer {
         };
         let writer = Self {
             ended: false,
+            with_names,
             home: home::Home::default(),
             files_failed: false,
-            ledger: Ledger::new(torrents, geo),
+            ledger: Ledger::new(torrents, geo).measuring(settings.identity, settings.speed_gap),
             pending: Pending::new(limit, spool),
             stem,
             settings,

@@ -43,8 +43,8 @@ impl Host {
             rate: 4_000.0,
             first: 1,
         };
-        let listener = Listener::new(Arc::clone(&world.engine), socket);
-        let thread = std::thread::spawn(move || listener.run());
+        let listener = Listener::new(Arc::clone(&world.engine), vec![socket]);
+        let thread = std::thread::spawn(move || listener.run(0));
         Self {
             store: world.store(),
             world,

@@ -22,6 +22,7 @@
 mod callers;
 mod child;
 mod cpu;
+mod dht;
 mod load;
 mod memory;
 mod parsing;
@@ -32,6 +33,7 @@ mod startstop;
 mod storing;
 mod table;
 mod throughput;
+mod utp;
 mod visit;
 mod world;
 
@@ -55,10 +57,12 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 16] = [
+const ITEMS: [Item; 19] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("encrypted", visit::encrypted),
+    ("utp-visit", utp::visit),
+    ("utp-streams", utp::streams),
     ("scheduler-1", scheduler::small),
     ("scheduler-4", scheduler::middle),
     ("scheduler-16", scheduler::large),
@@ -72,6 +76,7 @@ const ITEMS: [Item; 16] = [
     ("threads", memory::threads),
     ("startstop", startstop::measure),
     ("throughput", throughput::measure),
+    ("dht", dht::measure),
 ];
 
 fn main() -> ExitCode {

@@ -65,6 +65,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
     Record::Visit(Box::new(Visit {
         peer,
         source: Source::Tracker,
+        exchanged: false,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,
@@ -79,6 +80,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
         below: Some(Told { at, pieces }),
         reached: None,
         longest_wait: Some(Duration::from_millis(20)),
+        peer_id: None,
         client: Some("libtorrent 2.0".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,

@@ -186,7 +186,7 @@ fn wait(socket: &Socket, flags: PollFlags, wait: Duration) -> io::Result<bool> {
 }
 
 /// Starts threads at one moment; each gives the CPU time of its body.
-fn measured<B: FnOnce() + Send + 'static>(
+pub(super) fn measured<B: FnOnce() + Send + 'static>(
     threads: usize,
     body: impl Fn(usize) -> B,
 ) -> Vec<JoinHandle<Duration>> {
@@ -204,7 +204,7 @@ fn measured<B: FnOnce() + Send + 'static>(
         .collect()
 }
 
-fn sum(threads: Vec<JoinHandle<Duration>>) -> Duration {
+pub(super) fn sum(threads: Vec<JoinHandle<Duration>>) -> Duration {
     let times = threads.into_iter().map(|it| it.join().expect("no panic"));
     times.sum()
 }

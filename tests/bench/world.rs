@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use btda::analyzer::dial::Utp;
 use btda::analyzer::directory::Directory;
 use btda::analyzer::engine::{Contacted, Engine};
 use btda::analyzer::scheduler::Scheduler;
@@ -16,6 +17,7 @@ use btda::model::{
     InfoHash, PeerAddress, PeerId, PieceCount, PseudonymKey, Source, Torrent, TorrentId,
 };
 use btda::net::tcp::{SocketRegister, TcpConnector};
+use btda::net::utp::{UtpConnector, UtpSocket};
 use btda::stop::{StopTrigger, stop_pair};
 use btda::storage::{Progress, Stem, Summary, Writer, WriterSetup};
 use crossbeam_channel::{Receiver, bounded};
@@ -74,6 +76,19 @@ pub(crate) fn settings() -> Settings {
 impl World {
     /// An engine for one torrent of `pieces` pieces.
     pub(crate) fn new(pieces: u32, settings: Settings) -> Self {
+        Self::build(pieces, settings, None)
+    }
+
+    /// The same with uTP.
+    pub(crate) fn over_utp(pieces: u32, settings: Settings, socket: &Arc<UtpSocket>) -> Self {
+        let utp = Utp {
+            connect: Arc::new(UtpConnector::new(Arc::clone(socket))),
+            socket: Arc::clone(socket),
+        };
+        Self::build(pieces, settings, Some(utp))
+    }
+
+    fn build(pieces: u32, settings: Settings, utp: Option<Utp>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let sockets = Arc::new(SocketRegister::default());
         let (trigger, stop) = stop_pair();
@@ -81,12 +96,12 @@ impl World {
         let engine = Arc::new(Engine {
             scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
             connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
+            utp,
             stats: Arc::new(Stats::new(clock.now())),
             own_id: PeerId::new([b'O'; 20]),
             directory: Directory::new(vec![torrent(pieces)]),
             contacted: Contacted::default(),
             nodes: OnceLock::new(),
-            utp: None,
             records: sender,
             stop,
             pseudonyms: PseudonymKey::new([1; 20]),
@@ -151,6 +166,7 @@ impl Store {
             settings: settings.storage.clone(),
             torrents: directory.all(),
             inputs: Vec::new(),
+            names: None,
             manifest: Vec::new(),
             progress: Arc::clone(&progress),
             clock,

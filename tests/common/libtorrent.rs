@@ -43,21 +43,29 @@ pub(crate) enum Role {
     /// Has nothing, and talks only with an encrypted handshake and a stream
     /// in the clear.
     PlaintextLeecher,
+    /// Has everything, and talks only by uTP.
+    UtpSeeder,
+    /// Has nothing, and talks only by uTP.
+    UtpLeecher,
 }
 
 impl Role {
     const fn seeds(self) -> bool {
-        matches!(self, Self::Seeder | Self::EitherSeeder)
+        matches!(self, Self::Seeder | Self::EitherSeeder | Self::UtpSeeder)
     }
 
     /// Word of the driver.
     const fn encryption(self) -> &'static str {
         match self {
             Self::Seeder | Self::Leecher => "not outward",
-            Self::EitherSeeder => "either",
+            Self::EitherSeeder | Self::UtpSeeder | Self::UtpLeecher => "either",
             Self::Rc4Leecher => "rc4",
             Self::PlaintextLeecher => "plaintext",
         }
+    }
+
+    const fn is_utp_only(self) -> bool {
+        matches!(self, Self::UtpSeeder | Self::UtpLeecher)
     }
 }
 
@@ -86,6 +94,8 @@ impl Libtorrent {
             Role::EitherSeeder => ("libtorrent-either", "-SE2080-"),
             Role::Rc4Leecher => ("libtorrent-rc4", "-LR2080-"),
             Role::PlaintextLeecher => ("libtorrent-plaintext", "-LP2080-"),
+            Role::UtpSeeder => ("libtorrent-seeder", "-SE2080-"),
+            Role::UtpLeecher => ("libtorrent-utp", "-LU2080-"),
         };
         let port = free_port(assignment.address);
         let settings = json!({
@@ -95,6 +105,7 @@ impl Libtorrent {
             "torrents": assignment.torrents,
             "seed": role.seeds(),
             "encryption": role.encryption(),
+            "utp_only": role.is_utp_only(),
             "download_limit": assignment.download_limit,
             "fingerprint": fingerprint,
             "dht": assignment.dht.map(|node| node.to_string()),

@@ -31,7 +31,7 @@ pub(crate) fn run_inside(inside: &str) {
         let errors = String::from_utf8_lossy(&output.stderr);
         let passed = output.status.success() && text.contains("1 passed");
         assert!(passed, "{text}{errors}");
-        println!("{text}");
+        eprintln!("{text}");
         return;
     }
     panic!(

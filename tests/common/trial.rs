@@ -267,7 +267,11 @@ impl Trial {
     pub(crate) fn database(&self) -> Option<PathBuf> {
         let files = fs::read_dir(self.folder.path().join("output")).expect("own folder");
         let mut paths = files.flatten().map(|file| file.path());
-        paths.find(|path| path.extension().is_some_and(|end| end == "sqlite"))
+        paths.find(|path| {
+            let name = path.to_string_lossy();
+            let made_from_it = ["_hosts.sqlite", "_r.sqlite"];
+            name.ends_with(".sqlite") && !made_from_it.iter().any(|end| name.ends_with(end))
+        })
     }
 
     /// The number that `sql` asks for; 0 while there is no database.

@@ -1,11 +1,12 @@
 """A libtorrent session on loopback, driven by the tests with real clients.
 
 Called as `libtorrent_client.py SETTINGS`, a JSON file with the keys
-`address`, `port`, `folder`, `torrents` (paths), `seed` (the data lies in the
-folder already), `download_limit` (bytes a second and torrent, 0 is none),
-`fingerprint` (first eight bytes of the peer id, empty for libtorrent's own),
-`encryption` (a key of ENCRYPTION), `dht` (`host:port` of a node to begin with,
-null is no DHT) and `peers` (`host:port` each, known from the start).
+`address` (IPv6 in brackets), `port`, `folder`, `torrents` (paths), `seed` (the
+data lies in the folder already), `download_limit` (bytes a second and torrent,
+0 is none), `fingerprint` (first eight bytes of the peer id, empty for
+libtorrent's own), `encryption` (a key of ENCRYPTION), `utp_only` (no TCP to peers), `dht` (`host:port` of a
+node to begin with, null is no DHT) and `peers` (`host:port` each, known from
+the start).
 
 Prints JSON lines: first {"fingerprint"}, then twice a second {"from_ms",
 "to_ms", "pieces": {info hash: pieces}}. Ends when its standard input is
@@ -40,7 +41,7 @@ def session_settings(wanted):
     inward, outward, level = ENCRYPTION[wanted["encryption"]]
     settings = {
         "listen_interfaces": "%s:%d" % (wanted["address"], wanted["port"]),
-        "outgoing_interfaces": wanted["address"],
+        "outgoing_interfaces": wanted["address"].strip("[]"),
         "enable_dht": False,
         "enable_lsd": False,
         "enable_upnp": False,
@@ -64,6 +65,9 @@ def session_settings(wanted):
     }
     if wanted["fingerprint"]:
         settings["peer_fingerprint"] = wanted["fingerprint"]
+    if wanted["utp_only"]:
+        settings["enable_outgoing_utp"] = settings["enable_incoming_utp"] = True
+        settings["enable_outgoing_tcp"] = settings["enable_incoming_tcp"] = False
     if wanted["dht"]:
         settings.update(dht_settings(wanted["dht"]))
     return settings

@@ -141,6 +141,9 @@ CREATE TABLE scrape (
     completed INTEGER,
     leechers INTEGER
 );
+CREATE TABLE peer_ipv6 (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id)
+);
 CREATE TABLE place (
     peer INTEGER PRIMARY KEY REFERENCES peer (id),
     city TEXT,
@@ -156,6 +159,13 @@ CREATE TABLE exchange (
     torrent INTEGER NOT NULL REFERENCES torrent (id),
     received_peers INTEGER NOT NULL,
     duplicate_peers INTEGER NOT NULL
+);
+CREATE TABLE host (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id),
+    time_ms INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    host TEXT,
+    domain TEXT
 );
 CREATE TABLE input (
     id INTEGER PRIMARY KEY,

@@ -299,6 +299,9 @@ fn the_second_transport_is_waited_for_half_as_long_and_adds_no_failure() {
     let (report, seconds) = World::with_utp(vec![], vec![]).visit(None);
     assert_eq!(report.verdict, Verdict::Failed(Reason::TimedOut));
     assert_eq!(seconds, 6 + 3);
+    let (report, seconds) = World::with_utp(vec![closes()], vec![]).visit(None);
+    assert_eq!(report.verdict, Verdict::Failed(Reason::Closed));
+    assert_eq!(seconds, 1 + 3);
 }
 
 #[test]

@@ -18,10 +18,19 @@ pub struct Incoming<'a> {
     clock: &'a dyn Clock,
     /// Longest wait for room to write, while a read drives the handshake.
     patience: Duration,
-    torrents: &'a dyn Torrents,
-    policy: EncryptionPolicy,
-    chance: fn() -> Result<Chance, NetError>,
+    terms: Terms<'a>,
     state: State,
+}
+
+/// Who is heard, and how.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// What a caller may want.
+    pub torrents: &'a dyn Torrents,
+    /// Whether in the clear, encrypted or both.
+    pub policy: EncryptionPolicy,
+    /// Random numbers; asked only when a caller speaks MSE.
+    pub chance: fn() -> Result<Chance, NetError>,
 }
 
 enum State {
@@ -34,18 +43,15 @@ enum State {
 }
 
 impl<'a> Incoming<'a> {
-    /// The stream of a caller that wants one of `torrents`; `chance` is asked
-    /// only if it speaks MSE.
+    /// The stream of a caller that is heard on these terms.
     pub fn new(
         stream: &'a mut dyn Stream,
         clock: &'a dyn Clock,
         patience: Duration,
-        torrents: &'a dyn Torrents,
-        policy: EncryptionPolicy,
-        chance: fn() -> Result<Chance, NetError>,
+        terms: Terms<'a>,
     ) -> Self {
         // Without a choice nothing is held back: the visit judges every byte.
-        let state = if policy.admits(true) {
+        let state = if terms.policy.admits(true) {
             State::Unknown(Vec::new())
         } else {
             State::Plain(Vec::new())
@@ -54,9 +60,7 @@ impl<'a> Incoming<'a> {
             stream,
             clock,
             patience,
-            torrents,
-            policy,
-            chance,
+            terms,
             state,
         }
     }
@@ -83,16 +87,16 @@ impl<'a> Incoming<'a> {
             let mut both = bytes.iter().zip(&PROTOCOL);
             if !both.all(|(byte, expected)| byte == expected) {
                 let bytes = std::mem::take(bytes);
-                let method = if self.policy.prefers_encrypted() {
+                let method = if self.terms.policy.prefers_encrypted() {
                     Method::Rc4
                 } else {
                     Method::Plaintext
                 };
-                self.state = State::Shaking(Responder::new(method, &(self.chance)()?));
+                self.state = State::Shaking(Responder::new(method, &(self.terms.chance)()?));
                 return self.shake(&bytes);
             }
             if bytes.len() >= PROTOCOL.len() {
-                if !self.policy.admits(false) {
+                if !self.terms.policy.admits(false) {
                     return Err(NetError {
                         operation: Operation::Read,
                         reason: Reason::NotEncrypted,
@@ -111,7 +115,7 @@ impl<'a> Incoming<'a> {
         };
         let mut out = Vec::new();
         let used = responder
-            .feed(input, self.torrents, &mut out)
+            .feed(input, self.terms.torrents, &mut out)
             .map_err(failed)?;
         let sealed = responder.sealed();
         if !out.is_empty() {

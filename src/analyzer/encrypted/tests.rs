@@ -85,9 +85,12 @@ impl World {
         policy: EncryptionPolicy,
         far: &mut dyn Stream,
     ) -> (Option<Arc<Torrent>>, Report) {
-        let (clock, torrents) = (&self.clock, &self.directory);
-        let chance = || Ok(chance(1, 512));
-        let mut stream = Incoming::new(far, clock, QUIET, torrents, policy, chance);
+        let terms = Terms {
+            torrents: &self.directory,
+            policy,
+            chance: || Ok(chance(1, 512)),
+        };
+        let mut stream = Incoming::new(far, &self.clock, QUIET, terms);
         let (torrent, mut report) = self
             .visitor()
             .incoming(&mut stream, &self.directory, &|_| Ok(()));

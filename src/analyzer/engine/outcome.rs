@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Engine;
 use crate::analyzer::policy;
 use crate::analyzer::scheduler::queue::Ticket;
+use crate::config::settings::Identity;
 use crate::model::record::{Failure, MessageCounts, Record};
 use crate::model::{Event, Reason};
 
@@ -24,7 +25,7 @@ impl Outcome {
         reason: Reason,
         messages: Option<Box<MessageCounts>>,
     ) -> Self {
-        let event = if ticket.history.successes == 0 {
+        let event = if ticket.history.successes == 0 && !ticket.is_call_back() {
             Event::FirstContact
         } else {
             Event::LaterContact
@@ -33,7 +34,7 @@ impl Outcome {
             at: engine.clock.timestamp(),
             event,
             reason,
-            takes_back: ticket.history.unreached,
+            takes_back: ticket.takes_back(),
             messages,
         });
         let history = ticket.history.with_failure(reason);
@@ -59,7 +60,9 @@ impl Outcome {
         if self.failure.is_some() {
             engine.stats.contact_failed();
         } else {
-            engine.contacted.insert(&ticket.key);
+            if engine.settings.identity == Identity::Thesis2015 {
+                engine.contacted.insert(&ticket.key);
+            }
             engine.stats.contact_counted();
         }
         if let Some(record) = self.record {

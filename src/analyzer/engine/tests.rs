@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
+use parking_lot::Mutex;
+
 use super::*;
 use crate::analyzer::encrypted::fake::Far;
 use crate::analyzer::scheduler::queue::History;
 use crate::clock::ManualClock;
-use crate::config::settings::{EncryptionPolicy, PolicySettings};
+use crate::config::settings::{EncryptionPolicy, Identity, PolicySettings};
 use crate::intake::{Offer, PeerIntake};
 use crate::model::{Encryption, InfoHash, PeerAddress, PieceCount, Timestamp, Torrent};
 use crate::net::fake::{FakeStream, Step};
 use crate::net::{NetError, Operation, Stream};
 use crate::protocol::handshake::{Handshake, Reserved};
-use crate::protocol::message::{encode_bitfield, encode_port};
+use crate::protocol::message::{encode_bitfield, encode_port, encode_raw};
 use crate::protocol::mse::Method;
 use crate::stop::{StopTrigger, stop_pair};
 
@@ -191,10 +193,106 @@ fn a_peer_is_visited_until_it_is_complete() {
         "never again after the threshold"
     );
     assert_eq!(world.offer(), Offer::Known);
-    assert!(world.engine.contacted.contains(&PeerKey::new(
-        PeerAddress::from_compact([127, 0, 0, 9, 0, 99]),
-        torrent().id
-    )));
+}
+
+#[test]
+fn addresses_of_contacted_peers_are_kept_for_the_identity_of_2015() {
+    for identity in [Identity::Extended, Identity::Thesis2015] {
+        let mut world = world(vec![peer(ID, Some(0xff))]);
+        world.engine.settings.identity = identity;
+        world.offer();
+        world.next();
+        let elsewhere = PeerAddress::from_compact([127, 0, 0, 9, 0, 99]);
+        let kept = world
+            .engine
+            .contacted
+            .contains(&PeerKey::new(elsewhere, torrent().id));
+        assert_eq!(kept, identity == Identity::Thesis2015);
+    }
+}
+
+/// A call from 127.0.0.9 that tells `bits` and that it listens at 6881.
+fn call(world: &World, bits: u8) {
+    let reserved = Reserved::default().with_extension();
+    let handshake = Handshake {
+        reserved,
+        info_hash: InfoHash::new([7; 20]),
+        peer_id: ID,
+    };
+    let mut bytes = handshake.encode().to_vec();
+    encode_raw(20, b"\0d1:pi6881ee", &mut bytes);
+    encode_bitfield(&[bits], &mut bytes);
+    let script = vec![
+        Step::Send(Duration::ZERO, bytes),
+        Step::Close(Duration::ZERO),
+    ];
+    let mut stream = FakeStream::new(&world.clock, script);
+    let engine = &world.engine;
+    let started = engine.clock.now();
+    let (found, report) = engine
+        .visitor()
+        .incoming(&mut stream, &engine.directory, &|_| Ok(()));
+    let from = PeerAddress::from_compact([127, 0, 0, 9, 0xc0, 0]);
+    let key = PeerKey::new(from, found.unwrap().id);
+    engine.caller_done(Some(key), from.socket_addr(), started, &report);
+}
+
+#[test]
+fn a_caller_is_called_back_where_it_listens() {
+    let failing = vec![vec![Step::Close(Duration::ZERO)], peer(ID, Some(0xff))];
+    let world = world(failing);
+    call(&world, 0xf0);
+    let Record::Visit(heard) = world.records.try_recv().unwrap() else {
+        panic!("a visit")
+    };
+    assert_eq!(heard.direction, Direction::Incoming);
+    assert_eq!(world.engine.scheduler.never_contacted(), 0);
+    assert_eq!(world.offer(), Offer::Known, "the same peer");
+    let (waited, Record::Failure(failed)) = world.next() else {
+        panic!("a failure")
+    };
+    assert_eq!(
+        (waited, failed.event, failed.takes_back),
+        (300, Event::LaterContact, None)
+    );
+    let (_, Record::Visit(back)) = world.next() else {
+        panic!("a visit")
+    };
+    assert_eq!(
+        (back.direction, back.source),
+        (Direction::Outgoing, Source::Incoming)
+    );
+    assert_eq!((back.takes_back, back.peer.address.port()), (None, 6881));
+    assert_eq!(world.engine.scheduler.waiting(), 0, "it is complete");
+}
+
+#[test]
+fn a_caller_that_has_everything_is_visited_no_more() {
+    let world = world(vec![peer(ID, Some(0xf0))]);
+    world.offer();
+    world.next();
+    call(&world, 0xff);
+    assert_eq!(world.engine.scheduler.waiting(), 1);
+    world.clock.advance(Duration::from_secs(300));
+    let ticket = world.engine.scheduler.take_now().unwrap();
+    world.engine.in_hand(ticket).contact();
+    assert!(
+        matches!(world.records.try_recv(), Ok(Record::Visit(_))),
+        "the call"
+    );
+    assert!(world.records.try_recv().is_err(), "no visit");
+    assert_eq!(world.engine.scheduler.waiting(), 0);
+}
+
+#[test]
+fn nobody_is_called_back_in_2015_or_without_contacts() {
+    for (identity, active) in [(Identity::Thesis2015, true), (Identity::Extended, false)] {
+        let mut world = world(Vec::new());
+        world.engine.settings.identity = identity;
+        world.engine.settings.active = active;
+        call(&world, 0xf0);
+        assert_eq!(world.engine.scheduler.waiting(), 0);
+    }
 }
 
 /// Keeps what peers say of DHT nodes.

@@ -71,8 +71,8 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
         sockets,
         clock,
     });
-    let listener = Listener::new(Arc::clone(&engine), socket);
-    let thread = Some(std::thread::spawn(move || listener.run()));
+    let listener = Listener::new(Arc::clone(&engine), vec![socket]);
+    let thread = Some(std::thread::spawn(move || listener.run(0)));
     World {
         engine,
         records,

@@ -2,15 +2,16 @@
 //! What is missing refuses the run, with the reason and what to do.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::analyzer::dial::Utp;
 use crate::analyzer::directory::Directory;
-use crate::analyzer::engine::{Contacted, Engine, Utp};
+use crate::analyzer::engine::{Contacted, Engine};
 use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
@@ -18,6 +19,7 @@ use crate::analyzer::stats::Stats;
 use crate::clock::{Clock, SystemClock};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
+use crate::hosts::Hosts;
 use crate::logging::{self, LogCounts};
 use crate::model::record::{InputFile, Record};
 use crate::model::{AddressRules, PeerAddress, PeerId, PseudonymKey};
@@ -25,12 +27,13 @@ use crate::net::guard::Guarded;
 use crate::net::tcp::{SocketRegister, TcpConnector, local_address_towards};
 use crate::net::utp::{UtpConnector, UtpSocket};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
-use crate::storage::{Progress, Stem, Summary, Writer, WriterSetup};
+use crate::storage::{AskName, Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, Link, import};
 use crate::torrent::metadata::MetadataCache;
 
 use super::Request;
 use super::dht::Dht;
+use super::hosts;
 use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
@@ -53,6 +56,7 @@ pub(super) struct Run {
     pub(super) listen_port: Option<u16>,
     pub(super) dht: Option<Arc<Dht>>,
     pub(super) magnets: Option<Arc<Magnets>>,
+    pub(super) hosts: Option<Arc<Hosts>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -84,7 +88,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let random = random_bytes()?;
     let sockets = Sockets::open(&settings, &clock)?;
     let socket = sockets.listen;
-    let listen_port = socket.as_ref().map(|socket| socket.local_addr().port());
+    let listen_port = socket.first().map(|socket| socket.local_addr().port());
     settings.tracker.announce_port = announced_port(&settings, listen_port);
     settings.visit.listen_port = listen_port;
     let directory = Directory::new(import.torrents);
@@ -100,10 +104,12 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     ));
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
+    let (hosts, names) = hosts::prepare(&engine)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
-    let writer = create_writer(&engine, &stem, (import.files, facts), &progress)?;
-    let listener = socket.map(|socket| Listener::new(Arc::clone(&engine), socket));
+    let inputs = (import.files, facts, names);
+    let writer = create_writer(&engine, &stem, inputs, &progress)?;
+    let listener = listen_port.map(|_| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
     Ok(Run {
@@ -121,6 +127,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         progress,
         listen_port,
         dht: dht.map(Arc::new),
+        hosts,
     })
 }
 
@@ -282,17 +289,12 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
         scheduler.add_own(PeerAddress::new(ip, port));
         return;
     }
-    // A documentation address (RFC 5737, 3849): only the route is looked up.
-    let (loopback, outside): (IpAddr, IpAddr) = match ip {
-        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST.into(), [192, 0, 2, 1].into()),
-        IpAddr::V6(_) => (
-            Ipv6Addr::LOCALHOST.into(),
-            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
-        ),
-    };
-    scheduler.add_own(PeerAddress::new(loopback, port));
-    let outside = SocketAddr::new(outside, 9);
-    if let Some(ip) = local_address_towards(outside) {
+    // Documentation addresses (RFC 5737, 3849): only the route is looked up.
+    let outside4 = SocketAddr::from(([192, 0, 2, 1], 9));
+    let outside6 = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9));
+    let routed = [outside4, outside6].map(local_address_towards);
+    let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    for ip in routed.into_iter().flatten().chain(loopback) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
 }
@@ -323,10 +325,17 @@ fn random_bytes() -> Result<RandomBytes, Refusal> {
     Ok(bytes)
 }
 
+/// What the writer is told of the run: files, facts, who finds out names.
+type Inputs = (
+    Vec<InputFile>,
+    Vec<(&'static str, String)>,
+    Option<Box<dyn AskName>>,
+);
+
 fn create_writer(
     engine: &Engine,
     stem: &Stem,
-    (inputs, manifest): (Vec<InputFile>, Vec<(&'static str, String)>),
+    (inputs, manifest, names): Inputs,
     progress: &Arc<Progress>,
 ) -> Result<Writer, Refusal> {
     Writer::create(WriterSetup {
@@ -335,6 +344,7 @@ fn create_writer(
         torrents: engine.directory.all(),
         inputs,
         manifest,
+        names,
         progress: Arc::clone(progress),
         clock: Arc::clone(&engine.clock),
     })

@@ -52,6 +52,15 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     engine.sockets.shut_all();
     if let Some(utp) = &engine.utp {
         utp.socket.shut();
+        let counts = utp.socket.counts();
+        log::info!(
+            "uTP datagrams: received={} malformed={} unknown={} turned_away={} callers={}",
+            counts.received,
+            counts.malformed,
+            counts.unknown,
+            counts.turned_away,
+            counts.callers
+        );
     }
     let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
     status.say(&format!(
@@ -109,6 +118,10 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("offers_reserved", barred.reserved),
         count("offers_opted_out", barred.opted_out),
         fact("magnets_pending", magnets.to_string()),
+        count(
+            "host_names_not_asked",
+            run.hosts.as_ref().map_or(0, |hosts| hosts.dropped()),
+        ),
         fact("threads_ended_early", crew.early_ends().to_string()),
         fact("log_lines_lost", run.log_counts.lost().to_string()),
         run.statistics.next(true),

@@ -2,7 +2,7 @@
 //! and for uTP in both directions.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -28,8 +28,8 @@ const PORT_TRIES: u32 = 16;
 pub(super) struct Sockets {
     /// All TCP sockets.
     pub(super) register: Arc<SocketRegister>,
-    /// With `-p`: where callers come in.
-    pub(super) listen: Option<ListenSocket>,
+    /// With `-p`: where callers come in, first at `listen.address`.
+    pub(super) listen: Vec<ListenSocket>,
     /// Unless `visit.transport` is `tcp`; with `-p` at the same port number.
     pub(super) utp: Option<Arc<UtpSocket>>,
 }
@@ -55,6 +55,8 @@ impl Sockets {
                 .transpose();
             match utp {
                 Ok(utp) => {
+                    let second = bind_ipv6(settings, listen.as_ref(), (&register, clock));
+                    let listen = listen.into_iter().chain(second).collect();
                     return Ok(Self {
                         register,
                         listen,
@@ -83,6 +85,24 @@ fn bind(
             ),
         )
     })
+}
+
+/// Beside a socket for all of IPv4 one for all of IPv6, at the same port. Many
+/// machines have no IPv6, and the port may be somebody else's there.
+fn bind_ipv6(
+    settings: &Settings,
+    first: Option<&ListenSocket>,
+    (register, clock): (&Arc<SocketRegister>, &Arc<dyn Clock>),
+) -> Option<ListenSocket> {
+    let first = first?.local_addr();
+    if !settings.listen.ipv6 || first.ip() != IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+        return None;
+    }
+    let address = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), first.port());
+    let bound = ListenSocket::bind(address, register, Arc::clone(clock));
+    bound
+        .inspect_err(|error| log::info!("no callers over IPv6: {error}"))
+        .ok()
 }
 
 /// Without callers any port will do, at any address.

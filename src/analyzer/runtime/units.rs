@@ -30,7 +30,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
         if utp.is_some() {
             crew.start(accept_utp(&listener))?;
         }
-        crew.start(accept(&listener))?;
+        for index in 0..listener.sockets() {
+            crew.start(accept(&listener, index))?;
+        }
     }
     for (index, trackers) in run.trackers.torrents().iter().enumerate() {
         crew.start(tracker(run, index, trackers.torrent().id))?;
@@ -45,6 +47,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
             crew.start(node(dht, family))?;
         }
         crew.start(lookups(dht))?;
+    }
+    if let Some(hosts) = &run.hosts {
+        hosts.start()?;
     }
     crew.start(statistics(run))?;
     // Last, since they make do with the threads that are left.
@@ -94,14 +99,15 @@ fn accept_utp(listener: &Arc<Listener>) -> Unit {
     }
 }
 
-fn accept(listener: &Arc<Listener>) -> Unit {
+/// The first socket is that of `listen.address`, the second for IPv6.
+fn accept(listener: &Arc<Listener>, index: usize) -> Unit {
     let listener = Arc::clone(listener);
     Unit {
-        name: "accept".into(),
+        name: if index == 0 { "accept" } else { "accept6" }.into(),
         stack: VISIT_STACK,
         stage: Stage::Listener,
         restart: true,
-        body: Arc::new(move || listener.run()),
+        body: Arc::new(move || listener.run(index)),
     }
 }
 

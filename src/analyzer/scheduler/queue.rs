@@ -72,6 +72,25 @@ pub struct Ticket {
     pub history: History,
 }
 
+impl Ticket {
+    /// Whether the peer is known by a call of its own and has a row by it:
+    /// this ticket is to call it back.
+    pub fn is_call_back(&self) -> bool {
+        self.source == Source::Incoming
+    }
+
+    /// Whether a contact was reported, or a call: nobody waits for the first
+    /// word of this peer.
+    pub fn is_accounted(&self) -> bool {
+        self.is_call_back() || !self.history.is_fresh()
+    }
+
+    /// Reason of the first-contact error that a success takes back.
+    pub fn takes_back(&self) -> Option<Reason> {
+        self.history.unreached.filter(|_| !self.is_call_back())
+    }
+}
+
 /// Peers ordered by due time; first in, first out among equals.
 #[derive(Debug)]
 pub struct Queue {
@@ -117,6 +136,23 @@ impl Queue {
                 ticket,
                 now.saturating_duration_since(self.epoch).as_millis(),
             );
+        }
+        new
+    }
+
+    /// Takes a caller by where it listens, due at `due` or up to a millisecond
+    /// later, unless it was ever taken before; tells whether it was new.
+    pub fn put_caller(&mut self, key: PeerKey, due: Instant) -> bool {
+        let new = self.accepted.insert(key);
+        if new {
+            let (source, history) = (Source::Incoming, History::default());
+            let ticket = Ticket {
+                key,
+                source,
+                exchanged: false,
+                history,
+            };
+            self.put_back(ticket, due);
         }
         new
     }
@@ -326,6 +362,29 @@ mod tests {
             PeerAddress::from_compact([127, 0, high, low, 0x1a, 0xe1]),
             TorrentId::from_index(torrent).unwrap(),
         )
+    }
+
+    #[test]
+    fn callers_are_taken_once_and_are_known_then() {
+        let now = Instant::now();
+        let mut queue = Queue::new(now);
+        let due = now + Duration::from_secs(300);
+        assert!(queue.put_caller(key(1, 0), due));
+        assert!(!queue.put_caller(key(1, 0), now));
+        assert!(!queue.put(key(1, 0), Source::Tracker, now));
+        assert_eq!(queue.take_due(now), None);
+        let ticket = queue.take_due(due).unwrap();
+        assert!(ticket.is_call_back() && ticket.is_accounted());
+        let failed = ticket.history.with_failure(Reason::TimedOut);
+        let failed = Ticket {
+            history: failed,
+            ..ticket
+        };
+        assert_eq!(failed.takes_back(), None, "it has its row");
+        assert!(queue.put(key(2, 0), Source::Dht, now));
+        assert!(!queue.put_caller(key(2, 0), now));
+        let named = queue.take_due(now).unwrap();
+        assert!(!named.is_call_back() && !named.is_accounted());
     }
 
     #[test]

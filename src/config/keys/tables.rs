@@ -5,12 +5,19 @@ use super::{Key, Kind, Value, integer, number, registry, seconds, text};
 registry! {
     /// corrected: the faults of 2015 put right. 2015: measures as the thesis
     /// did, by other defaults for `visit.finish_when_complete`,
-    /// `visit.fast_extension`, `visit.extension_protocol`, `visit.keep_partial`,
-    /// `visit.ignore_malformed`, `visit.encryption`, `visit.transport`,
-    /// `revisit.mode` and `retry.enabled`; where one of these is written down,
-    /// the written value wins.
+    /// `run.identity`, `visit.speed_gap_seconds`, `visit.fast_extension`,
+    /// `visit.extension_protocol`, `visit.keep_partial`, `visit.ignore_malformed`,
+    /// `visit.encryption`, `visit.transport`, `revisit.mode`, `retry.enabled` and
+    /// `listen.ipv6`; where one of these is written down, the written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
+    /// Who a caller is. extended: an address with the port on which it says it
+    /// listens (BEP 10), else with its peer id; it is called back there, and is
+    /// the same peer as one that was contacted there. 2015: an address, whoever
+    /// is behind it; it is never called back, and turned away once its address
+    /// was contacted.
+    IDENTITY: "run.identity",
+        Kind::Choice(&["extended", "2015"]), text("extended"), "own choice: many peers share one address";
     /// Time after which the run stops by itself; 0 = when it is told to.
     DURATION_SECONDS: "run.duration_seconds",
         seconds(0.0, 315_360_000.0), Value::Number(0.0), "2015 program: until stopped";
@@ -22,6 +29,10 @@ registry! {
     /// Lets a peer go as soon as it has told that it has everything.
     FINISH_WHEN_COMPLETE: "visit.finish_when_complete",
         Kind::Flag, Value::Flag(true), "own choice: nothing more can be learnt";
+    /// Least time between two visits that make a speed (`max_speed`). 0: every
+    /// two visits do, as if they were a second apart at least.
+    SPEED_GAP_SECONDS: "visit.speed_gap_seconds",
+        seconds(0.0, 86_400.0), Value::Number(60.0), "own choice: a visit lasts network_timeout, a tenth of it";
     /// Announces the fast extension (BEP 6) and understands have all and have
     /// none.
     FAST_EXTENSION: "visit.fast_extension",
@@ -46,14 +57,14 @@ registry! {
     IGNORE_MALFORMED: "visit.ignore_malformed",
         Kind::Flag, Value::Flag(false), "own choice";
     /// Message stream encryption (MSE/PE) with peers that we call, and callers.
-    /// prefer_plain: in the clear, and encrypted when the peer closes before its
-    /// handshake. prefer_encrypted: the other way round. plain, encrypted: only
+    /// `prefer_plain`: in the clear, and encrypted when the peer closes before its
+    /// handshake. `prefer_encrypted`: the other way round. plain, encrypted: only
     /// so. Payload is never exchanged, so this is about reach, not secrecy.
     ENCRYPTION: "visit.encryption",
         Kind::Choice(&["prefer_plain", "prefer_encrypted", "plain", "encrypted"]),
         text("prefer_plain"), "own choice: reaches both, and costs least";
-    /// What carries visits. prefer_tcp: TCP, and uTP (over UDP) when that leads to
-    /// no handshake. prefer_utp: the other way round. tcp, utp: only so. The second
+    /// What carries visits. `prefer_tcp`: TCP, and uTP (over UDP) when that leads to
+    /// no handshake. `prefer_utp`: the other way round. tcp, utp: only so. The second
     /// one is waited for half as long. Callers are heard over TCP, and unless this
     /// is tcp also over uTP, at the same port number.
     TRANSPORT: "visit.transport",
@@ -125,6 +136,10 @@ registry! {
     /// Address to listen at.
     LISTEN_ADDRESS: "listen.address",
         Kind::Address, text("0.0.0.0"), "2015 program: all IPv4 addresses";
+    /// Listens at all IPv6 addresses too, on the same port, where `listen.address`
+    /// is all of IPv4.
+    LISTEN_IPV6: "listen.ipv6",
+        Kind::Flag, Value::Flag(true), "own choice: 2015 had no IPv6";
     /// Callers that are evaluated at one time; more are refused and counted.
     CALLERS_MAX: "listen.callers_max",
         integer(1, 65_536), Value::Integer(4096), "own choice";
@@ -214,6 +229,22 @@ registry! {
     /// whatever looks like an address is replaced.
     LOG_ADDRESSES: "privacy.log_addresses",
         Kind::Flag, Value::Flag(false), "own choice: addresses are personal data";
+
+    /// Looks up the host names of peers (reverse DNS) while measuring. Of a name
+    /// only the last two labels and the registrable domain are stored, for the
+    /// rest often spells out the address. The name servers learn the addresses.
+    HOSTS_ENABLED: "hosts.enabled",
+        Kind::Flag, Value::Flag(false), "own choice: name servers learn of the peers";
+    /// Name servers that are asked, at most three; empty: those of the system
+    /// (/etc/resolv.conf).
+    HOSTS_SERVERS: "hosts.servers",
+        Kind::Hosts, text(""), "own choice";
+    /// Names asked for a second.
+    HOSTS_QUERIES_PER_SECOND: "hosts.queries_per_second",
+        integer(1, 10_000), Value::Integer(20), "own choice: polite";
+    /// Longest wait for an answer; each name is asked for twice at most.
+    HOSTS_TIMEOUT_SECONDS: "hosts.timeout_seconds",
+        seconds(0.01, 60.0), Value::Number(5.0), "resolv.conf(5)";
 
     /// Least important messages that are logged.
     LOG_LEVEL: "log.level",

@@ -81,7 +81,7 @@ pub fn append_compact(out: &mut Vec<u8>, address: PeerAddress) {
 }
 
 /// Reads a list of ids with compact addresses of `family`; bytes beyond the
-/// last whole one are ignored.
+/// last whole one are ignored, and IPv4 addresses in the form of IPv6.
 pub fn nodes_from_compact(bytes: &[u8], family: Family) -> Vec<NodeInfo> {
     bytes
         .chunks_exact(20 + family.compact_length())
@@ -89,7 +89,7 @@ pub fn nodes_from_compact(bytes: &[u8], family: Family) -> Vec<NodeInfo> {
             let (id, address) = entry.split_first_chunk::<20>()?;
             let address = from_compact(address)?;
             let id = NodeId::new(*id);
-            Some(NodeInfo { id, address })
+            (Family::of(address.ip()) == family).then_some(NodeInfo { id, address })
         })
         .collect()
 }

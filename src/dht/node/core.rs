@@ -21,6 +21,7 @@ use super::board::Board;
 use super::hook::QueryHook;
 use super::id::NodeId;
 use super::krpc::{Body, Message, Method, Query, TransactionId, Want};
+use super::machine::Held;
 use super::persist::SavedNodes;
 use super::random::Random;
 use super::rate::{InboundLimit, TokenBucket};
@@ -192,6 +193,17 @@ impl Core {
             torrents: self.server.store().torrents(),
             read_only: self.reach.is_read_only(now),
             counts: self.counts,
+        }
+    }
+
+    /// How much is in memory.
+    pub(super) fn held(&self, now: Instant) -> Held {
+        Held {
+            nodes: self.routing.count(Quality::Good, now).1,
+            peers: self.server.store().len(),
+            questions: self.transactions.len(),
+            lookups: self.lookups.len(),
+            packets: self.outbox.len(),
         }
     }
 

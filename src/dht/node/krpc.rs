@@ -1,5 +1,5 @@
 //! KRPC packets (BEP 5) with the keys of BEP 32 (`nodes6`, `want`), 33
-//! (`seed`, `noseed`, `scrape`), 42 (`ip`), 43 (`ro`) and 51
+//! (`seed`, `noseed`, `scrape`, `BFsd`, `BFpe`), 42 (`ip`), 43 (`ro`) and 51
 //! (`sample_infohashes`).
 //!
 //! Pure: bytes to values and back. Reading is tolerant (unsorted and unknown
@@ -11,6 +11,7 @@ mod encode;
 
 use super::address::NodeInfo;
 use super::id::NodeId;
+use super::scrape::Scrape;
 use crate::model::{InfoHash, PeerAddress};
 use crate::protocol::bencode;
 
@@ -169,6 +170,9 @@ pub struct Reply<'a> {
     pub token: Option<&'a [u8]>,
     /// Answer to `sample_infohashes`.
     pub samples: Option<Samples>,
+    /// `BFsd` and `BFpe`, answer to a scrape (BEP 33); one that is missing is
+    /// empty.
+    pub scrape: Option<Box<Scrape>>,
 }
 
 impl Reply<'_> {
@@ -181,6 +185,7 @@ impl Reply<'_> {
             values: None,
             token: None,
             samples: None,
+            scrape: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::random::Random;
+use super::scrape::Scrape;
 use crate::model::{InfoHash, PeerAddress};
 
 /// Age at which an announce is forgotten.
@@ -104,6 +105,24 @@ impl PeersStore {
         peers
     }
 
+    /// The addresses of all peers of `hash` (BEP 33); `None` when there are
+    /// none.
+    pub fn scrape(&self, hash: &InfoHash, now: Instant) -> Option<Scrape> {
+        let peers = self.torrents.get(hash)?;
+        let mut fresh = peers.iter().filter(|peer| is_fresh(peer, now)).peekable();
+        fresh.peek()?;
+        let mut scrape = Scrape::default();
+        for peer in fresh {
+            let filter = if peer.seed {
+                &mut scrape.seeds
+            } else {
+                &mut scrape.peers
+            };
+            filter.insert(peer.address.ip());
+        }
+        Some(scrape)
+    }
+
     /// Up to `limit` of the torrents, chosen by chance.
     pub fn sample(&self, limit: usize, random: &mut Random) -> Vec<InfoHash> {
         let mut hashes: Vec<InfoHash> = self.torrents.keys().copied().collect();
@@ -128,6 +147,16 @@ impl PeersStore {
     /// Torrents stored.
     pub fn torrents(&self) -> usize {
         self.torrents.len()
+    }
+
+    /// Announced peers of all torrents.
+    pub fn len(&self) -> usize {
+        self.torrents.values().map(Vec::len).sum()
+    }
+
+    /// Whether nothing was announced, or all of it is forgotten.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn drop_oldest(&mut self) {

@@ -1,4 +1,4 @@
-//! Answers the queries of others (BEP 5, 32, 42, 51).
+//! Answers the queries of others (BEP 5, 32, 33, 42, 51).
 //!
 //! Pure. Whether a query is answered at all is decided before.
 
@@ -19,6 +19,10 @@ use crate::model::{InfoHash, PeerAddress};
 
 /// Peers in one answer.
 pub const VALUES_SENT_MAX: usize = 50;
+
+/// The same of IPv6, each of which takes 21 bytes: with nodes of both families
+/// the answer still fits one packet of a usual network.
+pub const VALUES6_SENT_MAX: usize = 30;
 
 /// Torrents in one sample (BEP 51).
 pub const SAMPLES_SENT_MAX: usize = 20;
@@ -88,18 +92,20 @@ impl Server {
             Method::Ping => {}
             Method::FindNode { target } => add_nodes(&mut reply, asked, target, around),
             Method::GetPeers {
-                info_hash, noseed, ..
+                info_hash,
+                noseed,
+                scrape,
             } => {
                 self.tokens.rotate(around.random, asked.now);
                 token = self.tokens.token(asked.from.ip());
                 reply.token = Some(&token);
                 add_nodes(&mut reply, asked, &(*info_hash).into(), around);
-                let wish = Wish {
-                    noseed: *noseed,
-                    limit: VALUES_SENT_MAX,
-                };
-                let peers = self.store.peers(info_hash, wish, around.random, asked.now);
-                reply.values = (!peers.is_empty()).then_some(peers);
+                if *scrape {
+                    let scrape = self.store.scrape(info_hash, asked.now);
+                    reply.scrape = scrape.map(Box::new);
+                } else {
+                    reply.values = self.values(info_hash, *noseed, asked, around.random);
+                }
             }
             Method::AnnouncePeer(announce) => {
                 if !self.knows_token(announce, asked.from) {
@@ -116,6 +122,22 @@ impl Server {
             }
         }
         packet(asked.transaction, asked.from, Body::Reply(reply))
+    }
+
+    fn values(
+        &self,
+        info_hash: &InfoHash,
+        noseed: bool,
+        asked: &Asked<'_>,
+        random: &mut Random,
+    ) -> Option<Vec<PeerAddress>> {
+        let limit = match Family::of(asked.from.ip()) {
+            Family::V4 => VALUES_SENT_MAX,
+            Family::V6 => VALUES6_SENT_MAX,
+        };
+        let wish = Wish { noseed, limit };
+        let peers = self.store.peers(info_hash, wish, random, asked.now);
+        (!peers.is_empty()).then_some(peers)
     }
 
     fn announce(&mut self, announce: &Announce<'_>, asked: &Asked<'_>) {

@@ -85,6 +85,11 @@ impl Transactions {
         self.cancel(id)
     }
 
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.open.len().max(self.order.len())
+    }
+
     /// Stops waiting.
     pub(super) fn cancel(&mut self, id: [u8; 2]) -> Option<Pending> {
         self.open.remove(&id).map(|(_, pending)| pending)

@@ -18,6 +18,8 @@ pub struct Judgement {
     /// Of these, those that the end of the run broke off or the lab was too
     /// slow for: they are judged within bounds.
     pub open: u64,
+    /// Callers that told a port in time: called back, and all.
+    pub called_back: (u64, u64),
     /// Confirmed downloads that are none by the story.
     pub false_confirmed: u64,
     /// Peak memory of the analyzer in MB.

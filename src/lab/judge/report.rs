@@ -113,6 +113,13 @@ impl Judgement {
         line(
             text,
             format_args!(
+                "callers   {:>8}  of {} that told where they listen were called back in time",
+                self.called_back.0, self.called_back.1
+            ),
+        );
+        line(
+            text,
+            format_args!(
                 "contacts  {:>8}  {} of them broken off or too slow, judged within bounds",
                 self.contacts, self.open
             ),
@@ -217,6 +224,7 @@ impl Judgement {
             "expected_recall_of_story": share(seen.min(happened), happened),
             "contacts": self.contacts,
             "open": self.open,
+            "called_back": {"seen": self.called_back.0, "due": self.called_back.1},
             "memory_mb": self.memory_mb,
             "threads_ended_early": self.threads_ended_early,
         })

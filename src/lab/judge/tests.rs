@@ -1,7 +1,7 @@
 //! Tests of `lab::judge`: by hand-made contacts and rows, and what happens
 //! when either is changed.
 
-use super::super::plan::{LabOptions, Progress};
+use super::super::plan::{CallerPort, LabOptions, Progress};
 use super::super::truth::{End, Truth};
 use super::*;
 use crate::storage::{Results, StoredPeer, StoredTorrent};
@@ -11,6 +11,8 @@ const TOTAL: u32 = 100;
 const TERMS: Terms = Terms {
     rules: Rules::corrected(1_000),
     threshold: 0.98,
+    identity: Identity::Thesis2015,
+    revisit: 1_000,
     retry: true,
     stopped: Some(Timestamp(100_000)),
 };
@@ -49,6 +51,7 @@ fn contact(direction: Direction, party: usize, visit: u32, told: u32) -> Contact
         started: Timestamp(started),
         ended: Timestamp(started + 1_000),
         direction,
+        called_back: false,
         party,
         address: "127.0.0.1:1".parse().unwrap(),
         torrent: 0,
@@ -357,6 +360,44 @@ fn a_seed_that_hides_is_no_download() {
     assert!(judgement.is_exact());
     assert_eq!(judgement.false_confirmed, 1);
     assert_eq!(judgement.to_json()["precision"], 0.0);
+}
+
+#[test]
+fn call_backs_come_behind_a_visit_and_are_counted() {
+    let mut plan = plan();
+    plan.callers[0].listens = Some(CallerPort::Open);
+    let extended = Terms {
+        identity: Identity::Extended,
+        ..TERMS
+    };
+    let back = |visit, told| Contact {
+        called_back: true,
+        ..called(0, visit, told)
+    };
+    let call = |visit, told| contact(Direction::Incoming, 0, visit, told);
+    let judge = |terms, contacts: &[Contact]| {
+        let mut judge = Judge::new(&plan, Timestamp(0), terms);
+        contacts.iter().for_each(|contact| judge.take(contact));
+        judge.demand()
+    };
+    let demand = judge(extended, &[call(0, 10), back(1, 20), call(2, 99)]);
+    assert_eq!(demand.findings, Vec::<String>::new());
+    assert_eq!(demand.called_back, (1, 1));
+    let visits: Vec<u32> = vec![10, 20, 99];
+    assert_eq!(demand.sequences[2].certain(), Some(visits), "one peer");
+    assert_eq!(judge(extended, &[call(0, 10)]).called_back, (0, 1));
+    for (contacts, what) in [
+        (vec![back(0, 10), call(1, 20)], "before its visit had ended"),
+        (
+            vec![call(0, 99), back(1, 99)],
+            "it had reached the threshold",
+        ),
+    ] {
+        let demand = judge(extended, &contacts);
+        assert!(demand.findings[0].contains(what), "{:?}", demand.findings);
+    }
+    let demand = judge(TERMS, &[call(0, 10), back(1, 20)]);
+    assert!(demand.findings[0].contains("was called back"));
 }
 
 #[test]

@@ -22,6 +22,7 @@ impl Judge<'_> {
         let mut judgement = Judgement {
             contacts: self.contacts,
             open: demand.open.iter().sum(),
+            called_back: demand.called_back,
             memory_mb: results.memory_mb,
             threads_ended_early: number(results, "threads_ended_early"),
             ..Judgement::default()

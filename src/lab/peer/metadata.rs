@@ -125,9 +125,10 @@ impl Encounter<'_> {
 
     /// The extended handshake, with the metadata where they may be asked for.
     pub(super) fn extended_handshake(&self) -> Vec<u8> {
+        let port = self.party.listens.map(|port| self.story.ports.told(port));
         match self.party.manner {
-            _ if !self.may_be_asked() => wire::extended_handshake(),
-            MetadataManner::Without => wire::extended_handshake(),
+            _ if !self.may_be_asked() => wire::extended_handshake(port),
+            MetadataManner::Without => wire::extended_handshake(port),
             MetadataManner::EndlessSize => wire::metadata_handshake(OWN_NUMBER, ENDLESS),
             _ => wire::metadata_handshake(OWN_NUMBER, self.metadata().len()),
         }

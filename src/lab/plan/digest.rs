@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha1_smol::Sha1;
 
-use super::{Plan, PlannedParty};
+use super::{CallerPort, Plan, PlannedParty};
 
 /// SHA-1 over everything in a plan that can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,11 @@ fn add_party(sha1: &mut Sha1, party: &PlannedParty) {
     sha1.update(party.named_by.as_str().as_bytes());
     sha1.update(party.manner.as_str().as_bytes());
     sha1.update(&party.peer_id);
+    let listens = party.listens.map_or(0, |port| match port {
+        CallerPort::Open => 1,
+        CallerPort::Closed(number) => 2 + number as u64,
+    });
+    sha1.update(&listens.to_be_bytes());
     for number in [
         progress.total,
         progress.start,

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::behaviour::Behaviour;
 use super::super::manner::MetadataManner;
 use super::super::random::Chance;
-use super::{LabOptions, NamedBy, PlannedParty, PlannedTorrent, Progress, millis};
+use super::{CallerPort, LabOptions, NamedBy, PlannedParty, PlannedTorrent, Progress, millis};
 
 /// Client prefixes that the parties carry in turn.
 const CLIENTS: [&[u8; 8]; 4] = [b"-TR4000-", b"-UT3550-", b"-qB4520-", b"-lt20A0-"];
@@ -18,6 +18,10 @@ const CALLERS_FROM: u32 = 0x7f40_0000;
 
 /// ... or behind one of these, one caller a torrent, ...
 const SHARED_FROM: u32 = 0x7f60_0000;
+
+/// ... or four of one torrent behind one of these, each telling another port
+/// on which it listens, ...
+const NAT_FROM: u32 = 0x7f68_0000;
 
 /// ... or, when it never gets to messages, behind this one.
 pub(super) const CROWDED: Ipv4Addr = Ipv4Addr::new(127, 112, 0, 1);
@@ -43,7 +47,8 @@ pub(super) fn plan_peers(
 /// A quarter of the callers share addresses, one of each torrent behind one,
 /// so that (address, torrent) still tells them apart. Callers that are
 /// never evaluated need not be told apart: half of them call from a single
-/// address.
+/// address. Of those on an address of their own half tell where they listen.
+/// The last eighth is behind address translation.
 pub(super) fn plan_callers(
     options: &LabOptions,
     torrents: &[PlannedTorrent],
@@ -70,11 +75,49 @@ pub(super) fn plan_callers(
             } else if behaviour.fails_before_messages().is_some() && chance.percent(50) {
                 CROWDED
             } else {
+                let tells = behaviour != Behaviour::HavesOnly && chance.percent(50);
+                caller.listens = tells.then_some(CallerPort::Open);
                 address(CALLERS_FROM, index)
             };
-            caller
+            let translated_from = options.callers - options.callers / 8;
+            match index.checked_sub(translated_from) {
+                Some(index) => translated(options, torrents, (index, caller), chance),
+                None => caller,
+            }
         })
         .collect()
+}
+
+/// The caller number `index` of those behind address translation: four of one
+/// torrent share an address and a client, and one of them can be called.
+fn translated(
+    options: &LabOptions,
+    torrents: &[PlannedTorrent],
+    (index, mut caller): (usize, PlannedParty),
+    chance: &mut Chance,
+) -> PlannedParty {
+    let behind = 1 + CallerPort::CLOSED;
+    caller.ip = address(NAT_FROM, index / behind);
+    caller.listens = Some(match (index % behind).checked_sub(1) {
+        Some(number) => CallerPort::Closed(number),
+        None => CallerPort::Open,
+    });
+    caller.torrent = index / behind % torrents.len();
+    let [first, second] = [Behaviour::Bitfield, Behaviour::Chatty];
+    caller.behaviour = if chance.percent(50) { first } else { second };
+    let pieces = torrents.get(caller.torrent).map_or(1, |it| it.pieces);
+    caller.progress = progress(options, pieces, caller.behaviour, chance);
+    let prefix = CLIENTS.get(index / behind % CLIENTS.len());
+    let prefix = prefix.into_iter().flat_map(|prefix| prefix.iter());
+    (caller.peer_id.iter_mut().zip(prefix)).for_each(|(to, from)| *to = *from);
+    caller
+}
+
+impl PlannedParty {
+    /// Whether it is one of several callers behind one address.
+    pub(in super::super) fn is_translated(&self) -> bool {
+        (NAT_FROM..NAT_FROM + 0x8_0000).contains(&self.ip.to_bits())
+    }
 }
 
 /// Moves some callers to the address of a peer of their own torrent, at most
@@ -88,11 +131,12 @@ pub(super) fn overlap(
     let mut free: Vec<&PlannedParty> = peers.iter().collect();
     chance.shuffle(&mut free);
     for caller in callers {
-        if !chance.percent(options.overlap.into()) {
+        if caller.is_translated() || !chance.percent(options.overlap.into()) {
             continue;
         }
         if let Some(found) = free.iter().position(|peer| peer.torrent == caller.torrent) {
             caller.ip = free.swap_remove(found).ip;
+            caller.listens = None;
         }
     }
 }
@@ -120,6 +164,7 @@ fn party(
         .for_each(|(to, from)| *to = from);
     PlannedParty {
         ip: Ipv4Addr::LOCALHOST,
+        listens: None,
         torrent,
         behaviour,
         progress: progress(options, pieces, behaviour, chance),

@@ -42,7 +42,7 @@ fn everything_occurs_and_identities_are_distinct() {
     let mut identities = HashSet::new();
     for caller in evaluated {
         assert!(caller.ip.is_loopback());
-        assert!(identities.insert((caller.ip, caller.torrent)));
+        assert!(identities.insert((caller.ip, caller.torrent, caller.listens)));
     }
     let of_peers: Vec<_> = plan
         .callers

@@ -12,6 +12,7 @@ use super::super::plan::{LabOptions, Plan};
 use super::super::truth::Rules;
 use super::dht::{DhtOfTrial, DhtPlaces};
 use crate::config::Method;
+use crate::config::settings::Identity;
 use crate::model::Timestamp;
 
 /// What the command line asks for.
@@ -249,6 +250,12 @@ impl TrialOptions {
                 Rules::thesis(quiet)
             },
             threshold: THRESHOLD,
+            identity: if corrected {
+                Identity::Extended
+            } else {
+                Identity::Thesis2015
+            },
+            revisit: i64::try_from(self.revisit().as_millis()).unwrap_or(i64::MAX),
             retry: corrected,
             stopped: Some(stopped),
         }
@@ -350,6 +357,9 @@ mod tests {
             };
             assert_eq!(terms.rules, rules);
             assert_eq!(terms.retry, settings.policy.retry);
+            assert_eq!(terms.identity, settings.identity);
+            let revisit = settings.policy.revisit_delay.as_millis();
+            assert_eq!(u128::try_from(terms.revisit), Ok(revisit));
             assert!((terms.threshold - settings.complete_threshold).abs() < 1e-12);
             let lab = options.lab();
             assert_eq!(lab.message_limit, visit.message_limit);

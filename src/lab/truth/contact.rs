@@ -71,7 +71,10 @@ pub struct Contact {
     pub ended: Timestamp,
     /// Seen from the analyzer: `Outgoing` to peers, `Incoming` from callers.
     pub direction: Direction,
-    /// Index among the plan's peers or callers.
+    /// A call of the analyzer to where a caller said that it listens.
+    pub called_back: bool,
+    /// Index among the plan's peers, or callers where it came in or was called
+    /// back.
     pub party: usize,
     /// Where the peer listens, or where the caller calls from.
     pub address: SocketAddr,

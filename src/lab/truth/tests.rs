@@ -13,6 +13,7 @@ fn contact(address: &str, direction: Direction, told: u32, ended: i64) -> Contac
         started: Timestamp(ended - 10),
         ended: Timestamp(ended),
         direction,
+        called_back: false,
         party: 0,
         address: address.parse().unwrap(),
         torrent: 0,

@@ -160,8 +160,8 @@ impl Responder {
             return Ok((State::Provide(pair), false));
         };
         pair.forth.apply(&mut bytes);
-        let [v @ .., a, b, c, d, high, low] = bytes;
-        if v != VERIFICATION {
+        let [verification @ .., a, b, c, d, high, low] = bytes;
+        if verification != VERIFICATION {
             return Err(MseError::NotVerified);
         }
         let offered = Methods::from_bits(u32::from_be_bytes([a, b, c, d]));

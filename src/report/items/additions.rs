@@ -7,6 +7,7 @@ use super::{percent, sum};
 use crate::report::inputs::Study;
 use crate::report::item::{Item, Kind, Table, cells, grouped, shown_percent};
 use crate::report::statistics::hours::hour_name;
+use crate::report::tally::ClientPeers;
 use crate::storage::archive::WaySeen;
 
 pub(super) fn by_crossing(study: &Study) -> Item {
@@ -94,6 +95,15 @@ pub(super) fn resets(study: &Study) -> Item {
             it.resets
         ]);
     }
+    let fallen = requests.completed.values().chain(requests.scrapes.values());
+    let fallen = fallen.filter(|it| it.resets > 0).count();
+    let finding = match counters {
+        0 => "No tracker told its counter.".to_owned(),
+        _ => format!(
+            "Of {counters} counters, {fallen} fell at least once ({} falls in all).",
+            grouped(resets)
+        ),
+    };
     Item {
         id: "reported_resets",
         title: "Reported downloads of every tracker, with counters that start again",
@@ -107,22 +117,48 @@ pub(super) fn resets(study: &Study) -> Item {
         bias: "The increase is a lower bound: what was counted around a new start is not seen. Several \
                trackers must not be added up, since clients tell all of them. A tracker behind several \
                servers with counters of their own looks as if it started again at each reading.",
-        finding: match counters {
-            0 => "No tracker told its counter.".to_owned(),
-            _ => format!(
-                "Of {counters} counters, {} fell at least once ({} falls in all).",
-                requests
-                    .completed
-                    .values()
-                    .chain(requests.scrapes.values())
-                    .filter(|it| it.resets > 0)
-                    .count(),
-                grouped(resets)
-            ),
-        },
+        finding,
         tables: vec![table],
         figures: Vec::new(),
     }
+}
+
+/// Addresses by tracker, and callers that had been contacted before.
+fn overlap_tables(study: &Study) -> (Table, Table) {
+    let requests = &study.tally.requests;
+    let columns = [
+        "torrent:i",
+        "tracker:t",
+        "answers:i",
+        "total:i",
+        "unique:i",
+        "new:r:%",
+    ];
+    let mut trackers = Table::new("trackers", "Addresses by tracker", &columns);
+    for ((torrent, url), it) in &requests.trackers {
+        let new = percent(it.unique(), it.received);
+        trackers.row(cells![
+            *torrent,
+            url.as_str(),
+            it.requests,
+            it.received,
+            it.unique(),
+            new
+        ]);
+    }
+    let twice = study.tally.error("Incoming peer", "Already in outgoing");
+    let visits = study.tally.peers.visits.iter();
+    let calls = sum(visits
+        .filter(|((way, _), _)| *way == WaySeen::Incoming)
+        .map(|((_, visits), peers)| visits.saturating_mul(*peers)));
+    let mut callers = Table::new(
+        "callers",
+        "Callers that had been contacted before",
+        &["what:t", "calls:i"],
+    );
+    callers.row(cells!["already in outgoing", twice]);
+    callers.row(cells!["successful calls", calls]);
+    (trackers, callers)
 }
 
 pub(super) fn overlap(study: &Study) -> Item {
@@ -156,38 +192,7 @@ pub(super) fn overlap(study: &Study) -> Item {
             known += it.duplicate;
         }
     }
-    let columns = [
-        "torrent:i",
-        "tracker:t",
-        "answers:i",
-        "total:i",
-        "unique:i",
-        "new:r:%",
-    ];
-    let mut trackers = Table::new("trackers", "Addresses by tracker", &columns);
-    for ((torrent, url), it) in &requests.trackers {
-        let new = percent(it.unique(), it.received);
-        trackers.row(cells![
-            *torrent,
-            url.as_str(),
-            it.requests,
-            it.received,
-            it.unique(),
-            new
-        ]);
-    }
-    let twice = study.tally.error("Incoming peer", "Already in outgoing");
-    let visits = study.tally.peers.visits.iter();
-    let calls = sum(visits
-        .filter(|((way, _), _)| *way == WaySeen::Incoming)
-        .map(|((_, visits), peers)| visits.saturating_mul(*peers)));
-    let mut callers = Table::new(
-        "callers",
-        "Callers that had been contacted before",
-        &["what:t", "calls:i"],
-    );
-    callers.row(cells!["already in outgoing", twice]);
-    callers.row(cells!["successful calls", calls]);
+    let (trackers, callers) = overlap_tables(study);
     Item {
         id: "overlap",
         title: "Overlap of sources and of trackers",
@@ -245,16 +250,18 @@ pub(super) fn clients(study: &Study) -> Item {
         sample_of: "peers",
         bias: "A peer id is a claim: some clients name another. Some put random characters, which are \
                under other.",
-        finding: match most.is_empty() {
-            true => "There are no peers.".to_owned(),
-            false => format!("The commonest clients are {}.", most.join(", ")),
+        finding: if most.is_empty() {
+            "There are no peers.".to_owned()
+        } else {
+            format!("The commonest clients are {}.", most.join(", "))
         },
         tables: vec![table],
         figures: Vec::new(),
     }
 }
 
-pub(super) fn have_fault(study: &Study) -> Item {
+/// Clients with the signature marked, and the names of the commonest of them.
+fn marked_clients(study: &Study) -> (Table, Vec<String>) {
     let peers = &study.tally.peers;
     let columns = [
         "client:t",
@@ -291,11 +298,21 @@ pub(super) fn have_fault(study: &Study) -> Item {
             if it.is_suspect() { "yes" } else { "no" },
         ]);
     }
+    (clients, marked)
+}
+
+/// Suspect downloads by torrent; all confirmed downloads, and the suspect ones.
+fn suspect_downloads(study: &Study) -> (Table, u64, u64) {
+    let peers = &study.tally.peers;
     let mut by_torrent: BTreeMap<u32, [u64; 3]> = BTreeMap::new();
     for ((torrent, client), (all, late)) in &peers.confirmed_by_client {
         let [confirmed, of_marked, suspect] = by_torrent.entry(*torrent).or_default();
         *confirmed += all;
-        if peers.clients.get(client).is_some_and(|it| it.is_suspect()) {
+        if peers
+            .clients
+            .get(client)
+            .is_some_and(ClientPeers::is_suspect)
+        {
             *of_marked += all;
             *suspect += late;
         }
@@ -314,6 +331,12 @@ pub(super) fn have_fault(study: &Study) -> Item {
         suspect += late;
         torrents.row(cells![torrent, all, of_marked, late, percent(late, all)]);
     }
+    (torrents, confirmed, suspect)
+}
+
+pub(super) fn have_fault(study: &Study) -> Item {
+    let (clients, marked) = marked_clients(study);
+    let (torrents, confirmed, suspect) = suspect_downloads(study);
     Item {
         id: "have_fault",
         title: "Signature of the have-message fault of 2015",

@@ -27,7 +27,7 @@ pub(super) fn confirmed(study: &Study) -> Item {
     );
     for (&id, torrent) in &tally.torrents {
         let mut row = cells![id, torrent.set.as_str()].to_vec();
-        row.extend(counts(study, std::iter::once(id)));
+        row.extend(counts(study, &std::iter::once(id)));
         by_torrent.row(row);
     }
     let mut by_set = with_thresholds(
@@ -36,11 +36,11 @@ pub(super) fn confirmed(study: &Study) -> Item {
     );
     for set in tally.sets() {
         let mut row = cells![set.as_str()].to_vec();
-        row.extend(counts(study, tally.in_set(&set).map(|it| it.row.id)));
+        row.extend(counts(study, &tally.in_set(&set).map(|it| it.row.id)));
         by_set.row(row);
     }
     let mut row = cells!["total"].to_vec();
-    row.extend(counts(study, tally.torrents.keys().copied()));
+    row.extend(counts(study, &tally.torrents.keys().copied()));
     by_set.row(row);
     let peers = sum(tally.peers.by_torrent.values().map(|it| it.peers));
     let all = tally.confirmed_in_all();
@@ -79,7 +79,7 @@ fn with_thresholds(mut table: Table, study: &Study) -> Table {
     table
 }
 
-fn counts(study: &Study, torrents: impl Iterator<Item = u32> + Clone) -> Vec<Cell> {
+fn counts(study: &Study, torrents: &(impl Iterator<Item = u32> + Clone)) -> Vec<Cell> {
     (0..study.thresholds.values.len())
         .map(|place| sum(torrents.clone().map(|id| study.tally.confirmed(id, place))).into())
         .collect()

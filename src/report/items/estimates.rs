@@ -8,7 +8,18 @@ use crate::report::statistics::proportion::wilson;
 use crate::report::tally::Leechers;
 use crate::storage::archive::WaySeen;
 
-pub(super) fn swarm_size(study: &Study) -> Item {
+/// The estimates of a study.
+struct Sizes {
+    table: Table,
+    /// Sum of those of the first hour.
+    at_start: f64,
+    /// Addresses that were seen.
+    seen: u64,
+    /// Estimates whose assumptions do not hold.
+    contradicted: u64,
+}
+
+fn sizes(study: &Study) -> Sizes {
     let requests = &study.tally.requests;
     let columns = [
         "torrent:i",
@@ -60,16 +71,41 @@ pub(super) fn swarm_size(study: &Study) -> Item {
             }
         }
     }
+    first_answers(study, &mut table);
+    Sizes {
+        table,
+        at_start,
+        seen,
+        contradicted,
+    }
+}
+
+/// Estimates from two samples: what was known, and the first answer of another
+/// source.
+fn first_answers(study: &Study, table: &mut Table) {
+    let requests = &study.tally.requests;
     for it in requests.first_answers.iter().filter(|it| it.known > 0) {
         let duplicate = it.duplicate.min(it.received).min(it.known);
         if let Some(estimate) = chapman(it.known, it.received, duplicate) {
             let Estimate { value, low, high } = estimate;
             let method = format!("first answer of {}", it.of);
+            let seen = it.known.saturating_add(it.received - duplicate);
+            let verdict = "not contradicted";
             table.row(cells![
-                it.torrent, method, 2_u64, duplicate, value, low, high
+                it.torrent, method, 2_u64, duplicate, seen, value, low, high, verdict
             ]);
         }
     }
+}
+
+pub(super) fn swarm_size(study: &Study) -> Item {
+    let requests = &study.tally.requests;
+    let Sizes {
+        table,
+        at_start,
+        seen,
+        contradicted,
+    } = sizes(study);
     Item {
         id: "swarm_size",
         title: "Swarm size by capture and recapture",
@@ -143,7 +179,8 @@ fn downloads(of: &Leechers) -> Missed {
     }
 }
 
-pub(super) fn missed(study: &Study) -> Item {
+/// The table, and the sums of contacted peers.
+fn missed_table(study: &Study) -> (Table, Leechers) {
     let columns = [
         "torrent:i",
         "peers:t",
@@ -184,6 +221,11 @@ pub(super) fn missed(study: &Study) -> Item {
             total.confirmed += of.confirmed;
         }
     }
+    (table, total)
+}
+
+pub(super) fn missed(study: &Study) -> Item {
+    let (table, total) = missed_table(study);
     let all = downloads(&total).downloads;
     let finding = all.map_or_else(
         || "No contacted peer below the threshold was visited twice.".to_owned(),

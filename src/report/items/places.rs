@@ -264,13 +264,14 @@ pub(super) fn countries(study: &Study) -> Item {
         bias: "Only peers that answered or called: countries with many peers behind a NAT are too low. \
                Peers in VPNs and rented servers count where these are. A peer counts once for each \
                torrent and address it had.",
-        finding: match most.is_empty() {
-            true => "No peer has a country: the run had no geolocation database.".to_owned(),
-            false => format!(
+        finding: if most.is_empty() {
+            "No peer has a country: the run had no geolocation database.".to_owned()
+        } else {
+            format!(
                 "Peers are in {} countries, most of them in {}.",
                 known.len(),
                 most.join(", ")
-            ),
+            )
         },
         tables: vec![table],
         figures: Vec::new(),

@@ -5,6 +5,7 @@ use crate::report::inputs::Study;
 use crate::report::item::{Item, Kind, Table, cells, grouped, shown_percent};
 use crate::report::statistics::proportion::wilson;
 use crate::report::statistics::quantile::ecdf;
+use crate::report::tally::SecondVisits;
 use crate::storage::archive::WaySeen;
 
 /// Visits up to which the histogram of 2015 goes.
@@ -55,31 +56,26 @@ pub(super) fn visits(study: &Study) -> Item {
     }
 }
 
-pub(super) fn second_visits(study: &Study) -> Item {
-    let mut table = Table::new(
-        "second",
-        "Second visits: of all peers, and of those that were due for one",
-        &[
-            "source:t",
-            "peers:i",
-            "second:i",
-            "share:r:%",
-            "due:i",
-            "due_second:i",
-            "due_share:r:%",
-            "due_share_low:r:%",
-            "due_share_high:r:%",
-        ],
-    );
-    let mut contacted = (0, 0, 0, 0);
+/// The table, and peers, those visited again, those due and of these visited
+/// again, of contacted peers.
+fn second_table(study: &Study) -> (Table, SecondVisits) {
+    let columns = [
+        "source:t",
+        "peers:i",
+        "second:i",
+        "share:r:%",
+        "due:i",
+        "due_second:i",
+        "due_share:r:%",
+        "due_share_low:r:%",
+        "due_share_high:r:%",
+    ];
+    let title = "Second visits: of all peers, and of those that were due for one";
+    let mut table = Table::new("second", title, &columns);
+    let mut contacted = SecondVisits::default();
     for way in WaySeen::ALL {
-        let it = study
-            .tally
-            .peers
-            .second
-            .get(&way)
-            .copied()
-            .unwrap_or_default();
+        let second = &study.tally.peers.second;
+        let it = second.get(&way).copied().unwrap_or_default();
         let interval = wilson(it.due_again, it.due);
         table.row(cells![
             way.as_str(),
@@ -93,16 +89,23 @@ pub(super) fn second_visits(study: &Study) -> Item {
             in_percent(interval.map(|it| it.1)),
         ]);
         if way != WaySeen::Incoming {
-            let (peers, again, due, due_again) = contacted;
-            contacted = (
-                peers + it.peers,
-                again + it.again,
-                due + it.due,
-                due_again + it.due_again,
-            );
+            contacted.peers += it.peers;
+            contacted.again += it.again;
+            contacted.due += it.due;
+            contacted.due_again += it.due_again;
         }
     }
-    let (peers, again, due, due_again) = contacted;
+    (table, contacted)
+}
+
+pub(super) fn second_visits(study: &Study) -> Item {
+    let (table, contacted) = second_table(study);
+    let SecondVisits {
+        peers,
+        again,
+        due,
+        due_again,
+    } = contacted;
     Item {
         id: "second_visits",
         title: "Second visits among peers that were due for one",

@@ -49,7 +49,9 @@ mod tests {
 
     fn of(readings: &[i64]) -> Increase {
         let mut increase = Increase::default();
-        readings.iter().for_each(|&it| increase.push(it));
+        for &it in readings {
+            increase.push(it);
+        }
         increase
     }
 

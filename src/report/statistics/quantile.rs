@@ -10,7 +10,9 @@
 /// ```
 pub fn quantile(ascending: &[f64], p: f64) -> Option<f64> {
     let mut stream = Quantiles::new(ascending.len() as u64, &[p]);
-    ascending.iter().for_each(|&value| stream.push(value));
+    for &value in ascending {
+        stream.push(value);
+    }
     stream.values().first().copied().flatten()
 }
 
@@ -216,7 +218,9 @@ mod tests {
         let (q1, median, q3) = (of(0.25), of(0.5), of(0.75));
         assert_eq!((q1, median, q3), (2.25, 3.5, 4.75));
         let mut whiskers = Whiskers::new(fences(q1, q3, false));
-        values.iter().for_each(|&value| whiskers.push(value));
+        for value in values {
+            whiskers.push(value);
+        }
         let plot = whiskers.finish(q1, median, q3).unwrap();
         assert_eq!((plot.whisker_low, plot.whisker_high), (1.0, 5.0));
         assert_eq!((plot.outliers, plot.max, plot.n), (1, 100.0, 6));

@@ -112,11 +112,11 @@ impl RequestTally {
         }
         if let Some(completed) = row.completed {
             self.completed.entry(torrent).or_default().push(completed);
-            let least = self
+            let lowest = self
                 .completed_by_hour
                 .entry((torrent, hour_of(at)))
                 .or_insert(completed);
-            *least = completed.min(*least);
+            *lowest = completed.min(*lowest);
         }
     }
 

@@ -127,7 +127,7 @@ mod tests {
         let torrents = [torrent(1327, 1301), torrent(610, 598)];
         let chosen = Thresholds::choose(&[], &torrents).unwrap();
         assert_eq!(chosen.values, [0.98, 0.75, 0.5, 0.25, 0.02]);
-        assert_eq!(chosen.main(), 0.98);
+        assert_eq!(chosen.main().to_string(), "0.98");
         let chosen = Thresholds::choose(&[0.1, 0.9, 0.1], &torrents).unwrap();
         assert_eq!(chosen.values, [0.9, 0.1]);
     }

@@ -152,7 +152,7 @@ impl Target {
 }
 
 /// `path` for SQLite, to be opened in `mode`.
-pub(super) fn uri(path: &Path, mode: &str) -> String {
+pub(in crate::storage) fn uri(path: &Path, mode: &str) -> String {
     use std::os::unix::ffi::OsStrExt;
     let bytes = path.as_os_str().as_bytes();
     let name = percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC);

@@ -1,7 +1,5 @@
 //! The peers evaluated so far and what a further visit changes.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::super::geo::Locate;
@@ -10,16 +8,19 @@ use super::super::row::{
 };
 use super::super::text;
 use super::Totals;
+use super::identity::{Identities, Whose};
+use crate::config::settings::Identity;
 use crate::model::record::{Told, Visit};
-use crate::model::{Direction, PeerKey, Source, Torrent};
+use crate::model::{Direction, Source, Torrent};
 
 /// Known peers of a run.
 #[derive(Debug)]
 pub(super) struct Peers {
-    contacted: HashMap<PeerKey, Known>,
-    callers: HashMap<PeerKey, Known>,
-    /// (address, torrent) of every contacted peer, to turn callers away.
-    contacted_addresses: HashSet<PeerKey>,
+    identities: Identities,
+    /// In order of their ids, which begin with 1.
+    known: Vec<Known>,
+    /// Least milliseconds between two visits that make a speed; 0: any.
+    speed_gap: i64,
     totals: Totals,
 }
 
@@ -28,26 +29,34 @@ pub(super) struct Peers {
 pub(super) enum Taken {
     /// A caller that was evaluated by an outgoing visit before; not stored.
     Refused,
-    /// A contacted peer.
-    Contacted {
+    /// Stored as a visit of a peer.
+    Stored {
         /// Whether this was its first evaluation.
         first: bool,
-    },
-    /// A caller.
-    Caller {
-        /// Whether this was its first evaluation.
-        first: bool,
+        /// Whether its row is that of a caller: the visit is one more of
+        /// those in the rows of `request`, whoever opened the connection.
+        caller: bool,
+        /// Whether a tracker or the DHT had named where this caller listens,
+        /// which comes out now: not one peer more (sum 1 of the contract).
+        named_too: bool,
     },
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
     id: i64,
+    /// Its row has the source `incoming`.
+    caller: bool,
+    /// See [`Taken::Stored`].
+    named_too: bool,
     first_pieces: u32,
     last_pieces: u32,
     last_ms: i64,
+    /// The visit from which the next speed is taken: time and pieces.
+    measured: (i64, u32),
     visits: u32,
-    max_speed: f64,
+    /// `None` while no two visits were far enough apart.
+    max_speed: Option<f64>,
     /// What it told last, while that is below the threshold.
     below: Option<Told>,
 }
@@ -55,14 +64,21 @@ struct Known {
 impl Peers {
     pub(super) fn new(torrents: usize) -> Self {
         Self {
-            contacted: HashMap::new(),
-            callers: HashMap::new(),
-            contacted_addresses: HashSet::new(),
+            identities: Identities::new(Identity::Thesis2015),
+            known: Vec::new(),
+            speed_gap: 0,
             totals: Totals {
                 confirmed: vec![0; torrents],
                 ..Totals::default()
             },
         }
+    }
+
+    /// Before the first visit: who callers are, and the least time between
+    /// two visits that make a speed.
+    pub(super) fn measure(&mut self, identity: Identity, speed_gap: Duration) {
+        self.identities = Identities::new(identity);
+        self.speed_gap = i64::try_from(speed_gap.as_millis()).unwrap_or(i64::MAX);
     }
 
     /// One more torrent.
@@ -81,52 +97,56 @@ impl Peers {
         geo: &dyn Locate,
         rows: &mut Vec<Row>,
     ) -> Taken {
-        let caller = visit.peer.caller();
         visit.pieces = visit.pieces.min(torrent.pieces);
-        let incoming = visit.direction == Direction::Incoming;
-        if incoming && self.contacted_addresses.contains(&caller) {
+        let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        let whose = self.identities.find(&visit, next);
+        let first = whose == Whose::New;
+        let index = match whose {
+            Whose::Refused => return Taken::Refused,
+            Whose::New => self.meet(&mut visit, geo, rows),
+            Whose::Known(number) => number as usize,
+        };
+        let Some(known) = self.known.get_mut(index) else {
             return Taken::Refused;
+        };
+        if !first {
+            let before = known.is_confirmed(torrent);
+            known.revisit(&visit, self.speed_gap, rows);
+            let after = known.is_confirmed(torrent);
+            if let Some(confirmed) = self.totals.confirmed.get_mut(torrent.id.index()) {
+                *confirmed += u64::from(after);
+                *confirmed -= u64::from(before);
+            }
         }
-        let entry = if incoming {
-            visit.source = Source::Incoming;
-            self.callers.entry(caller)
-        } else {
-            self.contacted_addresses.insert(caller);
-            self.contacted.entry(visit.peer)
-        };
-        let (id, first) = match entry {
-            Entry::Vacant(vacant) => {
-                self.totals.peers += 1;
-                let mut known =
-                    Known::new(i64::try_from(self.totals.peers).unwrap_or(i64::MAX), &visit);
-                new_peer(known.id, &mut visit, geo, rows);
-                known.cross(&visit, rows);
-                vacant.insert(known);
-                (known.id, true)
-            }
-            Entry::Occupied(mut occupied) => {
-                let known = occupied.get_mut();
-                let before = known.is_confirmed(torrent);
-                known.revisit(&visit, rows);
-                let after = known.is_confirmed(torrent);
-                if let Some(confirmed) = self.totals.confirmed.get_mut(torrent.id.index()) {
-                    *confirmed += u64::from(after);
-                    *confirmed -= u64::from(before);
-                }
-                (known.id, false)
-            }
-        };
+        let (id, caller) = (known.id, known.caller);
+        let elsewhere = visit.direction == Direction::Outgoing && visit.source != Source::Incoming;
+        let named_too = caller && elsewhere && !known.named_too;
+        known.named_too |= named_too;
         self.totals.visits += 1;
         let number = i64::try_from(self.totals.visits).unwrap_or(i64::MAX);
         rows.push(visit_row(number, id, &visit));
         rows.extend(extension_row(number, &visit));
-        self.totals.success_active += u64::from(!incoming);
-        self.totals.unique_incoming += u64::from(incoming && first);
-        if incoming {
-            Taken::Caller { first }
-        } else {
-            Taken::Contacted { first }
+        self.totals.success_active += u64::from(!caller);
+        self.totals.unique_incoming += u64::from(caller && first);
+        Taken::Stored {
+            first,
+            caller,
+            named_too,
         }
+    }
+
+    /// A peer's first visit; returns its place.
+    fn meet(&mut self, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) -> usize {
+        if visit.direction == Direction::Incoming {
+            visit.source = Source::Incoming;
+        }
+        self.totals.peers += 1;
+        let id = i64::try_from(self.totals.peers).unwrap_or(i64::MAX);
+        let mut known = Known::new(id, visit);
+        new_peer(id, visit, geo, rows);
+        known.cross(visit, rows);
+        self.known.push(known);
+        self.known.len() - 1
     }
 }
 
@@ -134,11 +154,14 @@ impl Known {
     fn new(id: i64, visit: &Visit) -> Self {
         Self {
             id,
+            caller: visit.source == Source::Incoming,
+            named_too: false,
             first_pieces: visit.pieces.0,
             last_pieces: visit.pieces.0,
             last_ms: visit.at.millis(),
+            measured: (visit.at.millis(), visit.pieces.0),
             visits: 1,
-            max_speed: f64::NEG_INFINITY,
+            max_speed: None,
             below: None,
         }
     }
@@ -149,14 +172,18 @@ impl Known {
         self.visits > 1 && self.first_pieces < threshold && self.last_pieces >= threshold
     }
 
-    fn revisit(&mut self, visit: &Visit, rows: &mut Vec<Row>) {
+    fn revisit(&mut self, visit: &Visit, speed_gap: i64, rows: &mut Vec<Row>) {
         // Records of one peer may overtake each other: time never goes back.
         let now = visit.at.millis().max(self.last_ms);
         let pieces = visit.pieces.0;
-        // Two visits closer than a second would make a speed out of noise.
-        let seconds = ((now - self.last_ms) as f64 / 1000.0).max(1.0);
-        let speed = (f64::from(pieces) - f64::from(self.last_pieces)) / seconds;
-        self.max_speed = self.max_speed.max(speed);
+        let (then, before) = self.measured;
+        if now - then >= speed_gap {
+            // Two visits closer than a second would make a speed out of noise.
+            let seconds = ((now - then) as f64 / 1000.0).max(1.0);
+            let speed = (f64::from(pieces) - f64::from(before)) / seconds;
+            self.max_speed = Some(self.max_speed.map_or(speed, |most| most.max(speed)));
+            self.measured = (now, pieces);
+        }
         self.last_pieces = pieces;
         self.last_ms = now;
         self.visits = self.visits.saturating_add(1);
@@ -164,7 +191,8 @@ impl Known {
             id: self.id,
             last_pieces: pieces,
             last_seen: now.div_euclid(1000),
-            max_speed: self.max_speed,
+            // Never NULL behind the second visit, and 0 is no speed to anybody.
+            max_speed: self.max_speed.unwrap_or(0.0),
             visits: self.visits,
         }));
         self.cross(visit, rows);
@@ -213,6 +241,10 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
             peer: id,
             origin: "pex".into(),
         }));
+    }
+    geo.stored(id, visit.peer.address.ip());
+    if visit.peer.address.ip().is_ipv6() {
+        rows.push(Row::Ipv6 { peer: id });
     }
     if place.city.is_some() || place.accuracy_km.is_some() {
         rows.push(Row::Place(Box::new(PlaceRow {

@@ -8,6 +8,8 @@ use super::super::fixture::{
 use super::super::geo::{Locate, Location, Nowhere};
 use super::super::row::{CrossingRow, NewPeer, PeerUpdate};
 use super::*;
+use crate::model::record::Visit;
+use crate::model::{Event, Reason};
 use crate::storage::{peer_error_text, tracker_error_text};
 
 fn ledger() -> Ledger {
@@ -462,6 +464,23 @@ fn places_are_looked_up_once() {
     assert!(rows.iter().any(|row| row.table() == "place"));
     let rows = take(&mut ledger, visit(key(1, 1, 1), 1.0, 0));
     assert!(rows.iter().all(|row| row.table() != "place"));
+}
+
+#[test]
+fn peers_of_ipv6_are_marked() {
+    let mut ledger = ledger();
+    let mut peer = key(1, 1, 1);
+    let marks = |rows: &[Row]| rows.iter().filter(|row| row.table() == "peer_ipv6").count();
+    let mapped = "::ffff:192.0.2.1".parse().unwrap();
+    peer.address = crate::model::PeerAddress::new(mapped, 1);
+    assert_eq!(
+        marks(&take(&mut ledger, visit(peer, 0.0, 1))),
+        0,
+        "an IPv4 address"
+    );
+    peer.address = crate::model::PeerAddress::new("2001:db8::1".parse().unwrap(), 1);
+    assert_eq!(marks(&take(&mut ledger, visit(peer, 0.0, 1))), 1);
+    assert_eq!(marks(&take(&mut ledger, visit(peer, 300.0, 1))), 0, "once");
 }
 
 proptest! {

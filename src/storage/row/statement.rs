@@ -18,6 +18,8 @@ impl Row {
             Self::Torrent(_) => "torrent",
             Self::Input(_) => "input",
             Self::NewPeer(_) | Self::PeerUpdate(_) => "peer",
+            Self::Ipv6 { .. } => "peer_ipv6",
+            Self::Host(_) => "host",
             Self::Place(_) => "place",
             Self::Origin(_) => "origin",
             Self::Exchange(_) => "exchange",
@@ -44,6 +46,8 @@ impl Row {
             Self::Input(_) => sql::INPUT,
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
+            Self::Ipv6 { .. } => sql::IPV6,
+            Self::Host(_) => sql::HOST,
             Self::Place(_) => sql::PLACE,
             Self::Origin(_) => sql::ORIGIN,
             Self::Exchange(_) => sql::EXCHANGE,
@@ -73,6 +77,7 @@ impl Row {
             }
             Self::Input(row) => size_of_val(&**row) + row.path.len() + text(&row.note) + TEXTS,
             Self::NewPeer(row) => size_of_val(&**row) + text(&row.client) + TEXTS,
+            Self::Host(row) => size_of_val(&**row) + text(&row.host) + text(&row.domain),
             Self::Place(row) => size_of_val(&**row) + text(&row.city),
             Self::Visit(row) => size_of_val(&**row) + row.ended.len(),
             Self::ExtensionHandshake(row) => size_of_val(&**row) + text(&row.client),
@@ -85,6 +90,7 @@ impl Row {
             Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
             Self::Fact { value, .. } => value.len(),
             Self::PeerUpdate(_)
+            | Self::Ipv6 { .. }
             | Self::Crossing(_)
             | Self::Message(_)
             | Self::Origin(_)
@@ -105,6 +111,8 @@ impl Row {
             ],
             Self::NewPeer(row) => row.values(),
             Self::PeerUpdate(row) => row.values(),
+            Self::Ipv6 { peer } => vec![(*peer).into()],
+            Self::Host(row) => row.values(),
             Self::Place(row) => vec![
                 row.peer.into(),
                 row.city.clone().into(),

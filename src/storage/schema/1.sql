@@ -42,7 +42,7 @@ CREATE TABLE torrent (
 --   last_pieces: pieces at the latest evaluation; NULL while visits = 1
 --   first_seen: time of the first evaluation
 --   last_seen: time of the latest evaluation; NULL while visits = 1
---   max_speed: greatest (difference of pieces) / (difference of seconds) between two consecutive evaluations, pieces per second, from millisecond times but at least one second apart; may be 0 or negative; NULL while visits = 1
+--   max_speed: greatest (difference of pieces) / (difference of seconds) between two evaluations at least visit.speed_gap_seconds apart, pieces per second, from millisecond times; may be 0 (also where no two were so far apart) or negative; NULL while visits = 1
 --   visits: number of successful evaluations
 --   source: how the peer was found first
 --   torrent: the torrent it was evaluated for
@@ -69,7 +69,7 @@ CREATE TABLE peer (
 --   id: row number
 --   timestamp: when the answer came, or time of the tick
 --   source: tracker, dht or incoming
---   received_peers: peers in the answer; for incoming, evaluations of callers stored since the last tick
+--   received_peers: peers in the answer; for incoming, evaluations of rows with that source stored since the last tick
 --   duplicate_peers: of these, already known; for incoming, of callers seen before
 --   seeders: scrape of the same round, main tracker only
 --   completed: scrape of the same round, main tracker only: downloads registered
@@ -95,8 +95,8 @@ CREATE TABLE request (
 --   timestamp: time of the tick
 --   peer_queue: peers waiting for a contact, those waiting for their revisit included
 --   visited_queue: records waiting for the writer
---   unique_incoming: distinct callers (address, torrent) stored so far
---   success_active: successful evaluations of contacted peers so far
+--   unique_incoming: rows of table peer with the source incoming so far
+--   success_active: successful evaluations of all other rows so far
 --   thread_workload: mean share of the time since the last tick in which contact workers were busy, 0 to 1
 --   load_average: 15-minute load of the machine
 --   memory_mb: peak resident memory, kB / 1000
@@ -286,6 +286,12 @@ CREATE TABLE scrape (
     leechers INTEGER
 );
 
+-- peer_ipv6: the peers whose address is an IPv6 address; all others have an IPv4 address
+--   peer: the peer
+CREATE TABLE peer_ipv6 (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id)
+);
+
 -- place: what the geolocation database knows of a peer beyond table peer
 --   peer: the peer
 --   city: English name
@@ -316,6 +322,20 @@ CREATE TABLE exchange (
     torrent INTEGER NOT NULL REFERENCES torrent (id),
     received_peers INTEGER NOT NULL,
     duplicate_peers INTEGER NOT NULL
+);
+
+-- host: what is kept of the host name of a peer; empty unless hosts.enabled is on
+--   peer: the peer
+--   time_ms: when the answer came
+--   outcome: name, no name, timed out or failed
+--   host: last two labels of the name, or its only one; a label that could spell out the address is #
+--   domain: registrable domain by the public suffix list, of registries only; NULL if the name has none
+CREATE TABLE host (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id),
+    time_ms INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    host TEXT,
+    domain TEXT
 );
 
 -- input: every file considered for import

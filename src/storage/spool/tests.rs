@@ -10,8 +10,9 @@ use crate::model::{InfoHash, Source, TorrentId};
 use crate::storage::database::Database;
 use crate::storage::reader;
 use crate::storage::row::{
-    AnnounceRow, CountRow, CrossingRow, ErrorRow, InputRow, MessageRow, NewPeer, PeerUpdate,
-    PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
+    AnnounceRow, CountRow, CrossingRow, ErrorRow, HostRow, InputRow, MessageRow, NewPeer,
+    PeerUpdate, PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow,
+    VisitRow,
 };
 
 const RUN: &str = "2015-08-30T18:41:36.000Z";
@@ -63,7 +64,7 @@ fn any_row() -> impl Strategy<Value = Row> {
         Just(Source::Dht),
         Just(Source::Incoming)
     ];
-    let any = (0..16_u8, number, texts, small, reals, source);
+    let any = (0..17_u8, number, texts, small, reals, source);
     any.prop_map(|(kind, id, texts, (n, option, index), reals, source)| {
         let torrent = TorrentId::from_index(index).unwrap();
         let (text, maybe, word) = texts;
@@ -105,6 +106,13 @@ fn any_row() -> impl Strategy<Value = Row> {
                 max_speed: real,
                 visits: n,
             }),
+            16 => Row::Host(Box::new(HostRow {
+                peer: id,
+                time_ms: n.into(),
+                outcome: word.into(),
+                host: maybe,
+                domain: Some(text),
+            })),
             2 => Row::Place(Box::new(PlaceRow {
                 peer: id,
                 city: maybe,

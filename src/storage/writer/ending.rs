@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Summary, Writer, fact_rows, log_failure};
-use crate::storage::calibration;
+use crate::storage::{calibration, names};
 
 impl Writer {
     /// Everything after the last record, but for [`Writer::close`]. Returns
@@ -105,6 +105,9 @@ impl Writer {
                 "database not closed reason=\"{error}\" path={}",
                 path.display()
             );
+        }
+        if self.with_names {
+            log_failure(names::write_hosts(&path).map(drop));
         }
         let totals = self.ledger.totals();
         Summary {

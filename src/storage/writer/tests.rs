@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::config::settings::Identity;
 use crate::model::record::{Announce, ExtensionHandshake, Lookup, TrackerCall, Visit};
 use crate::model::{Event, PeerKey, Reason, Source};
 use crate::storage::fixture::{
@@ -58,6 +59,7 @@ impl Bench {
                 torrent: None,
                 note: Some("not bencoded".to_owned()),
             }],
+            names: None,
             manifest: vec![
                 ("version", "0.1.0".to_owned()),
                 ("configuration", "{\n\"a\": 1}".to_owned()),
@@ -94,6 +96,8 @@ impl Bench {
 fn settings() -> StorageSettings {
     StorageSettings {
         geolocation: None,
+        identity: Identity::Thesis2015,
+        speed_gap: Duration::ZERO,
         batch_rows: 50,
         batch_interval: Duration::from_secs(1),
         queue_length: 1000,

@@ -66,8 +66,10 @@ pub fn parse_list(bytes: &[u8]) -> MagnetList {
             }
             Err(error) => {
                 list.skipped += 1;
-                list.notes
-                    .push(format!("line {line_number} skipped: {error}"));
+                if list.notes.len() < NOTES_MAX {
+                    list.notes
+                        .push(format!("line {line_number} skipped: {error}"));
+                }
             }
         }
     }

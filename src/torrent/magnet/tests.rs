@@ -220,3 +220,12 @@ proptest! {
         prop_assert!(list.links.len() + list.skipped <= bytes.len() + 1);
     }
 }
+
+#[test]
+fn a_file_of_another_kind_is_not_told_line_by_line() {
+    let list = parse_list("no link\n".repeat(NOTES_MAX + 500).as_bytes());
+    assert_eq!(
+        (list.notes.len(), list.skipped),
+        (NOTES_MAX, NOTES_MAX + 500)
+    );
+}

@@ -10,11 +10,16 @@
 //! second, slow and simple reader of the same bytes.
 
 pub mod config_file;
+pub mod extension;
 pub mod geolocation;
 pub mod http_tracker;
 pub mod input;
+pub mod krpc;
+pub mod magnet;
 pub mod messages;
 pub mod mse;
 pub mod peer_stream;
+pub mod pymdht_line;
 pub mod torrent_file;
 pub mod udp_tracker;
+pub mod utp;

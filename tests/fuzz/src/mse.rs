@@ -5,6 +5,8 @@
 //! adds to its bytes, so that whatever a hostile side could encrypt comes
 //! about by changing bytes of an honest one.
 
+use std::cell::RefCell;
+
 use btda::model::InfoHash;
 use btda::protocol::mse::{
     Chance, DIGEST_LEN, EXPONENT_LEN, Initiator, KEY_LEN, Method, Methods, MseError, PAD_MAX,
@@ -29,7 +31,11 @@ impl Torrents for One {
     }
 }
 
+/// Bytes of the initiator and of the responder.
+type Said = (Vec<u8>, Vec<u8>);
+
 /// What both sides bring along.
+#[derive(Clone, PartialEq, Eq)]
 struct Setup {
     chance_a: Chance,
     chance_b: Chance,
@@ -80,8 +86,26 @@ impl Setup {
         Machine::Responder(Responder::new(self.prefer, &self.chance_b))
     }
 
-    /// All that an honest initiator and an honest responder send.
-    fn honest(&self) -> (Vec<u8>, Vec<u8>) {
+    /// All that an honest initiator and an honest responder send. Worked out
+    /// once for inputs that differ only in their changes.
+    fn honest(&self) -> Said {
+        thread_local! {
+            static LATEST: RefCell<Vec<(Setup, Said)>> = const { RefCell::new(Vec::new()) };
+        }
+        LATEST.with_borrow_mut(|latest| {
+            if let Some((_, said)) = latest.iter().find(|(setup, _)| setup == self) {
+                return said.clone();
+            }
+            let said = self.talk();
+            if latest.len() >= 256 {
+                latest.remove(0);
+            }
+            latest.push((self.clone(), said.clone()));
+            said
+        })
+    }
+
+    fn talk(&self) -> Said {
         let (mut forth, mut back) = (Vec::new(), Vec::new());
         let (mut a, mut b) = (self.initiator(&mut forth), self.responder());
         let mut taken = 0;
@@ -198,30 +222,31 @@ fn edit(bytes: &mut Vec<u8>, input: &mut Input<'_>) -> bool {
     *bytes != before
 }
 
-/// The first bytes are what both sides bring along and how streams are cut;
-/// the rest says what is changed.
+/// The first byte chooses the side, the next are what both sides bring along
+/// and how its stream is cut; the rest says what is changed.
 pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
+    let calls = input.byte() & 1 != 0;
     let setup = Setup::read(&mut input);
     let sizes = [input.byte(), input.byte(), input.byte()];
     let sizes = sizes.map(|size| usize::from(size).max(1));
-    let (mut forth, mut back) = setup.honest();
-    let changed = [edit(&mut forth, &mut input), edit(&mut back, &mut input)];
-    let initiator = || setup.initiator(&mut Vec::new());
-    let ends = [
-        play(setup.responder(), &forth, &[usize::from(u16::MAX)]),
-        play(initiator(), &back, &[usize::from(u16::MAX)]),
-    ];
-    assert_eq!(
-        play(setup.responder(), &forth, &sizes),
-        ends[0],
-        "in chunks"
-    );
-    assert_eq!(play(initiator(), &back, &sizes), ends[1], "in chunks");
-    let streams = [[&setup.initial, STREAM].concat(), STREAM.to_vec()];
-    for ((end, changed), stream) in ends.into_iter().zip(changed).zip(streams) {
-        if !changed {
-            assert_eq!((end.error, end.stream), (None, stream));
+    let (forth, back) = setup.honest();
+    let start = || {
+        if calls {
+            setup.initiator(&mut Vec::new())
+        } else {
+            setup.responder()
         }
+    };
+    let (mut bytes, stream) = if calls {
+        (back, STREAM.to_vec())
+    } else {
+        (forth, [&setup.initial, STREAM].concat())
+    };
+    let changed = edit(&mut bytes, &mut input);
+    let end = play(start(), &bytes, &[usize::from(u16::MAX)]);
+    assert_eq!(play(start(), &bytes, &sizes), end, "in chunks {sizes:?}");
+    if !changed {
+        assert_eq!((end.error, end.stream), (None, stream));
     }
 }

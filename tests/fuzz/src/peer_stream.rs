@@ -49,9 +49,9 @@ pub fn check(data: &[u8]) {
         listen_port: None,
         dht_port: dht.then_some(DHT_PORT),
         keep_partial: flag(2),
+        encryption: EncryptionPolicy::Plain,
         ignore_malformed: flag(3),
         message_log_length: 80,
-        encryption: EncryptionPolicy::Plain,
         transport: TransportPolicy::Tcp,
     };
     let inward = flag(4);

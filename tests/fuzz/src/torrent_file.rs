@@ -85,7 +85,7 @@ fn naive_info(data: &[u8]) -> Option<&[u8]> {
 }
 
 /// End of the bencoded value that begins at `at`, by plain recursion.
-fn naive_end(data: &[u8], at: usize, depth: u32) -> Option<usize> {
+pub(super) fn naive_end(data: &[u8], at: usize, depth: u32) -> Option<usize> {
     match *data.get(at)? {
         b'i' => naive_integer(data, at),
         b'0'..=b'9' => naive_string(data, at),

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::dht::node::address::{Family, NodeInfo, from_compact, nodes_from_compact};
 use crate::dht::node::id::NodeId;
+use crate::dht::node::scrape::{AddressBloom, Scrape};
 use crate::model::{InfoHash, PeerAddress};
 use crate::protocol::bencode::Value;
 
@@ -212,6 +213,7 @@ fn read_reply(value: Value<'_>) -> Result<Reply<'_>, KrpcProblem> {
     let mut sender = None;
     let mut reply = Reply::from(NodeId::new([0; 20]));
     let (mut interval, mut total, mut hashes) = (None, None, None);
+    let (mut seeds, mut peers) = (None, None);
     for (key, value) in value.dict().ok_or(KrpcProblem::Key("r"))? {
         match key {
             b"id" => first(&mut sender, twenty(value)),
@@ -221,6 +223,8 @@ fn read_reply(value: Value<'_>) -> Result<Reply<'_>, KrpcProblem> {
             b"token" => first(&mut reply.token, value.bytes()),
             b"samples" => first(&mut hashes, read_hashes(value)),
             b"interval" => first(&mut interval, value.integer()),
+            b"BFsd" => first(&mut seeds, read_filter(value)),
+            b"BFpe" => first(&mut peers, read_filter(value)),
             b"num" => first(&mut total, value.integer()),
             _ => {}
         }
@@ -235,6 +239,13 @@ fn read_reply(value: Value<'_>) -> Result<Reply<'_>, KrpcProblem> {
             .unwrap_or(0),
         hashes,
     });
+    if seeds.is_some() || peers.is_some() {
+        let filter = |filter: Option<AddressBloom>| filter.unwrap_or(AddressBloom::empty());
+        reply.scrape = Some(Box::new(Scrape {
+            seeds: filter(seeds),
+            peers: filter(peers),
+        }));
+    }
     reply.sender = NodeId::new(sender.ok_or(KrpcProblem::Key("id"))?);
     Ok(reply)
 }
@@ -255,6 +266,10 @@ fn read_values(value: Value<'_>) -> Option<Vec<PeerAddress>> {
             .filter_map(|value| from_compact(value.bytes()?))
             .collect(),
     )
+}
+
+fn read_filter(value: Value<'_>) -> Option<AddressBloom> {
+    value.bytes()?.try_into().ok().map(AddressBloom::new)
 }
 
 fn read_hashes(value: Value<'_>) -> Option<Vec<InfoHash>> {

@@ -130,6 +130,10 @@ fn encode_want(want: Want, dict: &mut SortedDictEncoder) -> Result<(), Error> {
 
 fn encode_reply(reply: &Reply<'_>, encoder: SingleItemEncoder) -> Result<(), Error> {
     encoder.emit_dict(|mut dict| {
+        if let Some(scrape) = &reply.scrape {
+            dict.emit_pair(b"BFpe", AsString(scrape.peers.as_bytes()))?;
+            dict.emit_pair(b"BFsd", AsString(scrape.seeds.as_bytes()))?;
+        }
         dict.emit_pair(b"id", AsString(reply.sender.as_bytes()))?;
         if let Some(samples) = &reply.samples {
             dict.emit_pair(b"interval", samples.interval)?;

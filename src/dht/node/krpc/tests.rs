@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dht::node::scrape::Scrape;
 use crate::protocol::bencode::Problem;
 
 fn transaction(bytes: &[u8]) -> TransactionId {
@@ -77,6 +78,27 @@ fn queries_of_bep_5() {
             seed: None,
         })),
     );
+}
+
+#[test]
+fn filters_of_bep_33() {
+    let mut scrape = Scrape::default();
+    scrape.seeds.insert([192, 0, 2, 1].into());
+    let mut packet = b"d1:rd4:BFpe256:".to_vec();
+    packet.extend(scrape.peers.as_bytes());
+    packet.extend(b"4:BFsd256:");
+    packet.extend(scrape.seeds.as_bytes());
+    packet.extend(b"2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re");
+    both_ways(
+        &packet,
+        &message(Body::Reply(Reply {
+            scrape: Some(Box::new(scrape)),
+            ..Reply::from(answerer())
+        })),
+    );
+    let short = b"d1:rd4:BFpe3:abc2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re";
+    let plain = Message::decode(short).unwrap();
+    assert_eq!(plain.body, Body::Reply(Reply::from(answerer())));
 }
 
 #[test]
@@ -324,7 +346,7 @@ proptest! {
     ) {
         let nodes = nodes.map(|nodes| nodes.into_iter().map(|(id, address)| NodeInfo { id: NodeId::new(id), address }).collect());
         let samples = (total % 2 == 0).then(|| Samples { interval: total % 21_600, total: total.into(), hashes: vec![InfoHash::new(sender); 20] });
-        let sent = message(Body::Reply(Reply { sender: NodeId::new(sender), nodes, nodes6: None, values, token: token.as_deref(), samples }));
+        let sent = message(Body::Reply(Reply { sender: NodeId::new(sender), nodes, nodes6: None, values, token: token.as_deref(), samples, scrape: None }));
         let packet = sent.encode();
         prop_assert_eq!(Message::decode(&packet).unwrap(), sent);
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::dht::node::address::NodeInfo;
 use crate::dht::node::krpc::Want;
+use crate::dht::node::scrape::swarm_size;
 use crate::model::Timestamp;
 
 struct Bench {
@@ -167,6 +168,34 @@ fn announces_need_a_token() {
 }
 
 #[test]
+fn a_scrape_gives_filters_instead_of_peers() {
+    let mut bench = Bench::new();
+    let method = Method::GetPeers {
+        info_hash: HASH,
+        noseed: false,
+        scrape: true,
+    };
+    let ask = |bench: &mut Bench| bench.ask(method.clone(), Want::default(), asker(5));
+    let packet = ask(&mut bench);
+    let none = reply(&packet);
+    assert_eq!((none.scrape, none.values), (None, None), "nothing is known");
+    let token = none.token.unwrap().to_vec();
+    bench.announce(&token, 99, false);
+    let now = bench.clock.now();
+    for number in 0..40 {
+        let address = PeerAddress::from_compact([10, 1, 1, number, 0, 1]);
+        bench.server.store.announce(HASH, address, false, now);
+    }
+    let packet = ask(&mut bench);
+    let filled = reply(&packet);
+    assert_eq!((filled.values, filled.nodes.unwrap().len()), (None, 8));
+    let size = swarm_size(filled.scrape.as_deref());
+    assert!((size.seeds - 1.0).abs() < 0.1, "{size:?}");
+    assert!((size.peers - 40.0).abs() < 3.0, "{size:?}");
+    assert!(packet.len() < 1400, "{}", packet.len());
+}
+
+#[test]
 fn a_sample_stays_for_its_interval() {
     let mut bench = Bench::new();
     let (token, _) = bench.get_peers(false);
@@ -216,4 +245,23 @@ fn the_fullest_answer_fits_one_packet() {
     assert_eq!(reply(&packet).values.unwrap().len(), VALUES_SENT_MAX);
     // 8 nodes of 38 bytes could come on top.
     assert!(packet.len() + 8 * 38 < 1400, "{}", packet.len());
+    let v6 = |number: u16| PeerAddress::new([0x2a00, 1, 1, number, 0, 0, 0, 1].into(), 1);
+    let now = bench.clock.now();
+    for number in 0..255 {
+        bench.server.store.announce(HASH, v6(number), false, now);
+    }
+    let method = Method::GetPeers {
+        info_hash: HASH,
+        noseed: false,
+        scrape: false,
+    };
+    let nodes = (0..8).map(|number| NodeInfo {
+        id: NodeId::new([number; 20]),
+        address: v6(number.into()),
+    });
+    bench.board.put(Family::V4, nodes.collect());
+    let packet = bench.ask(method, Want { v4: true, v6: true }, v6(1));
+    assert_eq!(reply(&packet).values.unwrap().len(), VALUES6_SENT_MAX);
+    // Nodes of 38 and of 26 bytes, 8 of each.
+    assert!(packet.len() < 1400, "{}", packet.len());
 }

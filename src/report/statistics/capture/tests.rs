@@ -6,11 +6,12 @@ use super::*;
 struct Draws(u64);
 
 impl Draws {
-    fn below(&mut self, end: u64) -> u64 {
+    fn below(&mut self, end: u32) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (self.0 >> 11) % end
+        let draw = ((self.0 >> 11) % u64::from(end)) as usize;
+        draw
     }
 }
 
@@ -29,7 +30,7 @@ fn chapman_of_a_textbook() {
 /// say; 95 of 100 is expected, fewer than 85 would be wrong.
 #[test]
 fn intervals_cover_the_truth() {
-    const SIZE: u64 = 5_000;
+    const SIZE: u32 = 5_000;
     let (mut by_chapman, mut by_schnabel) = (0, 0);
     for seed in 1..=100_u64 {
         let mut draws = Draws(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -41,13 +42,15 @@ fn intervals_cover_the_truth() {
             while caught.len() < 300 {
                 caught.insert(draws.below(SIZE));
             }
-            let again = caught.iter().filter(|it| marked[**it as usize]).count() as u64;
+            let again = caught.iter().filter(|it| marked[**it]).count() as u64;
             census.push(300, again, census.marked);
             if sample == 1 {
                 let it = chapman(first, 300, again).unwrap();
                 by_chapman += usize::from(it.low <= 5000.0 && 5000.0 <= it.high);
             }
-            caught.iter().for_each(|it| marked[*it as usize] = true);
+            for it in caught {
+                marked[it] = true;
+            }
             first = 300;
         }
         let it = census.estimate().unwrap();
@@ -74,9 +77,11 @@ fn unequal_chances_make_schnabel_too_small() {
                 caught.insert(it);
             }
         }
-        let again = caught.iter().filter(|it| marked[**it as usize]).count() as u64;
+        let again = caught.iter().filter(|it| marked[**it]).count() as u64;
         census.push(300, again, census.marked);
-        caught.iter().for_each(|it| marked[*it as usize] = true);
+        for it in caught {
+            marked[it] = true;
+        }
     }
     let it = census.estimate().unwrap();
     assert!(it.high < 5_000.0, "{it:?}");
@@ -113,7 +118,7 @@ fn chao_meets_equal_chances() {
     let mut draws = Draws(99);
     let mut seen = vec![0_u32; 2_000];
     for _ in 0..3_000 {
-        seen[draws.below(2_000) as usize] += 1;
+        seen[draws.below(2_000)] += 1;
     }
     let of = |n| seen.iter().filter(|it| **it == n).count() as u64;
     let it = chao(2_000 - of(0), of(1), of(2));

@@ -1,0 +1,435 @@
+//! The figures: each a pure function of an item's tables, as SVG.
+//!
+//! Colours are those of Okabe and Ito, which colour-blind readers tell apart.
+
+mod boxes;
+mod map;
+mod marks;
+mod panels;
+
+use std::collections::BTreeMap;
+
+use plotters::style::RGBColor;
+
+use super::item::{Cell, Item, Table, grouped};
+use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
+use marks::{Axes, Bars, Marks, Style};
+use panels::{Panel, Series};
+
+/// What the drawing library says.
+pub(super) type DrawError = Box<dyn std::error::Error>;
+type Drawn = Result<String, DrawError>;
+
+pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
+pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);
+const ORANGE: RGBColor = RGBColor(230, 159, 0);
+const PURPLE: RGBColor = RGBColor(204, 121, 167);
+const SKY: RGBColor = RGBColor(86, 180, 233);
+const COLOURS: [RGBColor; 6] = [BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY];
+
+pub(super) fn colour(place: usize) -> RGBColor {
+    COLOURS.get(place % COLOURS.len()).copied().unwrap_or(BLUE)
+}
+
+/// Draws a table of an item; `None` if there is nothing to show.
+type Draw = fn(&Item, &Table) -> Result<Option<String>, DrawError>;
+
+/// The table that an item's figures are drawn from, and their names.
+fn drawings(item: &Item) -> Option<(&'static str, Vec<(&'static str, Draw)>)> {
+    let (table, drawings): (_, Vec<(_, Draw)>) = match item.id {
+        "addresses" => ("hours", vec![("hours", |_, it| addresses(it).map(Some))]),
+        "confirmed" => (
+            "sets",
+            vec![("thresholds", |_, it| thresholds(it).map(Some))],
+        ),
+        "confirmed_reported_unique" => ("torrents", vec![("size", |_, it| by_size(it).map(Some))]),
+        "downloads_per_hour" => (
+            "sets",
+            vec![("sets", |item, it| {
+                let columns = [("confirmed", "confirmed"), ("reported", "reported")];
+                hourly_sets(item.title, it, &columns).map(Some)
+            })],
+        ),
+        "downloads_by_crossing" => (
+            "sets",
+            vec![("sets", |item, it| {
+                let columns = [
+                    ("crossed", "by crossing"),
+                    ("first_seen", "by first contact"),
+                ];
+                hourly_sets(item.title, it, &columns).map(Some)
+            })],
+        ),
+        "visits" => (
+            "visits",
+            vec![
+                ("histogram", |_, it| visits(it).map(Some)),
+                ("cdf", |_, it| distribution(it).map(Some)),
+            ],
+        ),
+        "speed" | "speed_of_contacted" => (
+            "countries",
+            vec![
+                ("boxes", |item, it| boxes::draw(item.title, it).map(Some)),
+                ("map", speed_map),
+            ],
+        ),
+        "countries" => (
+            "countries",
+            vec![("map", |item, it| {
+                let title = format!("Peers by country, n = {}", grouped(item.sample));
+                map::draw(&title, "peers", &by_country(it, "peers"))
+            })],
+        ),
+        "trackers" => (
+            "torrents",
+            vec![("torrents", |_, it| trackers(it).map(Some))],
+        ),
+        "workload" => ("series", vec![("panel", |_, it| workload(it).map(Some))]),
+        "timeout" if item.sample > 0 => (
+            "histogram",
+            vec![("histogram", |item, it| timeout(item, it).map(Some))],
+        ),
+        _ => return None,
+    };
+    Some((table, drawings))
+}
+
+/// Name of the file and SVG of each figure of an item; none if there is
+/// nothing to show.
+///
+/// # Errors
+/// When the drawing library refuses.
+pub(super) fn of(item: &Item) -> Result<Vec<(String, String)>, DrawError> {
+    let mut figures = Vec::new();
+    let Some((table, drawings)) = drawings(item) else {
+        return Ok(figures);
+    };
+    if let Some(table) = item.table(table).filter(|table| !table.rows.is_empty()) {
+        for (name, draw) in drawings {
+            if let Some(svg) = draw(item, table)? {
+                figures.push((format!("{}_{name}.svg", item.id), svg));
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// The column as numbers, `None` where unknown.
+pub(super) fn numbers(table: &Table, column: &str) -> Vec<Option<f64>> {
+    each(table, column, |cell| match cell {
+        Cell::Integer(number) => Some(*number as f64),
+        Cell::Real(number) => Some(*number),
+        _ => None,
+    })
+}
+
+/// The column as text.
+pub(super) fn texts(table: &Table, column: &str) -> Vec<String> {
+    each(table, column, |cell| match cell {
+        Cell::Text(text) => text.clone(),
+        Cell::Integer(number) => number.to_string(),
+        _ => String::new(),
+    })
+}
+
+fn each<T>(table: &Table, column: &str, of: impl Fn(&Cell) -> T) -> Vec<T> {
+    let place = table.columns.iter().position(|it| it.name == column);
+    let cell = |row: &Vec<Cell>| {
+        let cell = place.and_then(|place| row.get(place));
+        of(cell.unwrap_or(&Cell::Unknown))
+    };
+    table.rows.iter().map(cell).collect()
+}
+
+/// Points of rows whose `key` column has each value, in order of appearance:
+/// x from `x`, y from `y`; rows without both are left out.
+fn points(
+    keys: &[String],
+    x: &[Option<f64>],
+    y: &[Option<f64>],
+) -> BTreeMap<String, Vec<(f64, f64)>> {
+    let mut points: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for ((key, x), y) in keys.iter().zip(x).zip(y) {
+        let of_key = points.entry(key.clone()).or_default();
+        if let (Some(x), Some(y)) = (x, y) {
+            of_key.push((*x, *y));
+        }
+    }
+    points
+}
+
+/// Names of hours as hours since 1970.
+fn hours(table: &Table) -> Vec<Option<f64>> {
+    let parse = |name: &String| {
+        let whole = name.replace('Z', ":00:00");
+        let time = chrono::NaiveDateTime::parse_from_str(&whole, "%Y-%m-%dT%H:%M:%S").ok()?;
+        Some(time.and_utc().timestamp() as f64 / 3600.0)
+    };
+    texts(table, "hour").iter().map(parse).collect()
+}
+
+fn addresses(table: &Table) -> Drawn {
+    let (keys, x) = (texts(table, "source"), hours(table));
+    let unique = points(&keys, &x, &numbers(table, "unique"));
+    let mut duplicate = points(&keys, &x, &numbers(table, "duplicate"));
+    let names = [
+        ("tracker", "Trackers"),
+        ("dht", "DHT"),
+        ("incoming", "Callers"),
+    ];
+    let panels = names.into_iter().filter_map(|(key, title)| {
+        let unique = unique.get(key)?.clone();
+        Some(Panel {
+            title: format!("{title}: addresses per hour"),
+            series: vec![
+                Series::new("new", BLUE, unique),
+                Series::new("known", ORANGE, duplicate.remove(key).unwrap_or_default()),
+            ],
+        })
+    });
+    panels::draw(
+        "Addresses per hour and source",
+        &panels.collect::<Vec<_>>(),
+        1,
+    )
+}
+
+fn hourly_sets(title: &str, table: &Table, columns: &[(&str, &str)]) -> Drawn {
+    let (keys, x) = (texts(table, "set"), hours(table));
+    let mut series: Vec<_> = columns
+        .iter()
+        .map(|(column, name)| (*name, points(&keys, &x, &numbers(table, column))))
+        .collect();
+    let mut sets = keys.clone();
+    sets.sort();
+    sets.dedup();
+    let panels = sets.iter().map(|set| Panel {
+        title: format!("{set}: downloads per hour"),
+        series: series
+            .iter_mut()
+            .enumerate()
+            .map(|(place, (name, points))| {
+                Series::new(name, colour(place), points.remove(set).unwrap_or_default())
+            })
+            .collect(),
+    });
+    panels::draw(title, &panels.collect::<Vec<_>>(), 1)
+}
+
+fn workload(table: &Table) -> Drawn {
+    let machines = texts(table, "machine");
+    let x: Vec<_> = numbers(table, "timestamp")
+        .into_iter()
+        .map(|it| it.map(|it| it / 3600.0))
+        .collect();
+    let shown = [
+        ("thread_workload", "Share of busy contact threads"),
+        ("evaluator_threads", "Contacts in progress"),
+        ("server_threads", "Callers being evaluated"),
+        ("peer_queue", "Peers that wait for a contact"),
+        ("visited_queue", "Visits that wait to be stored"),
+        ("memory_mb", "Peak memory / MB"),
+        ("load_average", "Load average, 15 minutes"),
+        ("unique_incoming", "Unique callers so far"),
+    ];
+    let panels = shown.into_iter().map(|(column, title)| {
+        let by_machine = points(&machines, &x, &numbers(table, column));
+        let series = by_machine.into_iter().enumerate();
+        Panel {
+            title: title.to_owned(),
+            series: series
+                .map(|(place, (machine, points))| {
+                    Series::new(&format!("machine {machine}"), colour(place), points)
+                })
+                .collect(),
+        }
+    });
+    panels::draw("Workload of the machines", &panels.collect::<Vec<_>>(), 2)
+}
+
+fn thresholds(table: &Table) -> Drawn {
+    let columns: Vec<_> = table
+        .columns
+        .iter()
+        .skip(1)
+        .map(|it| it.name.clone())
+        .collect();
+    let sets = texts(table, "set");
+    let marks = sets
+        .iter()
+        .zip(&table.rows)
+        .enumerate()
+        .map(|(place, (set, row))| {
+            let values = columns.iter().zip(row.iter().skip(1));
+            let points = values.filter_map(|(name, cell)| match cell {
+                Cell::Integer(count) => Some((name.parse().ok()?, *count as f64)),
+                _ => None,
+            });
+            Marks {
+                name: set.clone(),
+                colour: colour(place),
+                style: Style::LineAndPoints,
+                points: points.collect(),
+            }
+        });
+    marks::xy(
+        &Axes {
+            title: "Confirmed downloads by threshold",
+            x: "Threshold / share of pieces",
+            y: "Confirmed downloads",
+            log: (false, true),
+        },
+        &marks.collect::<Vec<_>>(),
+    )
+}
+
+fn by_size(table: &Table) -> Drawn {
+    let size = numbers(table, "size");
+    let names = [
+        ("unique", "unique addresses"),
+        ("reported", "reported downloads"),
+        ("confirmed", "confirmed downloads"),
+    ];
+    let marks = names
+        .into_iter()
+        .enumerate()
+        .map(|(place, (column, name))| {
+            let points = size.iter().zip(numbers(table, column));
+            Marks {
+                name: name.to_owned(),
+                colour: colour(place),
+                style: Style::of_points(place),
+                points: points.filter_map(|(x, y)| Some(((*x)?, y?))).collect(),
+            }
+        });
+    marks::xy(
+        &Axes {
+            title: "Confirmed and reported downloads and unique addresses, by size",
+            x: "Size of the torrent / GB",
+            y: "Count, each mark a torrent",
+            log: (true, true),
+        },
+        &marks.collect::<Vec<_>>(),
+    )
+}
+
+fn distribution(table: &Table) -> Drawn {
+    let of = points(
+        &texts(table, "source"),
+        &numbers(table, "visits"),
+        &numbers(table, "at_most"),
+    );
+    let marks = of
+        .into_iter()
+        .enumerate()
+        .map(|(place, (source, points))| Marks {
+            name: source,
+            colour: colour(place),
+            style: Style::Steps,
+            points,
+        });
+    marks::xy(
+        &Axes {
+            title: "Visits per peer: distribution function",
+            x: "Successful visits",
+            y: "Peers with at most so many / %",
+            log: (true, false),
+        },
+        &marks.collect::<Vec<_>>(),
+    )
+}
+
+fn visits(table: &Table) -> Drawn {
+    let of = points(
+        &texts(table, "source"),
+        &numbers(table, "visits"),
+        &numbers(table, "peers"),
+    );
+    let series = of.into_iter().enumerate().map(|(place, (source, points))| {
+        let at = |wanted: u64| {
+            let found = points
+                .iter()
+                .find(|(x, _)| (*x - wanted as f64).abs() < 0.5);
+            found.map_or(0.0, |(_, y)| *y)
+        };
+        (source, colour(place), (1..=VISITS_SHOWN).map(at).collect())
+    });
+    marks::bars(&Bars {
+        title: "Visits per peer, up to 20",
+        x: "Successful visits",
+        y: "Peers",
+        categories: (1..=VISITS_SHOWN).map(|it| it.to_string()).collect(),
+        series: series.collect(),
+        log: true,
+        line: None,
+    })
+}
+
+fn trackers(table: &Table) -> Drawn {
+    let columns = [
+        "announce success",
+        "announce fail",
+        "scrape success",
+        "scrape fail",
+    ];
+    let series = columns.into_iter().enumerate().map(|(place, column)| {
+        let counts = numbers(table, column);
+        let counts = counts.into_iter().map(Option::unwrap_or_default);
+        (column.to_owned(), colour(place), counts.collect())
+    });
+    marks::bars(&Bars {
+        title: "Requests to trackers",
+        x: "Torrent",
+        y: "Requests",
+        categories: texts(table, "torrent"),
+        series: series.collect(),
+        log: false,
+        line: None,
+    })
+}
+
+fn timeout(item: &Item, table: &Table) -> Drawn {
+    let counts = numbers(table, "visits");
+    let counts: Vec<f64> = counts.into_iter().map(Option::unwrap_or_default).collect();
+    marks::bars(&Bars {
+        title: &format!(
+            "Longest wait for one message of a visit, n = {}",
+            grouped(item.sample)
+        ),
+        x: "Longest wait / s, rounded",
+        y: "Visits",
+        categories: (0..=SECONDS_SHOWN).map(|it| it.to_string()).collect(),
+        series: vec![("visits".to_owned(), BLUE, counts)],
+        log: false,
+        line: Some((6.0, "6 s, as in 2015")),
+    })
+}
+
+/// Values by code of a country.
+fn by_country(table: &Table, column: &str) -> BTreeMap<String, f64> {
+    let values = texts(table, "country")
+        .into_iter()
+        .zip(numbers(table, column));
+    let known = values.filter(|(code, _)| code.len() == 2);
+    known
+        .filter_map(|(code, value)| Some((code, value?)))
+        .collect()
+}
+
+/// Medians of countries with at least ten samples.
+fn speed_map(item: &Item, table: &Table) -> Result<Option<String>, DrawError> {
+    let mut values = by_country(table, "median");
+    let samples = by_country(table, "n");
+    values.retain(|code, _| samples.get(code).is_some_and(|n| *n >= 10.0));
+    let title = format!(
+        "{}, n = {}, countries with 10 or more",
+        item.title,
+        grouped(item.sample)
+    );
+    map::draw(&title, "median / kB/s", &values)
+}
+
+#[cfg(test)]
+mod tests;

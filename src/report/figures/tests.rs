@@ -1,0 +1,49 @@
+//! Figures of few numbers.
+
+use super::*;
+use crate::report::item::cells;
+
+#[test]
+fn axes_name_units_and_series() {
+    let mut table = Table::new(
+        "hours",
+        "",
+        &["hour:t", "source:t", "unique:i", "duplicate:i"],
+    );
+    for (hour, count) in [("2015-12-31T23Z", 4_u64), ("2016-01-01T00Z", 9)] {
+        table.row(cells![hour, "tracker", count, 2_u64]);
+    }
+    let svg = addresses(&table).unwrap();
+    for text in [
+        "Trackers: addresses per hour",
+        "new",
+        "known",
+        "01-01 00:00",
+    ] {
+        assert!(svg.contains(text), "{text}");
+    }
+    let times = hours(&table);
+    assert!((times[1].unwrap() - times[0].unwrap() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn names_from_outside_are_escaped() {
+    let mut table = Table::new(
+        "sets",
+        "",
+        &["set:t", "hour:t", "confirmed:i", "reported:i"],
+    );
+    table.row(cells!["<script>", "2015-12-31T23Z", 1_u64, None::<u64>]);
+    let columns = [("confirmed", "confirmed")];
+    let svg = hourly_sets("t", &table, &columns).unwrap();
+    assert!(
+        !svg.contains("<script>") && svg.contains("&lt;script&gt;"),
+        "{svg}"
+    );
+}
+
+#[test]
+fn numbers_on_axes_are_short() {
+    let shown = [0.0, 0.25, 7.0, 9_999.0, 25_000.0, 1_500_000.0].map(panels::short);
+    assert_eq!(shown, ["0", "0.25", "7", "9999", "25k", "1.5M"]);
+}

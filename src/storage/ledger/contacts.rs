@@ -1,0 +1,67 @@
+//! What visits and failed contacts mean for the counts.
+
+use super::super::row::{Row, kinds};
+use super::Ledger;
+use super::peers::Taken;
+use crate::model::record::{Failure, MessageCounts, Visit};
+use crate::model::{Direction, Event, Reason};
+
+impl Ledger {
+    pub(super) fn visit(&mut self, visit: Visit, rows: &mut Vec<Row>) {
+        let Some(torrent) = self.torrent(visit.peer.torrent) else {
+            return;
+        };
+        self.count_messages(&visit.messages);
+        if let Some(reason) = visit.takes_back {
+            self.errors.take_back(reason, rows);
+        }
+        let direction = visit.direction;
+        match self.peers.take(visit, &torrent, self.geo.as_ref(), rows) {
+            Taken::Refused => {
+                self.count_failure(Event::IncomingPeer, Reason::AlreadyInOutgoing, rows);
+            }
+            Taken::Stored {
+                first,
+                caller,
+                named_too,
+            } => {
+                self.outcomes.success(match (direction, first) {
+                    (Direction::Incoming, _) => Event::IncomingPeer,
+                    (Direction::Outgoing, true) => Event::FirstContact,
+                    (Direction::Outgoing, false) => Event::LaterContact,
+                });
+                if named_too {
+                    let reason = Reason::AlreadyInIncoming;
+                    self.errors.add(Event::FirstContact, reason, rows);
+                }
+                if let Some(callers) = self.callers.get_mut(torrent.id.index())
+                    && caller
+                {
+                    callers.received += 1;
+                    callers.duplicates += u64::from(!first);
+                }
+            }
+        }
+    }
+
+    pub(super) fn failure(&mut self, failure: &Failure, rows: &mut Vec<Row>) {
+        if let Some(reason) = failure.takes_back {
+            self.errors.take_back(reason, rows);
+        }
+        if let Some(messages) = &failure.messages {
+            self.count_messages(messages);
+        }
+        self.count_failure(failure.event, failure.reason, rows);
+    }
+
+    fn count_failure(&mut self, event: Event, reason: Reason, rows: &mut Vec<Row>) {
+        self.errors.add(event, reason, rows);
+        self.outcomes.failure(event, reason);
+    }
+
+    fn count_messages(&mut self, messages: &MessageCounts) {
+        for (sum, (_, count)) in self.messages.iter_mut().zip(kinds(messages)) {
+            *sum += u64::from(count);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The row of `host`: what is kept of a peer's name. Writer thread only.
+
+use rusqlite::types::Value;
+use serde::{Deserialize, Serialize};
+
+use super::Word;
+use crate::model::record::HostName;
+
+/// Row of `host`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRow {
+    /// The peer.
+    pub peer: i64,
+    /// When the answer came.
+    pub time_ms: i64,
+    /// `name`, or why there is none.
+    pub outcome: Word,
+    /// Last two labels.
+    pub host: Option<String>,
+    /// Registrable domain.
+    pub domain: Option<String>,
+}
+
+impl HostRow {
+    /// The row of an answer.
+    pub(crate) fn of(name: HostName) -> Self {
+        Self {
+            peer: name.peer,
+            time_ms: name.at.millis(),
+            outcome: name.outcome.into(),
+            host: name.host,
+            domain: name.domain,
+        }
+    }
+
+    /// In the order of the columns.
+    pub(super) fn values(&self) -> Vec<Value> {
+        vec![
+            self.peer.into(),
+            self.time_ms.into(),
+            Value::Text(self.outcome.to_string()),
+            self.host.clone().into(),
+            self.domain.clone().into(),
+        ]
+    }
+}

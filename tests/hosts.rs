@@ -1,0 +1,199 @@
+//! Host names in a real run: dnsmasq answers for the peers of a practice
+//! swarm, on loopback. What lies, fails and is slow is in `src/hosts/tests.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use btda::clock::SystemClock;
+use btda::lab::{Behaviour, LabOptions, Plan, Swarm};
+use common::contract::beside;
+use common::process::{Process, isolated, start_with_retries, wait_until};
+use common::trial::{Setup, Trial};
+use rusqlite::Connection;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// dnsmasq that gives every address of 127.0.0.0/8 a name that spells it out,
+/// as access networks do. Nothing else is asked or read.
+struct Names {
+    process: Process,
+    port: u16,
+}
+
+impl Names {
+    fn start(folder: &Path) -> Self {
+        start_with_retries("dnsmasq", || {
+            // TCP and UDP: dnsmasq wants both.
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let port = socket.local_addr().unwrap().port();
+            let both = TcpListener::bind(("127.0.0.1", port)).map_err(|error| error.to_string())?;
+            drop((socket, both));
+            let mut command = isolated(Path::new("dnsmasq"), folder);
+            command.args([
+                "--keep-in-foreground",
+                "--no-resolv",
+                "--no-hosts",
+                "--bind-interfaces",
+            ]);
+            command.args([
+                "--conf-file=/dev/null",
+                "--listen-address=127.0.0.1",
+                "--user=",
+            ]);
+            command.args(["--pid-file=", "--log-facility=-", "--log-queries"]);
+            command.args(["--synth-domain=dsl.example.co.uk,127.0.0.0/8"]);
+            command.arg(format!("--port={port}"));
+            let mut process = Process::spawn("dnsmasq", command, folder);
+            let mut started = false;
+            wait_until("dnsmasq answers or ends", SOON, || {
+                let said = fs::read_to_string(process.log()).unwrap_or_default();
+                started = said.contains("started");
+                started || process.ended().is_some()
+            });
+            if started {
+                Ok(Self { process, port })
+            } else {
+                Err("its port was taken".to_owned())
+            }
+        })
+    }
+
+    /// Addresses whose names were asked for.
+    fn asked(&self) -> BTreeSet<String> {
+        let said = fs::read_to_string(self.process.log()).unwrap_or_default();
+        let queries = said
+            .lines()
+            .filter_map(|line| line.split_once("query[PTR] "));
+        let names = queries.filter_map(|(_, query)| query.split_once(".in-addr.arpa"));
+        names
+            .map(|(name, _)| name.split('.').rev().collect::<Vec<_>>().join("."))
+            .collect()
+    }
+}
+
+fn swarm() -> Swarm {
+    let options = LabOptions {
+        torrents: 1,
+        peers: 12,
+        callers: 4,
+        duration: Duration::from_secs(3600),
+        shares: vec![(Behaviour::Bitfield, 1)],
+        bad_trackers: false,
+        ..LabOptions::default()
+    };
+    Swarm::start(Plan::new(options), Arc::new(SystemClock::new())).unwrap()
+}
+
+fn start(swarm: &Swarm, server: &str) -> Trial {
+    let server = format!("\"{server}\"");
+    let keys = [
+        ("network_timeout", "1"),
+        ("hosts.enabled", "true"),
+        ("hosts.servers", &*server),
+        ("hosts.timeout_seconds", "20"),
+    ];
+    Setup::new().swarm(swarm).config(&keys).start()
+}
+
+/// All bytes of all files of a run that may hold an address or a full name.
+fn files(database: &Path) -> Vec<(String, String)> {
+    let folder = database.parent().unwrap();
+    let files = fs::read_dir(folder).unwrap().flatten();
+    files
+        .filter(|file| file.path().is_file())
+        .map(|file| {
+            let bytes = fs::read(file.path()).unwrap();
+            let name = file.file_name().to_string_lossy().into_owned();
+            (name, String::from_utf8_lossy(&bytes).into_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn peers_of_a_run_get_the_end_of_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = Names::start(folder.path());
+    let swarm = swarm();
+    let mut trial = start(&swarm, &format!("127.0.0.1:{}", names.port));
+    trial.wait_until("every peer has its name", |trial| {
+        let peers = trial.number("SELECT count(*) FROM peer");
+        peers >= 8 && trial.number("SELECT count(*) FROM host WHERE outcome = 'name'") == peers
+    });
+    assert_eq!(trial.stop("INT", Duration::from_secs(20)), Some(0));
+    swarm.stop();
+    trial.assert_contract();
+    assert_eq!(trial.fact("host_names_not_asked"), "0");
+    let database = trial.database().unwrap();
+    let odd = "SELECT count(*) FROM host WHERE host <> 'co.uk' OR domain <> 'example.co.uk' OR outcome <> 'name'";
+    assert_eq!(trial.number(odd), 0);
+
+    // Each address once, and neither it nor the full name in any file.
+    let asked = names.asked();
+    assert!(!asked.is_empty());
+    for (file, content) in files(&database) {
+        for address in &asked {
+            let spelt = format!("{}.dsl", address.replace('.', "-"));
+            assert!(!content.contains(&spelt), "{file} has {spelt}");
+        }
+    }
+
+    // What the script of 2015 reads.
+    let hosts = Connection::open(beside(&database, "_hosts.sqlite")).unwrap();
+    let count = |sql: &str| -> i64 { hosts.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let peers = trial.number("SELECT count(*) FROM peer");
+    assert_eq!(
+        count("SELECT count(*) FROM peer WHERE host = 'co.uk'"),
+        peers
+    );
+    assert_eq!(
+        count("SELECT cid FROM pragma_table_info('peer') WHERE name = 'host'"),
+        1
+    );
+
+    // A combined database keeps the names of its own peers.
+    let made = Command::new(env!("CARGO_BIN_EXE_btda"))
+        .args(["export", "--for", "r"])
+        .arg(&database)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let exported = Connection::open(beside(&database, "_r.sqlite")).unwrap();
+    let names: i64 = exported
+        .query_row(
+            "SELECT count(*) FROM host JOIN peer ON peer.id = host.peer",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(names, peers);
+    assert!(beside(&database, "_r_hosts.sqlite").exists());
+}
+
+#[test]
+fn a_dead_name_server_hinders_nobody() {
+    // Bound, but nobody answers.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let swarm = swarm();
+    let mut trial = start(&swarm, &silent.local_addr().unwrap().to_string());
+    trial.wait_until("peers are stored without their names", |trial| {
+        trial.number("SELECT count(*) FROM peer") >= 8
+    });
+    assert_eq!(trial.stop("INT", Duration::from_secs(15)), Some(0));
+    swarm.stop();
+    trial.assert_contract();
+    assert_eq!(
+        trial.number("SELECT count(*) FROM host WHERE host IS NOT NULL"),
+        0
+    );
+    let database = trial.database().unwrap();
+    assert!(!beside(&database, "_hosts.sqlite").exists());
+}
