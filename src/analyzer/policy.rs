@@ -279,7 +279,8 @@ mod tests {
         let (mut course, mut seconds, mut visits) = (None, 0.0, 0);
         loop {
             let now = start + Duration::from_secs_f64(seconds);
-            let pieces = PieceCount((seconds * speed).min(100.0) as u32);
+            let done = (0..100).take_while(|piece| f64::from(piece + 1) <= seconds * speed);
+            let pieces = PieceCount(u32::try_from(done.count()).unwrap_or(u32::MAX));
             let seen = course.map_or_else(
                 || Course::first(pieces, now),
                 |course: Course| course.next(pieces, now),

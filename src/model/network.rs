@@ -266,9 +266,10 @@ mod tests {
             ips in prop::collection::vec(any::<u32>(), 1..40),
         ) {
             let behind = |length: u32| u32::MAX.checked_shr(length).unwrap_or(0);
-            let text: String = networks.iter().map(|(ip, length)| {
-                format!("{}/{length}\n", std::net::Ipv4Addr::from_bits(ip & !behind(*length)))
-            }).collect();
+            let line = |(ip, length): &(u32, u32)| {
+                format!("{}/{length}", std::net::Ipv4Addr::from_bits(ip & !behind(*length)))
+            };
+            let text = networks.iter().map(line).collect::<Vec<_>>().join("\n");
             let set = NetworkSet::parse(&text).unwrap();
             let first = networks.iter().map(|(ip, _)| *ip);
             for ip in ips.iter().copied().chain(first) {

@@ -84,11 +84,12 @@ const fn is_reserved_v6(ip: Ipv6Addr) -> bool {
     if let Some(v4) = ip.to_ipv4_mapped() {
         return is_reserved_v4(v4);
     }
-    let [first, second, third, .., seventh, eighth] = ip.segments();
+    let segments = ip.segments();
     // NAT64 (RFC 6052).
-    if let [0x64, 0xff9b, 0, 0, 0, 0, ..] = ip.segments() {
-        return is_reserved_v4(Ipv4Addr::from_bits(join(seventh, eighth)));
+    if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = segments {
+        return is_reserved_v4(Ipv4Addr::from_bits(join(high, low)));
     }
+    let [first, second, third, ..] = segments;
     if first == SIX_TO_FOUR {
         return is_reserved_v4(Ipv4Addr::from_bits(join(second, third)));
     }
@@ -213,7 +214,8 @@ mod tests {
         #[test]
         fn the_forms_of_an_ipv4_address_are_judged_alike(bits in any::<u32>()) {
             let v4 = Ipv4Addr::from_bits(bits);
-            let [high, low] = [(bits >> 16) as u16, bits as u16];
+            let [a, b, c, d] = v4.octets();
+            let [high, low] = [[a, b], [c, d]].map(u16::from_be_bytes);
             let wanted = is_reserved(v4.into());
             let nat64 = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low);
             let six_to_four = Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1);

@@ -2,15 +2,16 @@
 //! part of it that opens files for reading.
 
 mod errors;
+mod files;
 mod sets;
 mod waits;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 pub use errors::{peer_errors, tracker_results};
+use files::{beside, beside_whole, contains, name_of, opened, unreadable};
 pub use sets::sets;
 pub use waits::waits;
 
@@ -21,8 +22,6 @@ use super::tally::{
 use super::{ReportError, ReportOptions};
 use crate::storage::archive::{Archive, Sorter, TorrentRow};
 
-/// Largest file beside a database that is read as a whole.
-const SIDE_FILE_MAX: u64 = 64 * 1024 * 1024;
 /// Seconds before the second visit, unless the run says otherwise.
 const REVISIT_DELAY: i64 = 300;
 /// Host names shown, as in 2015.
@@ -368,50 +367,6 @@ fn revisit_delay(facts: &BTreeMap<String, String>) -> i64 {
     delay
         .filter(|delay| (0.0..=31_536_000.0).contains(delay))
         .map_or(REVISIT_DELAY, |delay| delay.ceil() as i64)
-}
-
-/// `a/b.sqlite` and `_x.txt` give `a/b_x.txt`.
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}{end}"))
-}
-
-/// `a/b.sqlite` and `.csv` give `a/b.sqlite.csv`.
-fn beside_whole(path: &Path, end: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{name}{end}"))
-}
-
-fn name_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    crate::outside::one_line(&name.to_string_lossy())
-}
-
-fn contains(line: &[u8], part: &[u8]) -> bool {
-    line.windows(part.len()).any(|it| it == part)
-}
-
-fn opened(path: &Path) -> Result<File, ReportError> {
-    File::open(path).map_err(|source| unreadable(path, &source.to_string()))
-}
-
-/// A whole text file of reasonable size.
-fn read_text(path: &Path) -> Result<String, ReportError> {
-    let mut bytes = Vec::new();
-    let file = opened(path)?;
-    let read = file.take(SIDE_FILE_MAX + 1).read_to_end(&mut bytes);
-    let read = read.map_err(|source: io::Error| unreadable(path, &source.to_string()))?;
-    if read as u64 > SIDE_FILE_MAX {
-        return Err(unreadable(path, "it is larger than 64 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| unreadable(path, "it is no UTF-8 text"))
-}
-
-fn unreadable(path: &Path, reason: &str) -> ReportError {
-    ReportError::Input {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -89,12 +89,11 @@ impl Libtorrent {
 
     fn attempt(role: Role, assignment: &Assignment) -> Result<Self, String> {
         let (name, fingerprint) = match role {
-            Role::Seeder => ("libtorrent-seeder", "-SE2080-"),
+            Role::Seeder | Role::UtpSeeder => ("libtorrent-seeder", "-SE2080-"),
             Role::Leecher => ("libtorrent", ""),
             Role::EitherSeeder => ("libtorrent-either", "-SE2080-"),
             Role::Rc4Leecher => ("libtorrent-rc4", "-LR2080-"),
             Role::PlaintextLeecher => ("libtorrent-plaintext", "-LP2080-"),
-            Role::UtpSeeder => ("libtorrent-seeder", "-SE2080-"),
             Role::UtpLeecher => ("libtorrent-utp", "-LU2080-"),
         };
         let port = free_port(assignment.address);

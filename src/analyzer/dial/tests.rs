@@ -22,7 +22,7 @@ use crate::stop::{StopTrigger, stop_pair};
 enum Line {
     Refused,
     Open(Vec<Step>),
-    Encrypted(Far),
+    Encrypted(Box<Far>),
 }
 
 /// Connects as its lines say, each after a second; behind them nobody answers.
@@ -45,7 +45,7 @@ impl Connect for Lines {
                 reason: Reason::REFUSED,
             }),
             Some(Line::Open(script)) => Ok(Box::new(FakeStream::new(&self.clock, script))),
-            Some(Line::Encrypted(far)) => Ok(Box::new(far)),
+            Some(Line::Encrypted(far)) => Ok(far),
         }
     }
 }
@@ -151,7 +151,7 @@ fn plain() -> Line {
 }
 
 fn encrypted() -> Line {
-    Line::Encrypted(Far::called(Method::Rc4, 100, talk()))
+    Line::Encrypted(Box::new(Far::called(Method::Rc4, 100, talk())))
 }
 
 /// A handshake and a bitfield.
@@ -257,7 +257,7 @@ fn the_report_is_that_of_the_attempt_that_came_furthest() {
     // What is found out about the peer counts, whichever attempt found it.
     let mut other = talk();
     other[30] ^= 1;
-    let other = Line::Encrypted(Far::called(Method::Rc4, 100, other));
+    let other = Line::Encrypted(Box::new(Far::called(Method::Rc4, 100, other)));
     let world = World::with(EncryptionPolicy::PreferPlain, vec![closes(), other]);
     let (report, _) = world.visit(None);
     assert_eq!(report.verdict, Verdict::Failed(Reason::InfoHashMismatch));

@@ -24,7 +24,7 @@ pub(super) struct Votes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Network {
     V4([u8; 3]),
-    V6([u8; 6]),
+    V6([u16; 3]),
 }
 
 impl Network {
@@ -35,8 +35,8 @@ impl Network {
                 Self::V4([a, b, c])
             }
             IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, ..] = ip.octets();
-                Self::V6([a, b, c, d, e, f])
+                let [first, second, third, ..] = ip.segments();
+                Self::V6([first, second, third])
             }
         }
     }

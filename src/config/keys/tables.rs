@@ -124,8 +124,8 @@ registry! {
     PER_SECOND_TORRENT_MAX: "contact.per_second_torrent_max",
         number(0.0, 1_000_000.0), Value::Number(200.0), "own choice: polite";
     /// File with addresses and networks that are never contacted and whose
-    /// callers are turned away, one a line, as `192.0.2.0/24` or
-    /// `2001:db8::/32`; # begins a comment. Relative to `input_path`; empty: none.
+    /// callers are turned away, one a line, as 192.0.2.0/24 or `2001:db8::/32`;
+    /// # begins a comment. Relative to `input_path`; empty: none.
     OPT_OUT_FILE: "contact.opt_out_file",
         Kind::OptionalPath, text(""), "own choice";
     /// Contacts loopback, private and other reserved addresses too: for

@@ -118,8 +118,8 @@ fn other_queries_and_nonsense() {
     let swarm = swarm();
     let node = swarm.dht_nodes()[0];
     let ping = b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t1:x1:y1:qe";
-    let pong = ask(node, ping);
-    assert!(pong.starts_with(b"d1:rd2:id20:") && pong.ends_with(b"e1:t1:x1:y1:re"));
+    let answer = ask(node, ping);
+    assert!(answer.starts_with(b"d1:rd2:id20:") && answer.ends_with(b"e1:t1:x1:y1:re"));
     let unknown = b"d1:ad2:id20:abcdefghij0123456789e1:q4:vote1:t1:x1:y1:qe";
     assert!(ask(node, unknown).starts_with(b"d1:eli204e"));
     let find = b"d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz123456e\
@@ -135,7 +135,7 @@ fn other_queries_and_nonsense() {
     socket.send_to(ping, node).unwrap();
     let mut buffer = [0; 100];
     let count = socket.recv(&mut buffer).unwrap();
-    assert_eq!(buffer[..count], pong);
+    assert_eq!(buffer[..count], answer);
 }
 
 #[test]

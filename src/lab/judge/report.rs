@@ -117,6 +117,16 @@ impl Judgement {
                 self.called_back.0, self.called_back.1
             ),
         );
+        self.write_effort(text);
+        let verdict = if self.is_exact() {
+            "exact"
+        } else {
+            "NOT EXACT"
+        };
+        line(text, format_args!("verdict: {verdict}"));
+    }
+
+    fn write_effort(&self, text: &mut String) {
         line(
             text,
             format_args!(
@@ -134,12 +144,6 @@ impl Judgement {
                 self.threads_ended_early
             ),
         );
-        let verdict = if self.is_exact() {
-            "exact"
-        } else {
-            "NOT EXACT"
-        };
-        line(text, format_args!("verdict: {verdict}"));
     }
 
     fn write_magnets(&self, text: &mut String) {
@@ -184,22 +188,6 @@ impl Judgement {
                 })
             })
             .collect();
-        let failures: Vec<Value> = self
-            .failures
-            .iter()
-            .map(|((calls, reason), it)| {
-                let causes = it.causes.iter().map(|(by, count)| (*by, *count));
-                let seen = !is_unseen(*calls, reason);
-                json!({
-                    "direction": if *calls { "incoming" } else { "outgoing" },
-                    "reason": reason,
-                    "counted": it.counted,
-                    "true": seen.then(|| it.happened()),
-                    "broken_off": it.broken_off,
-                    "by_behaviour": causes.collect::<std::collections::BTreeMap<_, _>>(),
-                })
-            })
-            .collect();
         let (counted, seen, happened) = self.downloads();
         let [peers, dht, callers] = self.sources();
         let magnets = &self.magnets;
@@ -207,7 +195,7 @@ impl Judgement {
             "exact": self.is_exact(),
             "findings": self.findings,
             "torrents": torrents,
-            "failures": failures,
+            "failures": self.failures_json(),
             "sources": {"tracker": pair(peers), "dht": pair(dht), "incoming": pair(callers)},
             "magnets": {
                 "links": magnets.links,
@@ -228,6 +216,24 @@ impl Judgement {
             "memory_mb": self.memory_mb,
             "threads_ended_early": self.threads_ended_early,
         })
+    }
+
+    fn failures_json(&self) -> Vec<Value> {
+        self.failures
+            .iter()
+            .map(|((calls, reason), it)| {
+                let causes = it.causes.iter().map(|(by, count)| (*by, *count));
+                let seen = !is_unseen(*calls, reason);
+                json!({
+                    "direction": if *calls { "incoming" } else { "outgoing" },
+                    "reason": reason,
+                    "counted": it.counted,
+                    "true": seen.then(|| it.happened()),
+                    "broken_off": it.broken_off,
+                    "by_behaviour": causes.collect::<std::collections::BTreeMap<_, _>>(),
+                })
+            })
+            .collect()
     }
 }
 

@@ -377,7 +377,9 @@ fn call_backs_come_behind_a_visit_and_are_counted() {
     let call = |visit, told| contact(Direction::Incoming, 0, visit, told);
     let judge = |terms, contacts: &[Contact]| {
         let mut judge = Judge::new(&plan, Timestamp(0), terms);
-        contacts.iter().for_each(|contact| judge.take(contact));
+        for contact in contacts {
+            judge.take(contact);
+        }
         judge.demand()
     };
     let demand = judge(extended, &[call(0, 10), back(1, 20), call(2, 99)]);

@@ -72,12 +72,30 @@ const STORY: Duration = Duration::from_secs(60);
 /// How long pieces are told while connected.
 const LIVE: Duration = Duration::from_millis(800);
 
-/// The swarm is on loopback, some thousand peers in one network.
-const CONTACT: &str = "[contact]\nallow_private = true\nper_second_max = 0\n\
-                       per_second_network_max = 0\nper_second_torrent_max = 0\n\n";
-
 /// Threshold of the default configuration.
 const THRESHOLD: f64 = 0.98;
+
+/// What a swarm on loopback needs, whatever the options.
+const ON_LOOPBACK: &str = "\
+     # The swarm speaks in the clear over TCP: a second connection would\n\
+     # be a contact of its own to its peers.\n\
+     [visit]\n\
+     encryption = \"plain\"\n\
+     transport = \"tcp\"\n\
+     \n\
+     # The swarm is on loopback, some thousand peers in one network.\n\
+     [contact]\n\
+     allow_private = true\n\
+     per_second_max = 0\n\
+     per_second_network_max = 0\n\
+     per_second_torrent_max = 0\n\
+     \n\
+     [listen]\n\
+     address = \"127.0.0.1\"\n\
+     callers_per_address_max = 4096\n\
+     \n\
+     [storage]\n\
+     geolocation_database = \"\"\n";
 
 impl TrialOptions {
     /// The `usual` weights (of behaviours or of anything else), changed by
@@ -200,19 +218,7 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
-             # The swarm speaks in the clear over TCP: a second connection would\n\
-             # be a contact of its own to its peers.\n\
-             [visit]\n\
-             encryption = \"plain\"\n\
-             transport = \"tcp\"\n\
-             \n\
-             {CONTACT}\
-             [listen]\n\
-             address = \"127.0.0.1\"\n\
-             callers_per_address_max = 4096\n\
-             \n\
-             [storage]\n\
-             geolocation_database = \"\"\n\
+             {ON_LOOPBACK}\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
             revisits = self.revisits(),

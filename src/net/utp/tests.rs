@@ -124,7 +124,7 @@ fn shutting_wakes_everyone() {
     let waiters = [
         std::thread::spawn(move || assert_eq!(reading.read(&mut [0; 9], LONG), Ok(0))),
         // More than the other side takes in unread.
-        std::thread::spawn(move || assert!(writing.write_all(&[0; 1 << 20], LONG).is_err())),
+        std::thread::spawn(move || assert!(writing.write_all(&vec![0; 1 << 20], LONG).is_err())),
         std::thread::spawn(move || assert!(connector.connect(address, LONG).is_err())),
         std::thread::spawn(move || assert!(accepting.accept().is_none())),
     ];

@@ -31,7 +31,10 @@ const FROM_A: &str = "b9196e77a272";
 const FROM_B: &str = "97426648d8ef";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 fn chance_a() -> Chance {

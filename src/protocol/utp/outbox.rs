@@ -231,19 +231,16 @@ impl Outbox {
     ) -> Option<(Kind, u16, &[u8])> {
         let under_way = self.in_flight();
         let lost = self.flight.iter().position(|sent| sent.state == Fate::Lost);
-        let index = match lost {
-            Some(index) => {
-                let length = self.flight.get(index)?.payload.len();
-                // One packet may always be tried, lest all wait for ever.
-                if under_way > 0 && under_way + length > window {
-                    return None;
-                }
-                index
+        let index = if let Some(index) = lost {
+            let length = self.flight.get(index)?.payload.len();
+            // One packet may always be tried, lest all wait for ever.
+            if under_way > 0 && under_way + length > window {
+                return None;
             }
-            None => {
-                let room = room.saturating_sub(self.span());
-                self.pack(room.min(window.saturating_sub(under_way)), now)?
-            }
+            index
+        } else {
+            let room = room.saturating_sub(self.span());
+            self.pack(room.min(window.saturating_sub(under_way)), now)?
         };
         let first = self
             .next
@@ -347,7 +344,7 @@ mod tests {
     #[test]
     fn a_writer_gets_no_more_than_the_room() {
         let mut outbox = Outbox::new(0);
-        assert_eq!(outbox.write(&[0; SEND_MAX + 5]), SEND_MAX);
+        assert_eq!(outbox.write(&vec![0; SEND_MAX + 5]), SEND_MAX);
         assert_eq!(outbox.write(&[0; 5]), 0);
         drain(&mut outbox, WIDE, Instant::now());
         assert_eq!(outbox.write(&[0; 5]), 0);

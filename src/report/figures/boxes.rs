@@ -2,8 +2,9 @@
 
 use plotters::prelude::*;
 
+use super::columns::{numbers, texts};
 use super::panels::short;
-use super::{BLUE, DrawError, numbers, texts};
+use super::{BLUE, DrawError};
 use crate::report::item::{Table, grouped};
 
 const SIZE: (u32, u32) = (1200, 560);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::{read_text, unreadable};
+use super::files::{read_text, unreadable};
 use crate::outside::outside_text;
 use crate::report::ReportError;
 use crate::report::tally::{PeerErrors, TrackerResults};

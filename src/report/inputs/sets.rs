@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{read_text, unreadable};
+use super::files::{read_text, unreadable};
 use crate::outside::outside_text;
 use crate::report::ReportError;
 

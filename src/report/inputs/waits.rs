@@ -4,7 +4,7 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use super::{opened, unreadable};
+use super::files::{opened, unreadable};
 use crate::outside::outside_text;
 use crate::report::ReportError;
 use crate::report::tally::Waits;

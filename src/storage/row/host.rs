@@ -22,6 +22,10 @@ pub struct HostRow {
 }
 
 impl HostRow {
+    /// A name that is there stays.
+    pub(super) const SQL: &str =
+        "INSERT OR IGNORE INTO host (peer, time_ms, outcome, host, domain) VALUES (?, ?, ?, ?, ?)";
+
     /// The row of an answer.
     pub(crate) fn of(name: HostName) -> Self {
         Self {

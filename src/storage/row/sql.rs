@@ -10,8 +10,6 @@ pub(super) const ORIGIN: &str = "INSERT INTO origin (peer, origin) VALUES (?, ?)
 pub(super) const EXCHANGE: &str =
     "INSERT INTO exchange (time_ms, torrent, received_peers, duplicate_peers) VALUES (?, ?, ?, ?)";
 pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
-pub(super) const HOST: &str =
-    "INSERT OR IGNORE INTO host (peer, time_ms, outcome, host, domain) VALUES (?, ?, ?, ?, ?)";
 pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
 pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
 pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

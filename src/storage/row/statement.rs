@@ -5,8 +5,8 @@ use rusqlite::types::Value;
 use super::super::text;
 use super::sql;
 use super::{
-    AnnounceRow, ErrorRow, ExtensionHandshakeRow, InputRow, NewPeer, PeerUpdate, RequestRow, Row,
-    ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
+    AnnounceRow, ErrorRow, ExtensionHandshakeRow, HostRow, InputRow, NewPeer, PeerUpdate,
+    RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
 };
 use crate::model::record::{InputFile, MessageCounts};
 use crate::model::{Torrent, TorrentId};
@@ -47,7 +47,7 @@ impl Row {
             Self::NewPeer(_) => sql::NEW_PEER,
             Self::PeerUpdate(_) => sql::PEER_UPDATE,
             Self::Ipv6 { .. } => sql::IPV6,
-            Self::Host(_) => sql::HOST,
+            Self::Host(_) => HostRow::SQL,
             Self::Place(_) => sql::PLACE,
             Self::Origin(_) => sql::ORIGIN,
             Self::Exchange(_) => sql::EXCHANGE,

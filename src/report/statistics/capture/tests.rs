@@ -10,8 +10,7 @@ impl Draws {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        let draw = ((self.0 >> 11) % u64::from(end)) as usize;
-        draw
+        ((self.0 >> 11) % u64::from(end)) as usize
     }
 }
 
