@@ -1,5 +1,5 @@
 //! A swarm that knows no IPv4: a libtorrent seeder and a libtorrent leecher
-//! on ::1 (Debian package), named by a tracker in `peers6` (BEP 7), measured
+//! on `::1` (Debian package), named by a tracker in `peers6` (BEP 7), measured
 //! by the real program listening there too.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
@@ -52,7 +52,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// A libtorrent session on ::1; `known`: where it knows a peer.
+/// A libtorrent session on `::1`; `known`: where it knows a peer.
 fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, known: Option<u16>) -> Process {
     let peers: Vec<String> = known.iter().map(|port| format!("::1:{port}")).collect();
     let settings = json!({

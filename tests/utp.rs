@@ -3,7 +3,11 @@
 //!
 //! Two runs measure the same swarm with the default settings, one after the
 //! other: one that is only called, then one that only calls.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "tests fail by panicking, and say what they saw"
+)]
 
 mod common;
 
@@ -225,7 +229,7 @@ impl World {
             }
         }
         assert!(count > 0, "no visit of the leecher");
-        println!("{direction}: {count} visits of the leecher");
+        eprintln!("{direction}: {count} visits of the leecher");
     }
 }
 

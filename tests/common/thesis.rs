@@ -29,7 +29,7 @@ pub(crate) fn unpacked(folder: &Path, name: &str, to: &Path) -> PathBuf {
         .args(["--decompress", "--stdout"])
         .arg(folder.join(format!("{name}.xz")))
         .stdin(Stdio::null())
-        .stdout(File::create(&path).unwrap())
+        .stdout(File::create(&path).expect("own folder"))
         .status()
         .expect("xz is installed (Debian package xz-utils)");
     assert!(status.success(), "{name}: {status}");
@@ -40,11 +40,11 @@ pub(crate) fn unpacked(folder: &Path, name: &str, to: &Path) -> PathBuf {
 pub(crate) fn second_machine(folder: &Path, to: &Path) -> PathBuf {
     let database = unpacked(folder, &format!("{STEM}.sqlite"), to);
     let lost = unpacked(folder, &format!("{STEM}.log.sql"), to);
-    let connection = rusqlite::Connection::open(&database).unwrap();
-    let sql = fs::read_to_string(lost).unwrap();
+    let connection = rusqlite::Connection::open(&database).expect("a database");
+    let sql = fs::read_to_string(lost).expect("just unpacked");
     connection
         .execute_batch(&format!("BEGIN; {sql}; COMMIT"))
-        .unwrap();
+        .expect("the statements fit");
     database
 }
 
