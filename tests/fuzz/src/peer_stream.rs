@@ -94,7 +94,7 @@ fn settings(flags: u8, limit: u8, writes: u8) -> VisitSettings {
         peer_exchange: false,
         exchange_wait: Duration::from_secs(2),
         listen_port: None,
-        dht_port: (writes % 2 == 0).then_some(DHT_PORT),
+        dht_port: writes.is_multiple_of(2).then_some(DHT_PORT),
         keep_partial: flag(2),
         encryption: EncryptionPolicy::Plain,
         ignore_malformed: flag(3),
