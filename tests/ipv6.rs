@@ -64,6 +64,7 @@ fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, known: Option<u1
         "download_limit": if seed { 0 } else { DOWNLOAD_LIMIT },
         "fingerprint": if seed { "-SE2080-" } else { "-LE2080-" },
         "encryption": "not outward",
+        "utp_only": false,
         "dht": null,
         "peers": peers,
     });
