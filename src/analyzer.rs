@@ -7,6 +7,7 @@ pub mod directory;
 pub mod encrypted;
 pub mod engine;
 pub mod evaluate;
+pub mod exchange;
 pub mod listener;
 pub mod policy;
 mod reports;

@@ -10,4 +10,5 @@ pub mod handshake;
 pub mod message;
 pub mod metadata;
 pub mod mse;
+pub mod pex;
 pub mod utp;

@@ -1,6 +1,7 @@
 //! What all measuring threads share, and what happens after a contact.
 
 mod contacted;
+mod outcome;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -9,7 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::{SendTimeoutError, Sender};
 
 use crate::clock::Clock;
-use crate::config::settings::{Identity, Settings};
+use crate::config::settings::Settings;
 use crate::deadline::Deadline;
 use crate::intake::NodeIntake;
 use crate::model::record::{Failure, MessageCounts, Record, Visit};
@@ -21,11 +22,12 @@ use crate::stop::StopToken;
 use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
 use super::evaluate::Verdict;
-use super::policy::{self, Next};
+use super::policy::Next;
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
+use outcome::Outcome;
 
 pub use contacted::Contacted;
 
@@ -138,6 +140,7 @@ impl Engine {
                 let whom = Ticket {
                     key,
                     source,
+                    exchanged: false,
                     history: History::default(),
                 };
                 let direction = Direction::Incoming;
@@ -145,6 +148,7 @@ impl Engine {
                     self.record(Record::Visit(Box::new(visit)));
                 }
                 self.follow_up(key, report);
+                self.take_named(key.torrent, source, report);
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
@@ -183,6 +187,7 @@ impl Engine {
         Some(Visit {
             peer: whom.key,
             source: whom.source,
+            exchanged: whom.exchanged,
             direction,
             transport: link.transport,
             encryption: link.encryption,
@@ -279,6 +284,7 @@ impl InHand<'_> {
         };
         self.ticket = None;
         outcome.settle(engine, &ticket);
+        engine.take_named(ticket.key.torrent, ticket.source, report);
     }
 }
 
@@ -287,75 +293,6 @@ impl Drop for InHand<'_> {
         if let Some(ticket) = self.ticket.take() {
             let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, None);
             outcome.settle(self.engine, &ticket);
-        }
-    }
-}
-
-/// What follows from a contact, worked out but not yet done.
-struct Outcome {
-    record: Option<Record>,
-    failure: Option<Reason>,
-    /// The next visit.
-    again: Option<(Ticket, Instant)>,
-}
-
-impl Outcome {
-    fn failed(
-        engine: &Engine,
-        ticket: Ticket,
-        reason: Reason,
-        messages: Option<Box<MessageCounts>>,
-    ) -> Self {
-        let event = if ticket.history.successes == 0 && !ticket.is_call_back() {
-            Event::FirstContact
-        } else {
-            Event::LaterContact
-        };
-        let record = Record::Failure(Failure {
-            at: engine.clock.timestamp(),
-            event,
-            reason,
-            takes_back: ticket.takes_back(),
-            messages,
-        });
-        let history = ticket.history.with_failure(reason);
-        let never = [
-            Reason::OwnAddress,
-            Reason::ReservedAddress,
-            Reason::OptedOut,
-        ];
-        let again = if never.contains(&reason) {
-            None
-        } else {
-            let next = policy::after_failure(&engine.settings.policy, &history);
-            engine.again(ticket, history, next)
-        };
-        Self {
-            record: Some(record),
-            failure: Some(reason),
-            again,
-        }
-    }
-
-    fn settle(self, engine: &Engine, ticket: &Ticket) {
-        if self.failure.is_some() {
-            engine.stats.contact_failed();
-        } else {
-            if engine.settings.identity == Identity::Thesis2015 {
-                engine.contacted.insert(&ticket.key);
-            }
-            engine.stats.contact_counted();
-        }
-        if let Some(record) = self.record {
-            engine.record(record);
-        }
-        engine.scheduler.first_contact_done(ticket);
-        if self.failure == Some(Reason::OwnAddress) {
-            engine.scheduler.add_own(ticket.key.address);
-        }
-        match self.again {
-            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
-            None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, VisitEnd, 
 use crate::outside::outside_text;
 use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
+use crate::protocol::pex::UT_PEX;
+
+use super::exchange::Exchange;
 
 /// What was heard in one visit.
 #[derive(Debug, Clone)]
@@ -31,17 +34,27 @@ pub struct Heard {
     pub dht_port: Option<u16>,
     /// The peer's extended handshake (BEP 10), if one came.
     pub handshake: Option<Box<ExtendedHandshake>>,
+    /// The peers that it named (BEP 11).
+    pub exchange: Exchange,
     threshold: PieceCount,
     fast: bool,
     extension: bool,
+    exchanges: bool,
 }
 
 /// Our number for `lt_donthave` (BEP 54).
 const DONT_HAVE: u8 = 1;
 
+/// Our number for `ut_pex` (BEP 11).
+const PEX: u8 = 2;
+
 /// The extensions that visits understand, sorted by name, with our numbers
 /// for them: peers use these to us. [`Heard::take`] reads the messages.
 pub const UNDERSTOOD: &[(&[u8], u8)] = &[(extension::LT_DONTHAVE, DONT_HAVE)];
+
+/// The same with peer exchange.
+pub const UNDERSTOOD_WITH_EXCHANGE: &[(&[u8], u8)] =
+    &[(extension::LT_DONTHAVE, DONT_HAVE), (UT_PEX, PEX)];
 
 /// What a peer had told at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +79,10 @@ impl Heard {
             longest_wait: None,
             dht_port: None,
             handshake: None,
+            exchange: Exchange::default(),
             fast,
             extension: false,
+            exchanges: false,
         }
     }
 
@@ -76,6 +91,13 @@ impl Heard {
     #[must_use]
     pub const fn with_extension(mut self, extension: bool) -> Self {
         self.extension = extension;
+        self
+    }
+
+    /// The same; with `exchanges` the peers that this one names are taken.
+    #[must_use]
+    pub const fn with_exchange(mut self, exchanges: bool) -> Self {
+        self.exchanges = exchanges;
         self
     }
 
@@ -135,6 +157,7 @@ impl Heard {
                     self.handshake.get_or_insert_default().update(theirs);
                 }
             }
+            Some((PEX, payload)) if self.exchanges => self.exchange.take(payload, now),
             Some((DONT_HAVE, piece)) => {
                 let index = extension::dont_have(piece).ok_or(Reason::PayloadLength)?;
                 if !self.pieces.remove(index) {
@@ -155,6 +178,14 @@ impl Heard {
     /// complete is heard so far.
     pub const fn awaits_handshake(&self) -> bool {
         self.extension && self.handshake.is_none()
+    }
+
+    /// Whether the peer speaks peer exchange and has not named anybody yet.
+    pub fn awaits_exchange(&self) -> bool {
+        let theirs = self.handshake.as_ref();
+        self.exchanges
+            && !self.exchange.has_begun()
+            && theirs.is_some_and(|theirs| theirs.number_of(UT_PEX).is_some())
     }
 
     /// What the peer told of itself, fit for the database.

@@ -1,10 +1,12 @@
 //! What is done with the report of a visit beside its record: what the peer
-//! told of our own address, and a line in the log. The visiting threads.
+//! told of our own address, whom else it named, and a line in the log. The
+//! visiting threads.
 
 use std::net::SocketAddr;
 
-use crate::model::Direction;
-use crate::model::record::Told;
+use crate::intake::Offer;
+use crate::model::record::{Exchanged, Record, Told};
+use crate::model::{Direction, Source, TorrentId};
 
 use super::engine::Engine;
 use super::evaluate::Moment;
@@ -44,6 +46,29 @@ impl Engine {
         let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
         if let (Some(port), Some(nodes)) = (port, self.nodes.get()) {
             nodes.node(SocketAddr::new(peer.ip(), port));
+        }
+    }
+
+    /// Takes the peers that one which was found by `source` named.
+    pub(super) fn take_named(&self, torrent: TorrentId, source: Source, report: &Report) {
+        let named = report.heard.iter().flat_map(|it| it.exchange.named());
+        let (mut received, mut duplicates) = (0_u32, 0_u32);
+        for peer in named {
+            match self.scheduler.offer_named(torrent, source, peer) {
+                Offer::New => received += 1,
+                Offer::Known => {
+                    received += 1;
+                    duplicates += 1;
+                }
+                Offer::Own | Offer::Barred | Offer::Uncallable => {}
+            }
+        }
+        if received > 0 {
+            self.record(Record::Exchange(Exchanged {
+                torrent,
+                received,
+                duplicates,
+            }));
         }
     }
 

@@ -24,11 +24,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::clock::Clock;
 use crate::config::settings::PaceSettings;
 use crate::intake::{Offer, PeerIntake};
-use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId};
+use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId, Transport};
+use crate::protocol::pex::NamedPeer;
 
+use super::dial::Way;
 use super::revisits::Revisits;
 use pace::{HeldBack, Pace};
-use queue::{Queue, Ticket};
+use queue::{History, Queue, Ticket};
 use votes::Votes;
 
 /// Blocking queue of peers by due time; see the module's text.
@@ -254,6 +256,55 @@ impl Scheduler {
         self.state.lock().barred
     }
 
+    /// Offers a peer that another one, which was found by `source`, names for
+    /// `torrent`. A caller was found by nobody: whom it names counts as if a
+    /// tracker had, since only callers are `incoming`.
+    pub fn offer_named(&self, torrent: TorrentId, source: Source, named: &NamedPeer) -> Offer {
+        let encrypted = named.prefers_encryption().then_some(Way {
+            transport: Transport::Tcp,
+            encrypted: true,
+        });
+        self.accept(Ticket {
+            key: PeerKey::new(named.address, torrent),
+            source: match source {
+                Source::Tracker | Source::Incoming => Source::Tracker,
+                Source::Dht => Source::Dht,
+            },
+            exchanged: true,
+            history: History {
+                worked: encrypted,
+                ..History::default()
+            },
+        })
+    }
+
+    fn accept(&self, ticket: Ticket) -> Offer {
+        let address = ticket.key.address;
+        if !address.is_callable() {
+            return Offer::Uncallable;
+        }
+        let barred = self.rules.check(address.ip()).err();
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        if let Some(barred) = barred {
+            match barred {
+                Barred::Reserved => state.barred.reserved += 1,
+                Barred::OptedOut => state.barred.opted_out += 1,
+            }
+            return Offer::Barred;
+        }
+        if state.own.contains(&address) {
+            return Offer::Own;
+        }
+        let before = state.queue.next_due();
+        if !state.queue.put_ticket(ticket, now) {
+            return Offer::Known;
+        }
+        state.fresh += 1;
+        self.wake(&state, before);
+        Offer::New
+    }
+
     /// Sends every worker home; [`Scheduler::take`] gives `None` from now on.
     pub fn close(&self) {
         self.state.lock().closed = true;
@@ -324,29 +375,12 @@ impl PeerIntake for Scheduler {
     }
 
     fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer {
-        if !address.is_callable() {
-            return Offer::Uncallable;
-        }
-        let barred = self.rules.check(address.ip()).err();
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        if let Some(barred) = barred {
-            match barred {
-                Barred::Reserved => state.barred.reserved += 1,
-                Barred::OptedOut => state.barred.opted_out += 1,
-            }
-            return Offer::Barred;
-        }
-        if state.own.contains(&address) {
-            return Offer::Own;
-        }
-        let before = state.queue.next_due();
-        if !state.queue.put(PeerKey::new(address, torrent), source, now) {
-            return Offer::Known;
-        }
-        state.fresh += 1;
-        self.wake(&state, before);
-        Offer::New
+        self.accept(Ticket {
+            key: PeerKey::new(address, torrent),
+            source,
+            exchanged: false,
+            history: History::default(),
+        })
     }
 }
 
@@ -609,6 +643,32 @@ mod tests {
         for worker in workers {
             worker.join().unwrap();
         }
+    }
+
+    #[test]
+    fn whom_peers_name_is_new_once_and_keeps_their_source() {
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let scheduler = Scheduler::new(clock, Duration::from_secs(40));
+        let name = |source, host, flags| {
+            let named = NamedPeer {
+                address: address(host),
+                flags,
+            };
+            scheduler.offer_named(torrent(), source, &named)
+        };
+        assert_eq!(name(Source::Dht, 1, 1), Offer::New);
+        assert_eq!(name(Source::Incoming, 2, 0), Offer::New);
+        assert_eq!(name(Source::Tracker, 1, 0), Offer::Known);
+        let known = scheduler.offer(torrent(), Source::Tracker, address(1));
+        assert_eq!(known, Offer::Known);
+        let first = scheduler.take_now().unwrap();
+        assert_eq!((first.source, first.exchanged), (Source::Dht, true));
+        assert!(first.history.worked.is_some_and(|way| way.encrypted));
+        assert!(first.history.is_fresh());
+        let second = scheduler.take_now().unwrap();
+        assert_eq!((second.source, second.exchanged), (Source::Tracker, true));
+        assert_eq!(second.history.worked, None);
+        assert_eq!(scheduler.never_contacted(), 2);
     }
 
     #[test]

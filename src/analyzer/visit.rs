@@ -30,7 +30,7 @@ use crate::protocol::handshake::{Handshake, Reserved};
 use crate::stop::StopToken;
 
 use super::directory::Directory;
-use super::evaluate::{Heard, UNDERSTOOD, Verdict, judge};
+use super::evaluate::{Heard, UNDERSTOOD, UNDERSTOOD_WITH_EXCHANGE, Verdict, judge};
 
 use session::{Cut, Session};
 
@@ -130,7 +130,9 @@ impl Visitor<'_> {
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
         let extension = self.settings.extension_protocol && theirs.reserved.supports_extension();
-        let mut heard = Heard::new(torrent, fast).with_extension(extension);
+        let mut heard = Heard::new(torrent, fast)
+            .with_extension(extension)
+            .with_exchange(self.exchanges(torrent));
         let end = match session.introduce(torrent, theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
@@ -167,10 +169,19 @@ impl Visitor<'_> {
         self.settings.dht_port.filter(|_| !torrent.private)
     }
 
+    /// Whether peers may name others: not of a private torrent (BEP 27).
+    const fn exchanges(&self, torrent: &Torrent) -> bool {
+        self.settings.peer_exchange && !torrent.private
+    }
+
     /// What we tell a peer of us (BEP 10).
-    fn extended_handshake(&self) -> OwnHandshake<'static> {
+    fn extended_handshake(&self, torrent: &Torrent) -> OwnHandshake<'static> {
         OwnHandshake {
-            extensions: UNDERSTOOD,
+            extensions: if self.exchanges(torrent) {
+                UNDERSTOOD_WITH_EXCHANGE
+            } else {
+                UNDERSTOOD
+            },
             client: CLIENT,
             port: self.settings.listen_port,
             request_queue: Some(REQUEST_QUEUE),

@@ -116,6 +116,8 @@ impl Config {
             extension_protocol: self.flag(&keys::EXTENSION_PROTOCOL),
             listen_port: None,
             dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
+            peer_exchange: self.flag(&keys::PEER_EXCHANGE),
+            exchange_wait: self.time(&keys::EXCHANGE_WAIT_SECONDS),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
             encryption: match self.text(&keys::ENCRYPTION) {

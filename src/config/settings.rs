@@ -117,6 +117,11 @@ pub struct VisitSettings {
     /// `dht_node_port` with `-d`: told to peers that announce a DHT node
     /// (BEP 5, `port` message).
     pub dht_port: Option<u16>,
+    /// `visit.peer_exchange`: take the peers that others name (BEP 11).
+    pub peer_exchange: bool,
+    /// `visit.exchange_wait_seconds`: how long a complete peer may take to
+    /// name others.
+    pub exchange_wait: Duration,
     /// `visit.keep_partial`: what was read before a failure after the
     /// handshake counts.
     pub keep_partial: bool,

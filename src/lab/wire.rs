@@ -116,10 +116,11 @@ pub fn extended_handshake(port: Option<u16>) -> Vec<u8> {
 /// Bytes of a block of metadata (BEP 9).
 pub const METADATA_BLOCK: usize = 16 * 1024;
 
-/// The extended handshake of a client that has metadata of `size` bytes and
-/// takes requests as message `number` (BEP 9).
-pub fn metadata_handshake(number: u8, size: usize) -> Vec<u8> {
-    let text = format!("\0d1:md11:ut_metadatai{number}ee13:metadata_sizei{size}ee");
+/// The extended handshake of a client that has metadata of `size` bytes, takes
+/// requests as message `number` (BEP 9), and listens on `port`.
+pub fn metadata_handshake(number: u8, size: usize, port: Option<u16>) -> Vec<u8> {
+    let port = port.map_or(String::new(), |port| format!("1:pi{port}e"));
+    let text = format!("\0d1:md11:ut_metadatai{number}ee13:metadata_sizei{size}e{port}e");
     message(20, text.as_bytes())
 }
 
@@ -173,8 +174,12 @@ mod tests {
     #[test]
     fn metadata_messages_are_those_of_the_specification() {
         assert_eq!(
-            metadata_handshake(3, 31_235),
+            metadata_handshake(3, 31_235, None),
             b"\0\0\0\x31\x14\0d1:md11:ut_metadatai3ee13:metadata_sizei31235ee"
+        );
+        assert_eq!(
+            metadata_handshake(3, 31_235, Some(6881)),
+            b"\0\0\0\x3a\x14\0d1:md11:ut_metadatai3ee13:metadata_sizei31235e1:pi6881ee"
         );
         assert_eq!(
             metadata_data(3, 0, 34_256, b"xxxxxxxx"),

@@ -33,6 +33,8 @@ pub enum Record {
     Host(Box<HostName>),
     /// A DHT lookup ended.
     Lookup(Lookup),
+    /// A peer named others.
+    Exchange(Exchanged),
     /// A statistics tick; [`Tick::last`] marks the one at shutdown.
     Tick(Box<Tick>),
     /// A fact for the run's manifest (table `run`), replacing an older value
@@ -68,6 +70,9 @@ pub struct Visit {
     pub peer: PeerKey,
     /// How the peer was found first.
     pub source: Source,
+    /// Whether another peer named it first (BEP 11); `source` is then how that
+    /// one was found.
+    pub exchanged: bool,
     /// Who opened the connection.
     pub direction: Direction,
     /// What carried it.
@@ -276,6 +281,17 @@ pub struct Lookup {
     pub duplicates: u32,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// What one peer named in one visit (BEP 11).
+#[derive(Debug, Clone, Copy)]
+pub struct Exchanged {
+    /// For which torrent.
+    pub torrent: TorrentId,
+    /// Peers named, ourselves and who may not be contacted left out.
+    pub received: u32,
+    /// Of these, already known.
+    pub duplicates: u32,
 }
 
 /// A row of table `statistic`, less what the writer itself knows

@@ -56,6 +56,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
     Visit {
         peer,
         source: Source::Tracker,
+        exchanged: false,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,
@@ -90,6 +91,7 @@ pub(crate) fn told(time: f64, pieces: u32) -> Told {
 /// A visit inward.
 pub(crate) fn call(peer: PeerKey, time: f64, pieces: u32) -> Visit {
     Visit {
+        exchanged: false,
         direction: Direction::Incoming,
         source: Source::Incoming,
         ..visit(peer, time, pieces)

@@ -6,6 +6,7 @@
 
 mod contacts;
 mod counts;
+mod exchange;
 mod identity;
 mod peers;
 
@@ -23,7 +24,7 @@ use crate::model::record::{
     Announce, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
 };
 use crate::model::{Source, Timestamp, Torrent, TorrentId};
-use counts::{Outcomes, TrackerEntry};
+use counts::{Callers, Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
 use peers::Peers;
 
@@ -37,6 +38,7 @@ pub struct Ledger {
     outcomes: Outcomes,
     messages: [u64; KINDS],
     callers: Vec<Callers>,
+    exchanged: Vec<Callers>,
     completed: Vec<Option<u32>>,
     requests: i64,
     statistics: i64,
@@ -60,13 +62,6 @@ pub struct Totals {
     pub confirmed: Vec<u64>,
 }
 
-/// Callers of one torrent since the last tick.
-#[derive(Debug, Clone, Copy, Default)]
-struct Callers {
-    received: u64,
-    duplicates: u64,
-}
-
 impl Ledger {
     /// An empty ledger for `torrents`, which must be in order of their ids.
     pub fn new(torrents: Vec<Arc<Torrent>>, geo: Box<dyn Locate>) -> Self {
@@ -80,6 +75,7 @@ impl Ledger {
             outcomes: Outcomes::default(),
             messages: [0; KINDS],
             callers: vec![Callers::default(); count],
+            exchanged: vec![Callers::default(); count],
             completed: vec![None; count],
             requests: 0,
             statistics: 0,
@@ -113,6 +109,7 @@ impl Ledger {
             Record::Scrape(scrape) => self.scrape(&scrape, rows),
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
             Record::Lookup(lookup) => self.lookup(lookup, rows),
+            Record::Exchange(exchanged) => self.exchange(exchanged),
             Record::Host(name) => rows.push(Row::Host(Box::new(HostRow::of(*name)))),
             Record::Tick(tick) => self.tick(*tick, waiting, rows),
             Record::Manifest { key, value } => rows.push(Row::Fact {
@@ -179,6 +176,7 @@ impl Ledger {
         rows.push(Row::Torrent(Box::new(TorrentRow::of(&torrent))));
         self.torrents.push(torrent);
         self.callers.push(Callers::default());
+        self.exchanged.push(Callers::default());
         self.completed.push(None);
         self.peers.join();
     }
@@ -262,6 +260,7 @@ impl Ledger {
 
     fn tick(&mut self, tick: Tick, waiting: usize, rows: &mut Vec<Row>) {
         self.incoming_requests(tick.at, rows);
+        self.exchange_rows(tick.at, rows);
         self.statistics += 1;
         let totals = self.peers.totals();
         rows.push(Row::Statistic(Box::new(StatisticRow {

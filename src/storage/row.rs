@@ -9,6 +9,7 @@
 
 mod form;
 mod host;
+mod sql;
 mod statement;
 
 use std::borrow::Cow;
@@ -36,6 +37,10 @@ pub enum Row {
     NewPeer(Box<NewPeer>),
     /// A later one.
     PeerUpdate(PeerUpdate),
+    /// Who named a peer first.
+    Origin(OriginRow),
+    /// What peers named since the last tick.
+    Exchange(ExchangeRow),
     /// A peer with an IPv6 address.
     Ipv6 {
         /// The peer.
@@ -154,6 +159,29 @@ pub struct PeerUpdate {
     pub max_speed: f64,
     /// `visits`, at least 2.
     pub visits: u32,
+}
+
+/// Row of `origin`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginRow {
+    /// The peer.
+    pub peer: i64,
+    /// Word for the origin.
+    pub origin: Word,
+}
+
+/// Row of `exchange`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeRow {
+    /// Time of the tick.
+    pub time_ms: i64,
+    /// `torrent`.
+    #[serde(with = "form::torrent_id")]
+    pub torrent: TorrentId,
+    /// Peers named.
+    pub received: u64,
+    /// Of these, already known.
+    pub duplicates: u64,
 }
 
 /// Row of `place`.

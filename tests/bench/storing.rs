@@ -65,6 +65,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
     Record::Visit(Box::new(Visit {
         peer,
         source: Source::Tracker,
+        exchanged: false,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,

@@ -149,6 +149,17 @@ CREATE TABLE place (
     city TEXT,
     accuracy_km INTEGER
 );
+CREATE TABLE origin (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id),
+    origin TEXT NOT NULL
+);
+CREATE TABLE exchange (
+    id INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    torrent INTEGER NOT NULL REFERENCES torrent (id),
+    received_peers INTEGER NOT NULL,
+    duplicate_peers INTEGER NOT NULL
+);
 CREATE TABLE host (
     peer INTEGER PRIMARY KEY REFERENCES peer (id),
     time_ms INTEGER NOT NULL,

@@ -65,6 +65,9 @@ pub struct Ticket {
     pub key: PeerKey,
     /// How it was found first.
     pub source: Source,
+    /// Whether another peer named it first (BEP 11); `source` is then how that
+    /// one was found.
+    pub exchanged: bool,
     /// What happened to it before.
     pub history: History,
 }
@@ -112,14 +115,22 @@ impl Queue {
     /// Takes a peer found by `source`, due at `now`, unless it was ever taken
     /// before; tells whether it was new.
     pub fn put(&mut self, key: PeerKey, source: Source, now: Instant) -> bool {
-        let new = self.accepted.insert(key);
-        if new {
-            let history = History::default();
-            let ticket = Ticket {
+        let history = History::default();
+        self.put_ticket(
+            Ticket {
                 key,
                 source,
+                exchanged: false,
                 history,
-            };
+            },
+            now,
+        )
+    }
+
+    /// The same for a peer of which more is known.
+    pub fn put_ticket(&mut self, ticket: Ticket, now: Instant) -> bool {
+        let new = self.accepted.insert(ticket.key);
+        if new {
             // Rounded down, so that it is due at once.
             self.push(
                 ticket,
@@ -138,6 +149,7 @@ impl Queue {
             let ticket = Ticket {
                 key,
                 source,
+                exchanged: false,
                 history,
             };
             self.put_back(ticket, due);
@@ -227,13 +239,14 @@ struct Entry {
     tags: Tags,
 }
 
-/// Source and [`History::worked`] in one byte: the lower four bits are the
-/// source, the upper ones the way, 0 for none.
+/// Source, [`Ticket::exchanged`] and [`History::worked`] in one byte: the lower
+/// two bits are the source, the third tells whether it was exchanged, the
+/// upper four are the way, 0 for none.
 #[derive(Debug, Clone, Copy)]
 struct Tags(u8);
 
 impl Tags {
-    const fn new(source: Source, worked: Option<Way>) -> Self {
+    const fn new(source: Source, exchanged: bool, worked: Option<Way>) -> Self {
         let source = match source {
             Source::Tracker => 0,
             Source::Dht => 1,
@@ -243,11 +256,15 @@ impl Tags {
             None => 0,
             Some(way) => 1 + way.code(),
         };
-        Self(way << 4 | source)
+        Self(way << 4 | (exchanged as u8) << 2 | source)
+    }
+
+    const fn exchanged(self) -> bool {
+        self.0 & 4 != 0
     }
 
     const fn source(self) -> Source {
-        match self.0 & 0xf {
+        match self.0 & 3 {
             0 => Source::Tracker,
             1 => Source::Dht,
             _ => Source::Incoming,
@@ -280,6 +297,7 @@ impl Entry {
         let Ticket {
             key,
             source,
+            exchanged,
             history,
         } = ticket;
         Self {
@@ -288,7 +306,7 @@ impl Entry {
             unreached: history.unreached,
             successes: history.successes,
             failures: history.failures,
-            tags: Tags::new(source, history.worked),
+            tags: Tags::new(source, exchanged, history.worked),
         }
     }
 
@@ -296,6 +314,7 @@ impl Entry {
         Ticket {
             key: self.key,
             source: self.tags.source(),
+            exchanged: self.tags.exchanged(),
             history: History {
                 successes: self.successes,
                 failures: self.failures,
@@ -445,6 +464,7 @@ mod tests {
                 let ticket = Ticket {
                     key: key(1, 0),
                     source,
+                    exchanged: source == Source::Dht,
                     history,
                 };
                 queue.put_back(ticket, now);
@@ -465,7 +485,7 @@ mod tests {
             let mut queue = Queue::new(now);
             let mut wanted = Vec::new();
             for (n, due) in dues.iter().enumerate() {
-                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, history: History::default() };
+                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, exchanged: false, history: History::default() };
                 queue.put_back(ticket, now + Duration::from_millis(*due));
                 wanted.push((*due, n, ticket));
             }

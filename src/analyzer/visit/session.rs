@@ -59,6 +59,8 @@ pub(super) struct Session<'a> {
     budget: Deadline,
     quiet: Deadline,
     late_reads: u32,
+    /// Until when a complete peer may still name others.
+    linger: Option<Deadline>,
     decoder: HandshakeDecoder,
     /// Bytes that came behind the handshake in the same read.
     unread: Vec<u8>,
@@ -72,6 +74,7 @@ impl<'a> Session<'a> {
             budget: Deadline::after(started, visitor.settings.budget),
             quiet: Deadline::after(now, visitor.settings.quiet_timeout),
             late_reads: LATE_READS,
+            linger: None,
             visitor,
             stream,
             decoder: HandshakeDecoder::default(),
@@ -161,7 +164,7 @@ impl<'a> Session<'a> {
             message::encode_have_none(&mut bytes);
         }
         if self.visitor.settings.extension_protocol && theirs.supports_extension() {
-            self.visitor.extended_handshake().encode(&mut bytes);
+            self.visitor.extended_handshake(torrent).encode(&mut bytes);
         }
         if let Some(port) = self.visitor.dht_port(torrent)
             && theirs.supports_dht()
@@ -198,6 +201,7 @@ impl<'a> Session<'a> {
         loop {
             let read = match self.read(&mut buffer) {
                 Ok(read) => read,
+                Err(Cut::Quiet) if self.linger.is_some() => return End::Complete,
                 Err(cut) => return cut.into_end(frames.is_mid_frame()),
             };
             let input = buffer.get(..read).unwrap_or_default();
@@ -269,11 +273,17 @@ impl<'a> Session<'a> {
     }
 
     /// The end, when nothing more needs to be heard.
-    fn is_enough(&self, heard: &Heard) -> Option<End> {
+    fn is_enough(&mut self, heard: &Heard) -> Option<End> {
         let settings = self.visitor.settings;
         let complete = heard.told && heard.pieces.is_complete();
-        if settings.finish_when_complete && complete && !heard.awaits_handshake() {
+        let known = settings.finish_when_complete && complete && !heard.awaits_handshake();
+        if known && !heard.awaits_exchange() {
             Some(End::Complete)
+        } else if known && heard.counts.total < settings.message_limit {
+            let now = self.visitor.clock.now();
+            self.linger
+                .get_or_insert(Deadline::after(now, settings.exchange_wait));
+            None
         } else if heard.counts.total >= settings.message_limit {
             Some(End::MessageLimit)
         } else {
@@ -321,7 +331,14 @@ impl<'a> Session<'a> {
         } else {
             Cut::Budget
         };
-        let left = self.quiet.earlier(self.budget).left(now).ok_or(cut)?;
+        let end = self.quiet.earlier(self.budget);
+        if let Some(linger) = self.linger
+            && linger <= end
+        {
+            let left = linger.left(now).ok_or(Cut::Quiet)?;
+            return Ok((left, Cut::Quiet));
+        }
+        let left = end.left(now).ok_or(cut)?;
         Ok((left, cut))
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::settings::{EncryptionPolicy, TransportPolicy};
 use crate::model::record::MessageCounts;
-use crate::model::{InfoHash, Link, PieceCount, Timestamp, VisitEnd};
+use crate::model::{InfoHash, Link, PeerAddress, PieceCount, Timestamp, VisitEnd};
 use crate::net::NetError;
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
@@ -25,6 +25,8 @@ pub(crate) fn settings() -> VisitSettings {
         finish_when_complete: true,
         fast_extension: true,
         extension_protocol: true,
+        peer_exchange: true,
+        exchange_wait: Duration::from_secs(2),
         listen_port: None,
         dht_port: None,
         keep_partial: true,
@@ -343,7 +345,7 @@ fn peers_that_speak_the_extension_protocol_are_told_of_us_and_heard() {
     let mut stream = FakeStream::new(&world.clock, script);
     let visitor = world.visitor().at([192, 0, 2, 9].into());
     let report = visitor.outgoing(&mut stream, &torrent(), world.clock.now());
-    let ours = b"\0d1:md11:lt_donthavei1ee1:pi6884e4:reqqi250e1:v";
+    let ours = b"\0d1:md11:lt_donthavei1e6:ut_pexi2ee1:pi6884e4:reqqi250e1:v";
     let name = crate::protocol::extension::CLIENT;
     let mut wanted = ours.to_vec();
     wanted.extend(format!("{}:{name}6:yourip4:", name.len()).into_bytes());
@@ -379,6 +381,63 @@ fn a_complete_peer_stays_until_it_has_told_of_itself() {
     let (report, seconds) = world.visit_raw(vec![send(&theirs.encode()), send(&complete)]);
     assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
     assert_eq!((pieces(&report), seconds), (20, 6));
+}
+
+/// Says which extensions it speaks, that it is complete, and whom it knows.
+fn names_others(pause: Duration) -> Vec<Step> {
+    let theirs = Handshake {
+        reserved: Reserved::default().with_extension(),
+        info_hash: InfoHash::new([7; 20]),
+        peer_id: THEIRS,
+    };
+    let speaks = message(|out| encode_raw(20, b"\0d1:md6:ut_pexi7eee", out));
+    let mut named = b"\x02d5:added6:".to_vec();
+    named.extend([9, 9, 9, 9, 0x1a, 0xe1]);
+    named.extend(b"7:added.f1:\x01e");
+    let named = message(|out| encode_raw(20, &named, out));
+    vec![
+        send(&theirs.encode()),
+        send(&speaks),
+        send(&bitfield([0xff, 0xff, 0xf0])),
+        Step::Send(pause, named),
+    ]
+}
+
+#[test]
+fn a_complete_peer_may_name_others_for_a_moment() {
+    let mut world = World::new();
+    world.settings.fast_extension = false;
+    let (report, seconds) = world.visit_raw(names_others(Duration::from_secs(1)));
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Complete));
+    assert_eq!((pieces(&report), seconds), (20, 1));
+    let heard = report.heard.unwrap();
+    let address = PeerAddress::from_compact([9, 9, 9, 9, 0x1a, 0xe1]);
+    let named = heard.exchange.named();
+    assert_eq!(named.len(), 1);
+    assert!(named[0].address == address && named[0].prefers_encryption());
+    let (report, seconds) = world.visit_raw(names_others(Duration::from_secs(5)));
+    assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Complete));
+    assert_eq!((pieces(&report), seconds), (20, 2), "no longer than that");
+}
+
+#[test]
+fn whom_peers_name_is_not_heard_where_it_must_not_be() {
+    let mut off = World::new();
+    off.settings.peer_exchange = false;
+    let private = Torrent {
+        private: true,
+        ..torrent()
+    };
+    for (world, torrent) in [(off, torrent()), (World::new(), private)] {
+        let script = names_others(Duration::ZERO);
+        let mut stream = FakeStream::new(&world.clock, script);
+        let now = world.clock.now();
+        let report = world.visitor().outgoing(&mut stream, &torrent, now);
+        let told = stream.written.windows(6).any(|bytes| bytes == b"ut_pex");
+        assert!(!told, "BEP 27");
+        assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Complete));
+        assert!(report.heard.unwrap().exchange.named().is_empty());
+    }
 }
 
 #[test]

@@ -41,6 +41,14 @@ registry! {
     /// they listen and which pieces they lost (BEP 54).
     EXTENSION_PROTOCOL: "visit.extension_protocol",
         Kind::Flag, Value::Flag(true), "BEP 10: nearly all clients speak it";
+    /// Takes the peers that others name by peer exchange (BEP 11), but for
+    /// private torrents; needs `visit.extension_protocol`. We name nobody.
+    PEER_EXCHANGE: "visit.peer_exchange",
+        Kind::Flag, Value::Flag(true), "own choice: some peers are known only so";
+    /// How long a peer that has everything may take to name others, before it
+    /// is let go.
+    EXCHANGE_WAIT_SECONDS: "visit.exchange_wait_seconds",
+        seconds(0.1, 3600.0), Value::Number(2.0), "own choice: clients do so in their first second";
     /// Counts what was read before a failure after the handshake.
     KEEP_PARTIAL: "visit.keep_partial",
         Kind::Flag, Value::Flag(true), "own choice";

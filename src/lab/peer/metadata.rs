@@ -129,8 +129,8 @@ impl Encounter<'_> {
         match self.party.manner {
             _ if !self.may_be_asked() => wire::extended_handshake(port),
             MetadataManner::Without => wire::extended_handshake(port),
-            MetadataManner::EndlessSize => wire::metadata_handshake(OWN_NUMBER, ENDLESS),
-            _ => wire::metadata_handshake(OWN_NUMBER, self.metadata().len()),
+            MetadataManner::EndlessSize => wire::metadata_handshake(OWN_NUMBER, ENDLESS, port),
+            _ => wire::metadata_handshake(OWN_NUMBER, self.metadata().len(), port),
         }
     }
 

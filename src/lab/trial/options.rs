@@ -209,12 +209,7 @@ impl TrialOptions {
              # A net, should nobody be left to stop it.\n\
              duration_seconds = {net}\n\
              \n\
-             [revisit]\n\
-             {mode}\
-             soonest_seconds = {soonest}\n\
-             latest_seconds = {latest}\n\
-             early_per_second_max = 1000\n\
-             \n\
+             {revisits}\
              [retry]\n\
              first_delay_seconds = {revisit}\n\
              tracked_delay_seconds = {timeout}\n\
@@ -226,18 +221,27 @@ impl TrialOptions {
              {ON_LOOPBACK}\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
-            mode = match self.adaptive {
-                Some(true) => "mode = \"adaptive\"\n",
-                Some(false) => "mode = \"fixed\"\n",
-                None => "",
-            },
-            soonest = (self.revisit() / 10).as_secs_f64().max(0.1),
-            latest = (self.revisit() * 3).as_secs_f64(),
+            revisits = self.revisits(),
             revisit = self.revisit().as_secs_f64(),
             longest = (self.revisit() * 2).as_secs_f64(),
             threads = self.peers.clamp(16, 1024),
             method = self.method.as_str(),
             net = self.story().as_secs() + 120,
+        )
+    }
+
+    /// The table `[revisit]`.
+    fn revisits(&self) -> String {
+        let mode = match self.adaptive {
+            Some(true) => "mode = \"adaptive\"\n",
+            Some(false) => "mode = \"fixed\"\n",
+            None => "",
+        };
+        format!(
+            "[revisit]\n{mode}soonest_seconds = {}\nlatest_seconds = {}\n\
+             early_per_second_max = 1000\n\n",
+            (self.revisit() / 10).as_secs_f64().max(0.1),
+            (self.revisit() * 3).as_secs_f64(),
         )
     }
 

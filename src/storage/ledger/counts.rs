@@ -7,6 +7,13 @@ use super::super::text;
 use crate::model::record::{TrackerCall, TrackerFailure};
 use crate::model::{Event, Reason, TorrentId};
 
+/// Callers of one torrent since the last tick, or peers named by others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Callers {
+    pub(super) received: u64,
+    pub(super) duplicates: u64,
+}
+
 /// Peers by event and reason. First contacts are counted by the latest reason
 /// of each peer, so that sum 1 of the contract holds with retries.
 #[derive(Debug, Clone, Default)]

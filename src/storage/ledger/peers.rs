@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::geo::Locate;
 use super::super::row::{
-    CrossingRow, ExtensionHandshakeRow, NewPeer, PeerUpdate, PlaceRow, Row, VisitRow,
+    CrossingRow, ExtensionHandshakeRow, NewPeer, OriginRow, PeerUpdate, PlaceRow, Row, VisitRow,
 };
 use super::super::text;
 use super::Totals;
@@ -236,6 +236,12 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
+    if visit.exchanged {
+        rows.push(Row::Origin(OriginRow {
+            peer: id,
+            origin: "pex".into(),
+        }));
+    }
     geo.stored(id, visit.peer.address.ip());
     if visit.peer.address.ip().is_ipv6() {
         rows.push(Row::Ipv6 { peer: id });

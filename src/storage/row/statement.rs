@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 
 use super::super::text;
+use super::sql;
 use super::{
     AnnounceRow, ErrorRow, ExtensionHandshakeRow, HostRow, InputRow, NewPeer, PeerUpdate,
     RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
@@ -20,6 +21,8 @@ impl Row {
             Self::Ipv6 { .. } => "peer_ipv6",
             Self::Host(_) => "host",
             Self::Place(_) => "place",
+            Self::Origin(_) => "origin",
+            Self::Exchange(_) => "exchange",
             Self::Visit(_) => "visit",
             Self::ExtensionHandshake(_) => "extension_handshake",
             Self::Crossing(_) => "crossing",
@@ -46,6 +49,8 @@ impl Row {
             Self::Ipv6 { .. } => sql::IPV6,
             Self::Host(_) => HostRow::SQL,
             Self::Place(_) => sql::PLACE,
+            Self::Origin(_) => sql::ORIGIN,
+            Self::Exchange(_) => sql::EXCHANGE,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
             Self::Crossing(_) => sql::CROSSING,
@@ -84,7 +89,12 @@ impl Row {
             Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
             Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
             Self::Fact { value, .. } => value.len(),
-            Self::PeerUpdate(_) | Self::Ipv6 { .. } | Self::Crossing(_) | Self::Message(_) => 0,
+            Self::PeerUpdate(_)
+            | Self::Ipv6 { .. }
+            | Self::Crossing(_)
+            | Self::Message(_)
+            | Self::Origin(_)
+            | Self::Exchange(_) => 0,
         };
         size_of::<Self>() + apart
     }
@@ -107,6 +117,13 @@ impl Row {
                 row.peer.into(),
                 row.city.clone().into(),
                 row.accuracy_km.map(i64::from).into(),
+            ],
+            Self::Origin(row) => vec![row.peer.into(), word(&row.origin)],
+            Self::Exchange(row) => vec![
+                row.time_ms.into(),
+                torrent(row.torrent),
+                count(row.received),
+                count(row.duplicates),
             ],
             Self::Visit(row) => row.values(),
             Self::ExtensionHandshake(row) => row.values(),
@@ -369,31 +386,4 @@ fn count(count: u64) -> Value {
 
 fn torrent(id: TorrentId) -> Value {
     Value::Integer(i64::from(id.number()))
-}
-
-/// The statements. Those of the three 2015 tables also go into the log when a
-/// row is lost; no key is written twice, so that replaying one does no harm.
-mod sql {
-    pub(super) const TORRENT: &str = "INSERT OR IGNORE INTO torrent (id, announce_url, info_hash, info_hash_hex, pieces_count, piece_size, complete_threshold, filepath, display_name, gigabyte) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    pub(super) const INPUT: &str =
-        "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)";
-    pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
-    pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
-    pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
-    pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
-    pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
-    pub(super) const REQUEST: &str = "INSERT OR IGNORE INTO request (id, timestamp, source, received_peers, duplicate_peers, seeders, completed, leechers, duration_sec, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    pub(super) const STATISTIC: &str = "INSERT OR IGNORE INTO statistic (id, timestamp, peer_queue, visited_queue, unique_incoming, success_active, thread_workload, load_average, memory_mb, server_threads, evaluator_threads) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    pub(super) const OUTCOME: &str =
-        "INSERT INTO outcome (time_ms, event, reason, count) VALUES (?, ?, ?, ?)";
-    pub(super) const MESSAGE: &str = "INSERT INTO message (time_ms, kind, count) VALUES (?, ?, ?)";
-    pub(super) const PEER_ERROR: &str = "INSERT INTO peer_error (event, reason, count) VALUES (?, ?, ?) ON CONFLICT (event, reason) DO UPDATE SET count = excluded.count";
-    pub(super) const PEER_ERROR_GONE: &str =
-        "DELETE FROM peer_error WHERE event = ? AND reason = ?";
-    pub(super) const TRACKER_RESULT: &str = "INSERT INTO tracker_result (torrent, url, result, reason, count) VALUES (?, ?, ?, ?, ?) ON CONFLICT (torrent, url, result, reason) DO UPDATE SET count = excluded.count";
-    pub(super) const ANNOUNCE: &str = "INSERT INTO announce (request, time_ms, url, interval, min_interval, seeders, leechers, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    pub(super) const SCRAPE: &str = "INSERT INTO scrape (time_ms, torrent, url, seeders, completed, leechers) VALUES (?, ?, ?, ?, ?, ?)";
-    pub(super) const FACT: &str = "INSERT INTO run (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 }

@@ -302,6 +302,28 @@ CREATE TABLE place (
     accuracy_km INTEGER
 );
 
+-- origin: who named a peer first, where that is none of the words of peer.source; no row for all others
+--   peer: the peer
+--   origin: pex (another peer; peer.source then tells how that one was found, tracker if it had called)
+CREATE TABLE origin (
+    peer INTEGER PRIMARY KEY REFERENCES peer (id),
+    origin TEXT NOT NULL
+);
+
+-- exchange: peers that other peers named since the last tick (BEP 11), by torrent; as table request for trackers
+--   id: row number
+--   time_ms: time of the tick
+--   torrent: the torrent
+--   received_peers: peers named, ourselves and who may not be contacted left out
+--   duplicate_peers: of these, already known
+CREATE TABLE exchange (
+    id INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    torrent INTEGER NOT NULL REFERENCES torrent (id),
+    received_peers INTEGER NOT NULL,
+    duplicate_peers INTEGER NOT NULL
+);
+
 -- host: what is kept of the host name of a peer; empty unless hosts.enabled is on
 --   peer: the peer
 --   time_ms: when the answer came

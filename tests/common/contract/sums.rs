@@ -75,7 +75,9 @@ const NONE_AT_ANY_COMMIT: [(&str, &str); 4] = [
 /// the queue is only an upper limit for the former.
 fn check_unique_addresses(run: &FinishedRun, waiting: Waiting, findings: &mut Findings) {
     let unique = run.number(
-        "SELECT sum(received_peers - duplicate_peers) FROM request WHERE source <> 'incoming'",
+        "SELECT sum(received_peers - duplicate_peers) FROM
+           (SELECT received_peers, duplicate_peers FROM request WHERE source <> 'incoming'
+            UNION ALL SELECT received_peers, duplicate_peers FROM exchange)",
     );
     let errors: i64 = run
         .peer_errors()

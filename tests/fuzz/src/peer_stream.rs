@@ -37,21 +37,7 @@ pub fn check(data: &[u8]) {
     let flag = |bit: u8| flags >> bit & 1 == 1;
     let (limit, pieces, writes) = (input.byte(), input.short(), input.byte());
     let (dht, extension) = (writes % 2 == 0, writes & 2 == 0);
-    let settings = VisitSettings {
-        quiet_timeout: QUIET,
-        budget: BUDGET,
-        message_limit: 1 + u32::from(limit),
-        finish_when_complete: flag(0),
-        fast_extension: flag(1),
-        extension_protocol: extension,
-        listen_port: None,
-        dht_port: dht.then_some(DHT_PORT),
-        keep_partial: flag(2),
-        encryption: EncryptionPolicy::Plain,
-        ignore_malformed: flag(3),
-        message_log_length: 80,
-        transport: TransportPolicy::Tcp,
-    };
+    let settings = settings(flags, limit, writes);
     let inward = flag(4);
     let admitted = !flag(5);
     let torrent = torrent(1 + u32::from(pieces));
@@ -93,6 +79,28 @@ pub fn check(data: &[u8]) {
     judged_by_the_rules(&report, &torrent, stop.is_stopped());
     nothing_but_a_greeting(&peer, &report, &settings);
     heard_what_was_told(&report, &peer, &settings, &torrent);
+}
+
+/// The settings that the bytes choose.
+fn settings(flags: u8, limit: u8, writes: u8) -> VisitSettings {
+    let flag = |bit: u8| flags >> bit & 1 == 1;
+    VisitSettings {
+        quiet_timeout: QUIET,
+        budget: BUDGET,
+        message_limit: 1 + u32::from(limit),
+        finish_when_complete: flag(0),
+        fast_extension: flag(1),
+        extension_protocol: writes & 2 == 0,
+        peer_exchange: false,
+        exchange_wait: Duration::from_secs(2),
+        listen_port: None,
+        dht_port: writes.is_multiple_of(2).then_some(DHT_PORT),
+        keep_partial: flag(2),
+        encryption: EncryptionPolicy::Plain,
+        ignore_malformed: flag(3),
+        message_log_length: 80,
+        transport: TransportPolicy::Tcp,
+    }
 }
 
 fn torrent(pieces: u32) -> Torrent {

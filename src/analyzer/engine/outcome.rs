@@ -1,0 +1,80 @@
+//! What follows from a contact: its record, its counts and the next one. On
+//! contact threads.
+
+use std::time::Instant;
+
+use super::Engine;
+use crate::analyzer::policy;
+use crate::analyzer::scheduler::queue::Ticket;
+use crate::config::settings::Identity;
+use crate::model::record::{Failure, MessageCounts, Record};
+use crate::model::{Event, Reason};
+
+/// What follows from a contact, worked out but not yet done.
+pub(super) struct Outcome {
+    pub(super) record: Option<Record>,
+    pub(super) failure: Option<Reason>,
+    /// The next visit.
+    pub(super) again: Option<(Ticket, Instant)>,
+}
+
+impl Outcome {
+    pub(super) fn failed(
+        engine: &Engine,
+        ticket: Ticket,
+        reason: Reason,
+        messages: Option<Box<MessageCounts>>,
+    ) -> Self {
+        let event = if ticket.history.successes == 0 && !ticket.is_call_back() {
+            Event::FirstContact
+        } else {
+            Event::LaterContact
+        };
+        let record = Record::Failure(Failure {
+            at: engine.clock.timestamp(),
+            event,
+            reason,
+            takes_back: ticket.takes_back(),
+            messages,
+        });
+        let history = ticket.history.with_failure(reason);
+        let never = [
+            Reason::OwnAddress,
+            Reason::ReservedAddress,
+            Reason::OptedOut,
+        ];
+        let again = if never.contains(&reason) {
+            None
+        } else {
+            let next = policy::after_failure(&engine.settings.policy, &history);
+            engine.again(ticket, history, next)
+        };
+        Self {
+            record: Some(record),
+            failure: Some(reason),
+            again,
+        }
+    }
+
+    pub(super) fn settle(self, engine: &Engine, ticket: &Ticket) {
+        if self.failure.is_some() {
+            engine.stats.contact_failed();
+        } else {
+            if engine.settings.identity == Identity::Thesis2015 {
+                engine.contacted.insert(&ticket.key);
+            }
+            engine.stats.contact_counted();
+        }
+        if let Some(record) = self.record {
+            engine.record(record);
+        }
+        engine.scheduler.first_contact_done(ticket);
+        if self.failure == Some(Reason::OwnAddress) {
+            engine.scheduler.add_own(ticket.key.address);
+        }
+        match self.again {
+            Some((ticket, due)) => engine.scheduler.put_back(ticket, due),
+            None => engine.scheduler.revisits().forget(&ticket.key),
+        }
+    }
+}
