@@ -54,11 +54,7 @@ impl<'a> Leecher<'a> {
         let named = self.peers.iter().filter(|p| p.source == source);
         assert!(named.count() <= 1, "{label}: {:?}", self.peers);
         let known = |p: &&Peer| p.source == source || p.source == "incoming";
-        assert!(
-            confirmed.iter().all(|p| known(&p)),
-            "{label}: {:?}",
-            self.peers
-        );
+        assert!(confirmed.iter().all(known), "{label}: {:?}", self.peers);
         for peer in &self.peers {
             self.check_visits(peer);
         }
