@@ -65,7 +65,13 @@ fn adaptive_revisits_narrow_the_crossings() {
         "--torrents 3 --peers 120 --callers 0 --time 60s --timeout 0.5s --revisit-delay 8s --share all=0 --share bitfield=1"
             .to_owned()
     });
-    let modes = ["fixed", "adaptive"].map(|mode| (mode, lab(mode, &story)));
+    let modes = std::thread::scope(|scope| {
+        let both = ["fixed", "adaptive"].map(|mode| {
+            let story = &story;
+            (mode, scope.spawn(move || lab(mode, story)))
+        });
+        both.map(|(mode, trial)| (mode, trial.join().unwrap()))
+    });
     eprintln!("btda lab {story} --revisit MODE");
     for (mode, it) in &modes {
         eprintln!(
