@@ -36,6 +36,10 @@ pub(crate) fn measure(scale: Scale) {
     let answers = node.answers(&queries);
     let length = answers.iter().sum::<usize>() / answers.len();
     let bare = Bare::start(length);
+    // It has its name once it answers.
+    let socket = asker(bare.address);
+    socket.send(b"hello").expect("loopback takes packets");
+    socket.recv(&mut [0; 2048]).expect("it answers");
     for (load, at_once) in LOADS {
         let count = scale.pick(100_000, 500);
         let rounds = scale.pick(7, 1);

@@ -18,6 +18,9 @@ use super::world::{World, settings};
 /// Between two looks at how many visits are done.
 const STEP: Duration = Duration::from_millis(1);
 
+/// Longest wait for visits.
+const LONG: Duration = Duration::from_secs(60);
+
 /// One pool at work.
 struct Load {
     name: &'static str,
@@ -57,6 +60,8 @@ impl Load {
         let mut settings = settings();
         settings.visit.quiet_timeout = self.timeout;
         settings.policy.revisit_delay = Duration::ZERO;
+        // Quiet peers stall, and would be visited less and less.
+        settings.policy.adaptive = None;
         let world = World::new(PIECES, settings);
         // One address in four is complete, and gone after its visit.
         let mixed = self.kind == Kind::Mixed;
@@ -71,8 +76,10 @@ impl Load {
             .collect();
         std::thread::sleep(self.timeout * 2);
         let wished = self.threads as f64 / self.timeout.as_secs_f64();
+        // Complete peers come in bursts of their own.
+        let turns = scale.pick(if mixed { 6 } else { 2 }, 1);
         let rates: Vec<f64> = (0..scale.pick(3, 1))
-            .map(|_| rate(&world, self.threads as u64 * scale.pick(2, 1)))
+            .map(|_| rate(&world, self.threads as u64 * turns))
             .collect();
         world.stop();
         for handle in handles {
@@ -98,9 +105,10 @@ impl Load {
     }
 }
 
-/// Visits per second over that many visits. A pool that starts at one moment
-/// works in bursts, so that a number of visits, each thread's turn so often, is
-/// fair and a time is not: it would cut a burst or just miss one.
+/// Visits per second over that many visits, from the end of one on. A pool
+/// that starts at one moment works in bursts, so that a number of visits, each
+/// thread's turn so often, is fair and a time is not: it would cut a burst or
+/// just miss one.
 fn rate(world: &World, visits: u64) -> f64 {
     let count = || {
         let now = world.engine.stats.snapshot(Instant::now());
@@ -110,11 +118,20 @@ fn rate(world: &World, visits: u64) -> f64 {
         assert!(now.contacts_failed <= few, "peers answer");
         now.contacts_counted
     };
-    let (start, before) = (Instant::now(), count());
-    let mut done = 0;
-    while done < visits {
+    let idle = count();
+    let from = wait_for(|| Some(count()).filter(|now| *now > idle));
+    let start = Instant::now();
+    let to = wait_for(|| Some(count()).filter(|now| *now >= from + visits));
+    (to - from) as f64 / start.elapsed().as_secs_f64()
+}
+
+fn wait_for(mut look: impl FnMut() -> Option<u64>) -> u64 {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < LONG, "visits go on");
         std::thread::sleep(STEP);
-        done = count() - before;
     }
-    done as f64 / start.elapsed().as_secs_f64()
 }
