@@ -186,6 +186,7 @@ fn insert_visit(
 ) -> rusqlite::Result<usize> {
     let messages = &row.messages;
     statement.execute(params![
+        row.id,
         row.peer,
         row.time_ms,
         row.pieces,
