@@ -6,7 +6,7 @@
 //! keep to a rate, remember what they learnt of an address, and send what may
 //! be stored of a name as a record. The full name of a host often spells out
 //! its address, so no more of it than the contract with the scripts of 2015
-//! needs leaves this module, see [`name`].
+//! needs leaves this module, see `name`.
 
 mod lookup;
 mod message;

@@ -98,7 +98,7 @@ const LEARN: f64 = 1.0 / 3.0;
 
 /// After a visit that counted; `course` includes it. A peer at or above
 /// `threshold` is never visited again (thesis), any other after
-/// `peer_revisit_delay` or, with [`AdaptiveSettings`], after [`adapted`].
+/// `peer_revisit_delay` or, with [`AdaptiveSettings`], after `adapted`.
 /// Sooner than usual only if `early` says that there is room for it, which is
 /// asked at most once.
 pub fn after_success(

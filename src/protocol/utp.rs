@@ -9,7 +9,7 @@
 //! came before their turn (within the same bytes), [`SEND_MAX`] bytes that
 //! were not yet acknowledged. None of it is taken before it is needed. A
 //! caller that has not yet shown that its address is its own takes nothing
-//! ([`cookie`]).
+//! (`cookie`).
 //!
 //! Where the BEP and the implementations that are in use differ, we do as
 //! those: the answer to a SYN does not use up a sequence number.

@@ -3,7 +3,7 @@
 //! process lives, nothing is repaired.
 //!
 //! Databases of 2015 are examined too. What the rules are is told in
-//! [`rules`] and [`sums`].
+//! `rules` and `sums`.
 
 mod alive;
 mod beside;
