@@ -29,6 +29,7 @@ CREATE TABLE statistic (id INTEGER PRIMARY KEY, timestamp INTEGER, peer_queue IN
     visited_queue INTEGER, unique_incoming INTEGER, success_active INTEGER, thread_workload REAL,
     load_average REAL, memory_mb REAL, server_threads INTEGER, evaluator_threads INTEGER);
 CREATE TABLE visit (id INTEGER PRIMARY KEY, peer INTEGER);
+CREATE TABLE exchange (received_peers INTEGER, duplicate_peers INTEGER);
 INSERT INTO torrent VALUES (1, 'http://t/announce,udp://u/announce', x'00', '00', 10, 16384, 10,
     'a.torrent', 'a', 0.0001);
 INSERT INTO peer VALUES (1, '-LT2080-', 'EU', 'DE', 1.0, 2.0, 3, 10, 1700000000, 1700000300, 0.02,
