@@ -268,11 +268,12 @@ fn introduction(told: &[u8], settings: &VisitSettings) -> Vec<u8> {
         bytes.extend(b"\0\0\0\x01\x0f");
     }
     if settings.extension_protocol && told[25] & 0x10 != 0 {
-        let length = u8::try_from(CLIENT.len() + 42).expect("short");
-        bytes.extend([0, 0, 0, length, 20, 0]);
         let name = CLIENT.len();
-        bytes.extend(b"d1:md11:lt_donthavei1ee4:reqqi250e1:v");
-        bytes.extend(format!("{name}:{CLIENT}e").into_bytes());
+        let told = format!("d1:md11:lt_donthavei1ee4:reqqi250e1:v{name}:{CLIENT}e");
+        let length = u32::try_from(told.len() + 2).expect("short");
+        bytes.extend(length.to_be_bytes());
+        bytes.extend([20, 0]);
+        bytes.extend(told.into_bytes());
     }
     if settings.dht_port.is_some() && told[27] & 1 != 0 {
         bytes.extend(b"\0\0\0\x03\x09");

@@ -204,6 +204,8 @@ impl World {
         match which % 3 {
             0 => self.ends[0].close(self.near, self.now),
             1 => {
+                // What comes late may make a new caller of it.
+                self.honest = false;
                 for key in self.far.clone() {
                     self.ends[1].close(key, self.now);
                 }
