@@ -100,9 +100,9 @@ pub(super) fn workload(study: &Study) -> Item {
     let mut rows = 0;
     let mut greatest = [None::<f64>; 9];
     for (&machine, of_machine) in &monitoring.machines {
-        for (place, name) in MonitoringRow::NAMES.into_iter().enumerate() {
+        for (place, name) in MonitoringRow::NAMES.iter().enumerate() {
             if let Some((top, mean, count)) = monitoring.summary(machine, place) {
-                summary.row(cells![machine, name, top, mean, count as u64]);
+                summary.row(cells![machine, *name, top, mean, count as u64]);
                 if let Some(it) = greatest.get_mut(place) {
                     *it = Some(it.map_or(top, |it| it.max(top)));
                 }

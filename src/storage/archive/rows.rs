@@ -217,17 +217,7 @@ pub struct MonitoringRow {
 
 impl MonitoringRow {
     /// Names of [`Self::values`].
-    pub const NAMES: [&'static str; 9] = [
-        "peer_queue",
-        "visited_queue",
-        "unique_incoming",
-        "success_active",
-        "thread_workload",
-        "load_average",
-        "memory_mb",
-        "server_threads",
-        "evaluator_threads",
-    ];
+    pub const NAMES: &'static [&'static str] = Self::COLUMNS.split_at(2).1;
 
     pub(super) const COLUMNS: &'static [&'static str] = &[
         "timestamp",
