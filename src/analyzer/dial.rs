@@ -175,7 +175,7 @@ impl Dialer<'_> {
         let mut furthest: Option<(Setback, Report)> = None;
         let mut first: Option<Transport> = None;
         while let Some(way) = plan.take()
-            && budget.left(self.visitor.clock.now()).is_some()
+            && let Some(left) = budget.left(self.visitor.clock.now())
         {
             // Who does not talk over one transport is often not there, or
             // does not want to.
@@ -185,7 +185,6 @@ impl Dialer<'_> {
             };
             first.get_or_insert(way.transport);
             let patience = self.visitor.settings.quiet_timeout / share;
-            let left = budget.left(self.visitor.clock.now()).unwrap_or_default();
             let wait = left.min(patience);
             let (setback, report) = self.attempt((way, wait), address, torrent, started);
             let Some(setback) = setback else {
