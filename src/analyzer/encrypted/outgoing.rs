@@ -56,10 +56,10 @@ impl<'a> Outgoing<'a> {
         self.stream.write_all(&out, wait)
     }
 
-    /// Takes what one read gave; whether the handshake is over.
-    fn take(&mut self, input: &[u8]) -> Result<bool, NetError> {
+    /// Takes what one read gave.
+    fn take(&mut self, input: &[u8]) -> Result<(), NetError> {
         let State::Shaking(initiator) = &mut self.state else {
-            return Ok(true);
+            return Ok(());
         };
         let mut out = Vec::new();
         let used = initiator.feed(input, &mut out).map_err(failed)?;
@@ -68,7 +68,7 @@ impl<'a> Outgoing<'a> {
             self.stream.write_all(&out, self.patience)?;
         }
         let Some(sealed) = sealed else {
-            return Ok(false);
+            return Ok(());
         };
         let mut tunnel = Tunnel::new(sealed, input.get(used..).unwrap_or_default());
         if !self.queued.is_empty() {
@@ -76,7 +76,7 @@ impl<'a> Outgoing<'a> {
             tunnel.write_all(self.stream, &queued, self.patience)?;
         }
         self.state = State::Open(tunnel);
-        Ok(true)
+        Ok(())
     }
 }
 
