@@ -306,7 +306,7 @@ pub(super) const SCHEMA: &str = include_str!("schema/1.sql");
 /// FULL: no committed row is lost when the power fails. Foreign keys are
 /// documentation: a lost peer row must not take its visits with it.
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF;";
-/// Prepared statements kept; there are 15 different ones.
+/// Prepared statements kept, more than there are different ones.
 const STATEMENTS: usize = 32;
 /// Until somebody else says how long to wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
