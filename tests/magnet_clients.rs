@@ -25,7 +25,7 @@ use common::aria2::Aria2;
 use common::btda_run::BtdaRun;
 use common::client::{Assignment, Client, Progress};
 use common::contract::{Waiting, assert_contract};
-use common::leecher::Leecher;
+use common::leecher::{Leecher, check_ways};
 use common::libtorrent::{Libtorrent, Role};
 use common::libtorrent_dht::LibtorrentNode;
 use common::process::{free_port, wait_until};
@@ -270,6 +270,7 @@ fn check(
     let hash = world.torrent.hash();
     let timeline = progress.timeline(hash);
     Leecher::read(&results, client, hash, &timeline).check("dht");
+    check_ways(&results);
     run
 }
 

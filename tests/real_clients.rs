@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use common::btda_run::BtdaRun;
 use common::client::Client;
 use common::contract::{Waiting, assert_contract};
-use common::leecher::Leecher;
+use common::leecher::{Leecher, check_ways};
 use common::process::wait_until;
 use common::results::Results;
 use common::swarm::{CLIENT_ADDRESSES, Swarm};
@@ -106,6 +106,7 @@ fn every_download_is_confirmed() {
             Leecher::read(&results, client.as_ref(), hash, &timeline).check("tracker");
         }
     }
+    check_ways(&results);
     check_seeder(&results, &swarm);
     check_trackers(&results, &swarm);
     check_callers(&results);

@@ -25,6 +25,11 @@ const USUAL_SECONDS: u64 = 180;
 /// them does not follow single outliers.
 const SAMPLES: u32 = 90;
 
+/// Time between two readings; a sample is the mean of those since the one
+/// before. Visits of 4 s that are in step with single readings far apart would
+/// look like growth.
+const READING: Duration = Duration::from_millis(500);
+
 /// Telling the trackers of three torrents goodbye takes 1.5 s at most.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -37,6 +42,18 @@ struct Sample {
 }
 
 impl Sample {
+    /// The means, and the time of the last.
+    fn mean(readings: &[Self]) -> Self {
+        let count = readings.len() as f64;
+        let mean = |value: fn(&Self) -> f64| readings.iter().map(value).sum::<f64>() / count;
+        Self {
+            seconds: readings.last().map_or(0.0, |last| last.seconds),
+            memory_kb: mean(|it| it.memory_kb),
+            threads: mean(|it| it.threads),
+            descriptors: mean(|it| it.descriptors),
+        }
+    }
+
     fn take(trial: &Trial, began: Instant) -> Self {
         let status = fs::read_to_string(format!("/proc/{}/status", trial.id()));
         let status = status.expect("it runs");
@@ -149,13 +166,20 @@ fn nothing_grows() {
 
 fn watch(trial: &mut Trial, length: Duration) -> Vec<Sample> {
     let began = Instant::now();
-    let pause = length / SAMPLES;
-    (1..=SAMPLES)
-        .map(|number| {
-            thread::sleep((pause * number).saturating_sub(began.elapsed()));
+    let until = |end: Duration| thread::sleep(end.saturating_sub(began.elapsed()));
+    let mut sample = |end: Duration| {
+        let mut readings = Vec::new();
+        loop {
+            until(end.min(began.elapsed() + READING));
             trial.assert_running();
-            Sample::take(trial, began)
-        })
+            readings.push(Sample::take(trial, began));
+            if began.elapsed() >= end {
+                return Sample::mean(&readings);
+            }
+        }
+    };
+    (1..=SAMPLES)
+        .map(|number| sample(length / SAMPLES * number))
         .collect()
 }
 
@@ -168,7 +192,10 @@ fn write(samples: &[Sample]) -> PathBuf {
             threads,
             descriptors,
         } = sample;
-        let line = writeln!(text, "{seconds:.1},{memory_kb},{threads},{descriptors}");
+        let line = writeln!(
+            text,
+            "{seconds:.1},{memory_kb:.1},{threads:.1},{descriptors:.1}"
+        );
         line.expect("text takes everything");
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("soak.csv");

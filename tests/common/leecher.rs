@@ -74,11 +74,6 @@ impl<'a> Leecher<'a> {
                 (least..=greatest).contains(&visit.pieces),
                 "{label}: {visit:?}, but the client says {least} to {greatest}"
             );
-            let called = visit.direction == "incoming";
-            // Callers choose; aria2 calls with the handshake of encryption and
-            // goes on in the clear.
-            let way = (visit.transport.as_str(), visit.encryption.as_str());
-            assert!(called || way == ("tcp", "plain"), "{label}: {visit:?}");
         }
         let called = visits.first().is_some_and(|it| it.direction == "incoming");
         assert_eq!(called, peer.source == "incoming", "{label}: {visits:?}");
@@ -122,4 +117,16 @@ impl<'a> Leecher<'a> {
         let again = again.filter(|visit| visit.direction == "outgoing").count();
         assert_eq!(again, 0, "{label}: visited again behind the threshold");
     }
+}
+
+/// Fails the test unless most contacts of the run went the way that is tried
+/// first. A client that turned one away, which busy ones do, may have been
+/// reached in another way from then on. Callers choose theirs.
+pub(crate) fn check_ways(results: &Results) {
+    let sql = "SELECT count(*) FROM visit WHERE direction = 'outgoing'";
+    let all = results.number(sql, ()).expect("visits can be read");
+    let sql = format!("{sql} AND transport = 'tcp' AND encryption = 'plain'");
+    let first = results.number(&sql, ()).expect("visits can be read");
+    println!("{first} of {all} contacts by TCP in the clear");
+    assert!(first * 2 > all, "{first} of {all} by TCP in the clear");
 }
