@@ -23,7 +23,10 @@ pub struct Heard {
     /// Whether any message told progress (bitfield, have, have all, have
     /// none).
     pub told: bool,
-    /// The last time that it told less than the threshold.
+    /// The last time that it told less than the threshold; once it reached
+    /// it, the last time before that. What comes with one read, or within
+    /// [`OPENING`], is one statement: clients save haves up, and some tell a
+    /// complete set as a bitfield with gaps and haves behind it.
     pub below: Option<Moment>,
     /// The first time that it told as much as the threshold, since when it
     /// never told less.
@@ -37,10 +40,17 @@ pub struct Heard {
     /// The peers that it named (BEP 11).
     pub exchange: Exchange,
     threshold: PieceCount,
+    /// The first time that it told progress.
+    since: Option<Instant>,
+    /// What `below` was by the read before.
+    earlier: Option<Moment>,
     fast: bool,
     extension: bool,
     exchanges: bool,
 }
+
+/// How long a peer may take to tell what it has when the visit begins.
+pub const OPENING: Duration = Duration::from_secs(1);
 
 /// Our number for `lt_donthave` (BEP 54).
 const DONT_HAVE: u8 = 1;
@@ -72,6 +82,8 @@ impl Heard {
         Self {
             pieces: PieceSet::new(torrent.pieces),
             threshold: torrent.threshold,
+            since: None,
+            earlier: None,
             below: None,
             reached: None,
             counts: MessageCounts::default(),
@@ -234,13 +246,19 @@ impl Heard {
     }
 
     fn note_progress(&mut self, at: Instant) {
+        let since = *self.since.get_or_insert(at);
         let pieces = self.pieces.count();
         let moment = Some(Moment { at, pieces });
+        if self.below.is_some_and(|below| below.at < at) && self.reached.is_none() {
+            self.earlier = self.below;
+        }
         if pieces < self.threshold {
             self.below = moment;
             self.reached = None;
         } else if self.reached.is_none() {
             self.reached = moment;
+            let opening = at.saturating_duration_since(since) < OPENING;
+            self.below = self.earlier.filter(|_| !opening);
         }
     }
 
@@ -594,6 +612,38 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_at_once_is_one_statement() {
+        let start = Instant::now();
+        let mut heard = Heard::new(&Torrent::sample(20), true);
+        let threshold = heard.threshold.0;
+        let have = |piece| Ok(Message::Have(PieceIndex(piece)));
+        // A seed with a lazy bitfield: it was never seen below.
+        let bits = Ok(Message::Bitfield(&[0xff, 0xff, 0]));
+        heard.take(&bits, start).unwrap();
+        for piece in 16..20 {
+            heard
+                .take(&have(piece), start + Duration::from_millis(300))
+                .unwrap();
+        }
+        assert!(heard.pieces.is_complete() && heard.reached.is_some());
+        assert_eq!(heard.below, None);
+        // Haves that were saved up: it had the last one with the others.
+        let mut heard = Heard::new(&Torrent::sample(20), true);
+        for (seconds, range) in [(0, 0..5), (5, 5..9), (9, 9..threshold)] {
+            for piece in range {
+                let at = start + Duration::from_secs(seconds);
+                heard.take(&have(piece), at).unwrap();
+            }
+        }
+        let below = heard.below.unwrap();
+        assert_eq!(
+            (below.at, below.pieces),
+            (start + Duration::from_secs(5), PieceCount(9))
+        );
+        assert_eq!(heard.reached.unwrap().at, start + Duration::from_secs(9));
+    }
+
+    #[test]
     fn the_crossing_is_known_to_the_message() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
@@ -627,6 +677,11 @@ mod tests {
         assert_eq!((heard.below, heard.reached), (moment(2, 9), moment(4, 10)));
         heard.take(&Ok(Message::HaveNone), at(10)).unwrap();
         assert_eq!((heard.below, heard.reached), (moment(10, 0), None));
+        heard.take(&Ok(Message::HaveAll), at(11)).unwrap();
+        assert_eq!(
+            (heard.below, heard.reached),
+            (moment(10, 0), moment(11, 20))
+        );
         let mut silent = Heard::new(&torrent, true);
         silent.finish(at(6));
         assert_eq!((silent.below, silent.reached), (moment(6, 0), None));

@@ -122,6 +122,7 @@ impl<'a> Leecher<'a> {
 /// Fails the test unless most contacts of the run went the way that is tried
 /// first. A client that turned one away, which busy ones do, may have been
 /// reached in another way from then on. Callers choose theirs.
+#[expect(clippy::print_stdout, reason = "a figure for who reads the test")]
 pub(crate) fn check_ways(results: &Results) {
     let sql = "SELECT count(*) FROM visit WHERE direction = 'outgoing'";
     let all = results.number(sql, ()).expect("visits can be read");
