@@ -10,10 +10,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 mod lab;
 mod report;
 mod results;
+mod serve;
 
 use lab::LabArguments;
 use report::ReportArguments;
 use results::{CombineArguments, DoctorArguments, ExportArguments};
+use serve::ServeArguments;
 
 use crate::lab::trial::TrialOptions;
 use crate::report::ReportOptions;
@@ -48,6 +50,8 @@ pub enum Request {
     Combine(CombineOptions),
     /// Write tables for other programs.
     Export(ExportOptions),
+    /// Serve the page.
+    Serve(ConfigChoice),
 }
 
 /// The command line's part of the configuration.
@@ -57,6 +61,37 @@ pub struct ConfigChoice {
     pub file: Option<PathBuf>,
     /// Values, checked.
     pub overrides: Vec<Override>,
+}
+
+/// A flag that stands for a key, with its value where it was given.
+type Named = (&'static str, &'static Key, Option<Value>);
+
+impl ConfigChoice {
+    /// What `named` flags and `set` say together.
+    fn of(
+        file: Option<PathBuf>,
+        named: impl IntoIterator<Item = Named>,
+        set: Vec<Override>,
+    ) -> Result<Self, clap::Error> {
+        let named = named.into_iter().filter_map(|(flag, key, value)| {
+            let flag = flag.to_owned();
+            value.map(|value| Override { key, value, flag })
+        });
+        let mut overrides: Vec<Override> = Vec::new();
+        for new in named.chain(set) {
+            if let Some(old) = overrides.iter().find(|old| old.key == new.key) {
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    &format!(
+                        "{} is given twice: by {} and by {}",
+                        new.key.name, old.flag, new.flag
+                    ),
+                ));
+            }
+            overrides.push(new);
+        }
+        Ok(Self { file, overrides })
+    }
 }
 
 /// Reads the arguments, the program's name first. The error prints itself,
@@ -75,6 +110,7 @@ where
         Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
         Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
         Some(Command::Export(export)) => Ok(Request::Export(export.options())),
+        Some(Command::Serve(serve)) => Ok(Request::Serve(serve.choice()?)),
         None => run.request(),
     }
 }
@@ -90,7 +126,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda serve [OPTIONS]"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -134,6 +170,8 @@ enum Command {
     Combine(CombineArguments),
     /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
     Export(ExportArguments),
+    /// Serve the page: track a swarm now, read what was tracked
+    Serve(ServeArguments),
 }
 
 /// What to measure, and how.
@@ -242,27 +280,7 @@ impl Options {
             ("--duration", &keys::DURATION_SECONDS, self.duration),
             ("--method", &keys::METHOD, self.method),
         ];
-        let named = named.into_iter().filter_map(|(flag, key, value)| {
-            let flag = flag.to_owned();
-            value.map(|value| Override { key, value, flag })
-        });
-        let mut overrides: Vec<Override> = Vec::new();
-        for new in named.chain(self.set) {
-            if let Some(old) = overrides.iter().find(|old| old.key == new.key) {
-                return Err(usage(
-                    ErrorKind::ArgumentConflict,
-                    &format!(
-                        "{} is given twice: by {} and by {}",
-                        new.key.name, old.flag, new.flag
-                    ),
-                ));
-            }
-            overrides.push(new);
-        }
-        Ok(ConfigChoice {
-            file: self.config,
-            overrides,
-        })
+        ConfigChoice::of(self.config, named, self.set)
     }
 }
 

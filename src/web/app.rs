@@ -1,0 +1,140 @@
+//! The routes, and what every request passes first.
+//!
+//! Thread `web`: nothing here may block.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
+use parking_lot::Mutex;
+
+use super::access::Access;
+use super::answer::{Refused, json, protect, typed};
+use super::login;
+use super::pace::Pace;
+use crate::clock::Clock;
+
+/// Tries of the token for one address.
+const LOGINS: (u32, Duration) = (10, Duration::from_secs(60));
+
+/// What all requests share.
+pub(super) struct App {
+    /// Who may ask.
+    pub(super) access: Access,
+    /// Tries of the token.
+    pub(super) logins: Mutex<Pace>,
+    /// Time.
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Where a request comes from; put into each by the server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(pub(super) IpAddr);
+
+impl App {
+    /// The page behind `access`.
+    pub(super) fn new(access: Access, clock: Arc<dyn Clock>) -> Self {
+        let (most, time) = LOGINS;
+        Self {
+            access,
+            logins: Mutex::new(Pace::new(most, time)),
+            clock,
+        }
+    }
+}
+
+/// All routes.
+pub(super) fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/login", get(login::form).post(login::enter))
+        .route("/assets/page.css", get(style))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), admit))
+        .with_state(app)
+}
+
+async fn health() -> Response<Body> {
+    json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+}
+
+async fn style() -> Response<Body> {
+    let sheet = include_str!("assets/page.css");
+    typed(StatusCode::OK, "text/css; charset=utf-8", sheet)
+}
+
+async fn unknown() -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "there is no such page")
+}
+
+async fn wrong_method() -> Refused {
+    Refused::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address takes no such request",
+    )
+}
+
+/// Every request passes here, and every answer.
+async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
+    let mut answer = match check(&app.access, &request) {
+        Ok(()) => next.run(request).await,
+        Err(answer) => answer,
+    };
+    protect(answer.headers_mut());
+    answer
+}
+
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once"
+)]
+fn check(access: &Access, request: &Request) -> Result<(), Response<Body>> {
+    let headers = request.headers();
+    let host = text_of(headers, &HOST).unwrap_or_default();
+    let refused = |status, text: &str| Err(Refused::new(status, text).into_response());
+    if headers.get_all(HOST).iter().count() != 1 || !access.is_our_host(host) {
+        let text = "not a name of this page: use its address, or add the name to web.host_names";
+        return refused(StatusCode::MISDIRECTED_REQUEST, text);
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let site = text_of(headers, &HeaderName::from_static("sec-fetch-site"));
+    if !reads && !access.is_our_origin(host, text_of(headers, &ORIGIN), site) {
+        return refused(
+            StatusCode::FORBIDDEN,
+            "requests from other pages are refused",
+        );
+    }
+    let path = request.uri().path();
+    let open = matches!(path, "/healthz" | "/login") || path.starts_with("/assets/");
+    if open || access.is_known(text_of(headers, &AUTHORIZATION), text_of(headers, &COOKIE)) {
+        return Ok(());
+    }
+    let wants_page = text_of(headers, &axum::http::header::ACCEPT)
+        .is_some_and(|kinds| kinds.contains("text/html"));
+    if reads && wants_page {
+        return Err(Redirect::to("/login").into_response());
+    }
+    let mut answer = Refused::new(
+        StatusCode::UNAUTHORIZED,
+        "the token is missing or wrong: send it as Authorization: Bearer, or log in at /login",
+    )
+    .into_response();
+    let scheme = axum::http::HeaderValue::from_static("Bearer");
+    answer
+        .headers_mut()
+        .insert(axum::http::header::WWW_AUTHENTICATE, scheme);
+    Err(answer)
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
