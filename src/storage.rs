@@ -25,6 +25,7 @@ mod files;
 #[cfg(test)]
 mod fixture;
 pub mod geo;
+pub mod history;
 pub mod ledger;
 mod lost;
 mod manifest;

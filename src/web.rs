@@ -13,14 +13,19 @@
 mod access;
 mod answer;
 mod app;
+mod asking;
+mod chunks;
 mod input;
+mod job;
 mod login;
 mod pace;
 mod pages;
+mod reports;
 mod seats;
 pub mod serve;
 mod server;
 mod stream;
+mod track;
 
 use std::fmt;
 use std::io;
@@ -32,12 +37,15 @@ use std::time::Duration;
 use access::{Access, TOKEN_LEN_MIN, Token};
 use app::{App, routes};
 use server::{Limits, Server};
+use track::Tracking;
 
 use crate::clock::Clock;
 use crate::config::WebSettings;
+use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::net::listen::listen;
 use crate::stop::StopToken;
+use crate::storage::StorageError;
 
 /// Where `btda serve` is, unless it is told otherwise: the port of the
 /// Torrent Peer Tracker.
@@ -61,6 +69,8 @@ pub enum WebError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The history cannot be opened.
+    History(StorageError),
     /// The port is taken or not allowed, or the address is not ours.
     Bind {
         /// Where.
@@ -75,6 +85,7 @@ impl WebError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::NoToken(_) | Self::Token { .. } => Exit::Configuration,
+            Self::History(_) => Exit::OutputNotWritable,
             Self::Bind { .. } => Exit::PortUnavailable,
         }
     }
@@ -93,6 +104,7 @@ impl fmt::Display for WebError {
                 "token file {} (web.token_file) cannot be used: {reason}",
                 path.display()
             ),
+            Self::History(error) => error.fmt(f),
             Self::Bind { address, source } => write!(
                 f,
                 "the page cannot be served at {address}: {source}; stop the program that uses the port or choose \
@@ -106,6 +118,7 @@ impl std::error::Error for WebError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } => Some(source),
+            Self::History(error) => Some(error),
             _ => None,
         }
     }
@@ -118,14 +131,16 @@ pub struct Page {
 }
 
 impl Page {
-    /// Binds the page to `web.address`.
+    /// Opens the history in `settings.output` and binds the page to
+    /// `web.address`.
     pub fn open(
-        settings: &WebSettings,
+        web: &WebSettings,
+        settings: &Settings,
         clock: Arc<dyn Clock>,
         stop: StopToken,
     ) -> Result<Self, WebError> {
-        let wanted = settings.address.unwrap_or(DEFAULT_ADDRESS);
-        let token = settings.token_file.as_deref().map(read_token).transpose()?;
+        let wanted = web.address.unwrap_or(DEFAULT_ADDRESS);
+        let token = web.token_file.as_deref().map(read_token).transpose()?;
         if token.is_none() && !wanted.ip().is_loopback() {
             return Err(WebError::NoToken(wanted));
         }
@@ -135,11 +150,14 @@ impl Page {
         };
         let listener = listen(wanted).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let access = Access::new(address, settings.host_names.clone(), token);
-        let app = Arc::new(App::new(access, clock));
+        let access = Access::new(address, web.host_names.clone(), token);
+        let tracker = settings.tracker.clone();
+        let tracking = Tracking::open(web, tracker, &settings.output, Arc::clone(&clock))
+            .map_err(WebError::History)?;
+        let app = Arc::new(App::new(access, web, tracking, clock));
         let limits = Limits {
-            connections: settings.connections,
-            per_address: settings.connections_per_address,
+            connections: web.connections,
+            per_address: web.connections_per_address,
             header: Duration::from_secs(5),
             request: Duration::from_secs(60),
             write: Duration::from_secs(20),

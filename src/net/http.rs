@@ -106,6 +106,12 @@ impl SystemHttp {
         Self::with_proxy(redirects, resolver, Proxy::try_from_env())
     }
 
+    /// The same without any proxy, so that `resolver` decides where requests
+    /// go, also those that are redirected.
+    pub fn direct(redirects: u32, resolver: Resolver) -> Self {
+        Self::with_proxy(redirects, resolver, None)
+    }
+
     fn with_proxy(redirects: u32, resolver: Resolver, proxy: Option<Proxy>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -175,6 +181,8 @@ impl UreqResolver for Lookup {
             .map_err(|error| match error.reason {
                 Reason::TimedOut => Error::Timeout(timeout.reason),
                 Reason::Os(number) => Error::Io(io::Error::from_raw_os_error(number)),
+                // Comes out of `translate_io` as what it was.
+                Reason::ReservedAddress => Error::Io(io::ErrorKind::PermissionDenied.into()),
                 _ => Error::HostNotFound,
             })?;
         let mut addresses = self.empty();
@@ -210,6 +218,12 @@ fn translate(error: &Error) -> HttpError {
 fn translate_io(error: &io::Error) -> HttpError {
     if error.kind() == io::ErrorKind::InvalidData && error.raw_os_error().is_none() {
         return HttpError::Tls;
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
+        return HttpError::Net(NetError {
+            operation: Operation::Resolve,
+            reason: Reason::ReservedAddress,
+        });
     }
     HttpError::Net(NetError::from_io(Operation::Read, error))
 }

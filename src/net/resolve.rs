@@ -14,7 +14,7 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::{NetError, Operation};
-use crate::model::Reason;
+use crate::model::{AddressRules, Reason};
 use crate::threads;
 
 /// Look-ups under way at one time; a further one fails as if it timed out.
@@ -27,6 +27,8 @@ const STACK: usize = 512 * 1024;
 #[derive(Clone, Default)]
 pub struct Resolver {
     under_way: Arc<AtomicUsize>,
+    /// Where nobody may be sent; `None` for no rules.
+    rules: Option<Arc<AddressRules>>,
 }
 
 impl Resolver {
@@ -35,18 +37,42 @@ impl Resolver {
         Self::default()
     }
 
+    /// A resolver that finds only addresses which `rules` let be contacted, for
+    /// hosts that somebody else names. Literals are under the rules too.
+    pub fn guarded(rules: Arc<AddressRules>) -> Self {
+        Self {
+            rules: Some(rules),
+            ..Self::default()
+        }
+    }
+
     /// All addresses of `host` within `wait`, IPv4 first (the measurement is
     /// of IPv4 swarms for now), never empty. An address literal, also in
     /// brackets, needs no look-up.
     ///
     /// Errors: [`Reason::TimedOut`]; [`Reason::Closed`] when there is no such
-    /// name; [`Reason::Os`] when no thread could be started.
+    /// name; [`Reason::Os`] when no thread could be started;
+    /// [`Reason::ReservedAddress`] when the rules let none of them be contacted.
     pub fn resolve(
         &self,
         host: &str,
         port: u16,
         wait: Duration,
     ) -> Result<Vec<SocketAddr>, NetError> {
+        let mut found = self.look_up(host, port, wait)?;
+        if let Some(rules) = &self.rules {
+            found.retain(|address| rules.check(address.ip()).is_ok());
+            if found.is_empty() {
+                return Err(NetError {
+                    operation: Operation::Resolve,
+                    reason: Reason::ReservedAddress,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn look_up(&self, host: &str, port: u16, wait: Duration) -> Result<Vec<SocketAddr>, NetError> {
         if let Some(ip) = literal(host) {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
@@ -125,6 +151,25 @@ mod tests {
         let found = Resolver::new().resolve("localhost", 80, WAIT).unwrap();
         assert!(found[0].ip().is_loopback());
         assert!(found.is_sorted_by_key(SocketAddr::is_ipv6));
+    }
+
+    #[test]
+    fn a_guarded_resolver_finds_no_reserved_address() {
+        let guarded = Resolver::guarded(Arc::new(AddressRules::default()));
+        for host in [
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+            "::ffff:10.0.0.1",
+            "169.254.169.254",
+            "192.168.1.1",
+        ] {
+            let error = guarded.resolve(host, 80, WAIT).unwrap_err();
+            assert_eq!(error.reason, Reason::ReservedAddress, "{host}");
+        }
+        assert!(guarded.resolve("9.9.9.9", 80, WAIT).is_ok());
+        let open = Resolver::guarded(Arc::new(AddressRules::none()));
+        assert!(open.resolve("127.0.0.1", 80, WAIT).is_ok());
     }
 
     #[test]

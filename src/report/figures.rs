@@ -4,6 +4,7 @@
 
 mod boxes;
 mod columns;
+mod curves;
 mod map;
 mod marks;
 mod panels;
@@ -14,6 +15,8 @@ use plotters::style::RGBColor;
 
 use super::item::{Cell, Item, Table, grouped};
 use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
+pub use curves::{Curve, curves};
+
 use columns::{hours, numbers, points, texts};
 use marks::{Axes, Bars, Marks, Style};
 use panels::{Panel, Series};

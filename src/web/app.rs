@@ -13,14 +13,17 @@ use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::get;
+use axum::routing::{get, post};
 use parking_lot::Mutex;
 
 use super::access::Access;
 use super::answer::{Refused, json, protect, typed};
-use super::login;
+use super::job::Jobs;
 use super::pace::Pace;
+use super::track::Tracking;
+use super::{asking, login, reports};
 use crate::clock::Clock;
+use crate::config::WebSettings;
 
 /// Tries of the token for one address.
 const LOGINS: (u32, Duration) = (10, Duration::from_secs(60));
@@ -33,6 +36,14 @@ pub(super) struct App {
     pub(super) logins: Mutex<Pace>,
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
+    /// Work beside the page's thread.
+    pub(super) jobs: Jobs,
+    /// Trackings asked for.
+    pub(super) questions: Mutex<Pace>,
+    /// Trackers and the history.
+    pub(super) tracking: Arc<Tracking>,
+    /// `web.store_addresses`.
+    pub(super) stores_addresses: bool,
 }
 
 /// Where a request comes from; put into each by the server.
@@ -41,12 +52,24 @@ pub(super) struct Caller(pub(super) IpAddr);
 
 impl App {
     /// The page behind `access`.
-    pub(super) fn new(access: Access, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        access: Access,
+        settings: &WebSettings,
+        tracking: Tracking,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (most, time) = LOGINS;
         Self {
             access,
             logins: Mutex::new(Pace::new(most, time)),
             clock,
+            jobs: Jobs::new(),
+            questions: Mutex::new(Pace::new(
+                settings.track_per_minute,
+                Duration::from_secs(60),
+            )),
+            tracking: Arc::new(tracking),
+            stores_addresses: settings.store_addresses,
         }
     }
 }
@@ -54,6 +77,14 @@ impl App {
 /// All routes.
 pub(super) fn routes(app: Arc<App>) -> Router {
     Router::new()
+        .route("/", get(asking::start))
+        .route("/track", post(asking::track))
+        .route("/reports", get(reports::reports))
+        .route("/reports/chart.svg", get(reports::chart))
+        .route("/api/reports", get(reports::api))
+        .route("/export/csv", get(reports::csv_file))
+        .route("/export/json", get(reports::json_file))
+        .route("/assets/page.js", get(script))
         .route("/healthz", get(health))
         .route("/login", get(login::form).post(login::enter))
         .route("/assets/page.css", get(style))
@@ -70,6 +101,11 @@ async fn health() -> Response<Body> {
 async fn style() -> Response<Body> {
     let sheet = include_str!("assets/page.css");
     typed(StatusCode::OK, "text/css; charset=utf-8", sheet)
+}
+
+async fn script() -> Response<Body> {
+    let script = include_str!("assets/page.js");
+    typed(StatusCode::OK, "text/javascript; charset=utf-8", script)
 }
 
 async fn unknown() -> Refused {

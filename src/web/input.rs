@@ -20,3 +20,10 @@ pub(super) async fn body_within(body: Body, limit: usize) -> Result<Bytes, Refus
         Refused::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     })
 }
+
+/// The value of `name` in a query; of several the last, of none empty.
+pub(super) fn field(query: Option<&str>, name: &str) -> String {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let value = pairs.filter(|(found, _)| found == name).last();
+    value.map_or_else(String::new, |(_, value)| value.into_owned())
+}

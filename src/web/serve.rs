@@ -27,12 +27,13 @@ fn serve(config: &Config) -> Result<(), (Exit, String)> {
     let failed = |what: &'static str| move |error| (Exit::Failed, format!("{what}: {error}"));
     let signals = signals::watch().map_err(failed("signals cannot be handled"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut log = config.settings(&Switches::default()).log;
+    let settings = config.settings(&Switches::default());
+    let mut log = settings.log.clone();
     log.to_console = true;
     logging::start(&log, std::path::Path::new(""), Arc::clone(&clock))
         .map_err(|error| (Exit::Failed, error.to_string()))?;
     let (trigger, stop) = stop_pair();
-    let page = Page::open(&config.web(), clock, stop)
+    let page = Page::open(&config.web(), &settings, clock, stop)
         .map_err(|error| (error.exit(), error.to_string()))?;
     complain(&format!(
         "the page is at http://{}/ (Ctrl+C ends it)",

@@ -34,11 +34,32 @@ fn limits() -> Limits {
     }
 }
 
+/// The defaults, with these keys set.
+fn configured(set: &[(&str, &str)]) -> (WebSettings, Settings) {
+    let set = set.iter().map(|(name, value)| {
+        let key = crate::config::keys::find(name).unwrap();
+        let value = key.parse(value).unwrap();
+        let flag = "--set".to_owned();
+        crate::config::Override { key, value, flag }
+    });
+    let sources = crate::config::Sources {
+        overrides: set.collect(),
+        ..crate::config::Sources::default()
+    };
+    let config = crate::config::Config::resolve(&sources).unwrap();
+    (
+        config.web(),
+        config.settings(&crate::config::Switches::default()),
+    )
+}
+
 /// A page on a thread of its own.
 struct Served {
     address: SocketAddr,
     trigger: StopTrigger,
     thread: Option<JoinHandle<()>>,
+    /// Of the history.
+    _folder: tempfile::TempDir,
 }
 
 impl Served {
@@ -46,7 +67,11 @@ impl Served {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let access = Access::new(address, Vec::new(), token.map(Token::new));
-        let app = App::new(access, Arc::new(SystemClock::new()));
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (web, settings) = configured(&[]);
+        let tracking = Tracking::open(&web, settings.tracker, folder.path(), Arc::clone(&clock));
+        let app = App::new(access, &web, tracking.unwrap(), clock);
         let (trigger, stop) = stop_pair();
         let server = Server::new(listener, limits, more.merge(routes(Arc::new(app))), stop);
         let thread = Some(std::thread::spawn(move || server.run()));
@@ -54,6 +79,7 @@ impl Served {
             address,
             trigger,
             thread,
+            _folder: folder,
         }
     }
 
@@ -345,21 +371,25 @@ fn a_flood_of_half_open_connections_keeps_nobody_waiting() {
 fn others_need_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    let settings = |address: &str, token_file| WebSettings {
-        address: Some(address.parse().unwrap()),
-        token_file,
-        host_names: Vec::new(),
-        connections: 8,
-        connections_per_address: 8,
+    let output = folder.path().join("output");
+    let settings = |address: &str, token_file: Option<&Path>| {
+        let token_file = token_file.map_or("", |path| path.to_str().unwrap());
+        configured(&[
+            ("web.address", address),
+            ("web.token_file", token_file),
+            ("output_path", output.to_str().unwrap()),
+        ])
     };
-    let open = |settings| Page::open(&settings, Arc::new(SystemClock::new()), stop_pair().1);
+    let open = |(web, settings): (WebSettings, Settings)| {
+        Page::open(&web, &settings, Arc::new(SystemClock::new()), stop_pair().1)
+    };
     let error = open(settings("0.0.0.0:0", None)).err().unwrap();
     assert!(matches!(error, WebError::NoToken(_)));
     assert!(error.to_string().contains("web.token_file"), "{error}");
     assert_eq!(error.exit(), Exit::Configuration);
     for (text, good) in [("", false), ("too short", false), (TOKEN, true)] {
         std::fs::write(&file, format!("{text}\nmore\n")).unwrap();
-        let opened = open(settings("0.0.0.0:0", Some(file.clone())));
+        let opened = open(settings("0.0.0.0:0", Some(&file)));
         assert_eq!(opened.is_ok(), good, "{text}");
     }
     let page = open(settings("127.0.0.1:0", None)).unwrap();

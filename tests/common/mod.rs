@@ -25,6 +25,8 @@ pub(crate) mod load;
 pub(crate) mod metadata_peer;
 pub(crate) mod network;
 pub(crate) mod opentracker;
+pub(crate) mod page;
+pub(crate) mod page_checks;
 pub(crate) mod process;
 pub(crate) mod results;
 pub(crate) mod samples;

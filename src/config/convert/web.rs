@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::{Config, keys};
 
@@ -18,6 +19,18 @@ pub struct WebSettings {
     pub connections: usize,
     /// `web.connections_per_address_max`.
     pub connections_per_address: usize,
+    /// `web.track_per_minute`.
+    pub track_per_minute: u32,
+    /// `web.allow_private`: ask trackers at reserved addresses.
+    pub allow_private: bool,
+    /// `web.store_addresses`.
+    pub store_addresses: bool,
+    /// `web.history_entries_max`.
+    pub history_entries: u32,
+    /// `web.history_keep_seconds`; `None`: for ever.
+    pub history_keep: Option<Duration>,
+    /// `storage.geolocation_database`.
+    pub geolocation: Option<PathBuf>,
 }
 
 impl Config {
@@ -31,6 +44,13 @@ impl Config {
             host_names: names.map(str::to_ascii_lowercase).collect(),
             connections: self.integer(&keys::WEB_CONNECTIONS_MAX),
             connections_per_address: self.integer(&keys::WEB_CONNECTIONS_PER_ADDRESS_MAX),
+            track_per_minute: self.integer(&keys::WEB_TRACK_PER_MINUTE),
+            allow_private: self.flag(&keys::WEB_ALLOW_PRIVATE),
+            store_addresses: self.flag(&keys::WEB_STORE_ADDRESSES),
+            history_entries: self.integer(&keys::WEB_HISTORY_ENTRIES_MAX),
+            history_keep: Some(self.time(&keys::WEB_HISTORY_KEEP_SECONDS))
+                .filter(|keep| !keep.is_zero()),
+            geolocation: self.storage().geolocation,
         }
     }
 }
