@@ -51,7 +51,12 @@ pub enum Request {
     /// Write tables for other programs.
     Export(ExportOptions),
     /// Serve the page.
-    Serve(ConfigChoice),
+    Serve {
+        /// The result file that is shown.
+        database: Option<PathBuf>,
+        /// Where the configuration comes from.
+        choice: ConfigChoice,
+    },
 }
 
 /// The command line's part of the configuration.
@@ -110,7 +115,7 @@ where
         Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
         Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
         Some(Command::Export(export)) => Ok(Request::Export(export.options())),
-        Some(Command::Serve(serve)) => Ok(Request::Serve(serve.choice()?)),
+        Some(Command::Serve(serve)) => serve.request(),
         None => run.request(),
     }
 }
@@ -126,7 +131,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda serve [OPTIONS]"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda serve [OPTIONS] [RUN.sqlite]"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -170,7 +175,7 @@ enum Command {
     Combine(CombineArguments),
     /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
     Export(ExportArguments),
-    /// Serve the page: track a swarm now, read what was tracked
+    /// Serve the page: track a swarm now, read what was tracked, look into a result file
     Serve(ServeArguments),
 }
 
@@ -258,6 +263,9 @@ struct Options {
     /// Measure as the thesis did, or with its faults put right: 2015, corrected (run.method)
     #[arg(long, value_name = "METHOD", value_parser = value_of(&keys::METHOD))]
     method: Option<Value>,
+    /// Serve a page on which the run can be watched, as --web 127.0.0.1:5000 (web.address)
+    #[arg(long, value_name = "ADDRESS", value_parser = value_of(&keys::WEB_ADDRESS))]
+    web: Option<Value>,
     /// Any other key, as --set retry.factor=1.5; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<Override>,
@@ -279,6 +287,7 @@ impl Options {
             ("--loglevel", &keys::LOG_LEVEL, self.loglevel),
             ("--duration", &keys::DURATION_SECONDS, self.duration),
             ("--method", &keys::METHOD, self.method),
+            ("--web", &keys::WEB_ADDRESS, self.web),
         ];
         ConfigChoice::of(self.config, named, self.set)
     }

@@ -38,7 +38,8 @@
 //! * [`logging`], [`outside`]: the log, and text from outside made harmless;
 //!   [`terminal`]: what commands print.
 //! * [`report`]: tables and figures of a study from finished results, `btda report`.
-//! * [`web`]: the page, `btda serve`; the only async code.
+//! * [`web`]: the page, `btda serve`; the only async code. [`live`]: what a run
+//!   posts for it.
 //! * [`lab`]: a practice swarm with known truth, which shares no codec with the
 //!   rest; [`lab::trial`] is the command `btda lab`.
 //!
@@ -55,6 +56,7 @@ pub mod exit;
 pub mod hosts;
 pub mod intake;
 pub mod lab;
+pub mod live;
 pub mod logging;
 pub mod model;
 pub mod net;

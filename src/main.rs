@@ -27,7 +27,9 @@ fn main() -> ExitCode {
         Ok(Request::Doctor(options)) => doctor::run(&options),
         Ok(Request::Combine(options)) => combine::run(&options),
         Ok(Request::Export(options)) => export::run(&options),
-        Ok(Request::Serve(choice)) => with(choice, serve::run),
+        Ok(Request::Serve { database, choice }) => {
+            with(choice, |config| serve::run(config, database))
+        }
         Err(error) => match (error.print(), error.exit_code()) {
             (Ok(()), 0) => Exit::Success,
             (Err(_), 0) => Exit::Failed,

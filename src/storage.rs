@@ -30,6 +30,7 @@ pub mod ledger;
 mod lost;
 mod manifest;
 mod names;
+pub mod overview;
 mod progress;
 mod queue;
 pub mod reader;

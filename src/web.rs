@@ -25,7 +25,9 @@ mod seats;
 pub mod serve;
 mod server;
 mod stream;
+mod studies;
 mod track;
+mod watch;
 
 use std::fmt;
 use std::io;
@@ -37,7 +39,10 @@ use std::time::Duration;
 use access::{Access, TOKEN_LEN_MIN, Token};
 use app::{App, routes};
 use server::{Limits, Server};
+use studies::Studies;
 use track::Tracking;
+
+pub use watch::Watched;
 
 use crate::clock::Clock;
 use crate::config::WebSettings;
@@ -132,12 +137,12 @@ pub struct Page {
 
 impl Page {
     /// Opens the history in `settings.output` and binds the page to
-    /// `web.address`.
+    /// `web.address`; `watched` is the run that it shows.
     pub fn open(
         web: &WebSettings,
         settings: &Settings,
-        clock: Arc<dyn Clock>,
-        stop: StopToken,
+        watched: Option<Watched>,
+        (clock, stop): (Arc<dyn Clock>, StopToken),
     ) -> Result<Self, WebError> {
         let wanted = web.address.unwrap_or(DEFAULT_ADDRESS);
         let token = web.token_file.as_deref().map(read_token).transpose()?;
@@ -154,7 +159,13 @@ impl Page {
         let tracker = settings.tracker.clone();
         let tracking = Tracking::open(web, tracker, &settings.output, Arc::clone(&clock))
             .map_err(WebError::History)?;
-        let app = Arc::new(App::new(access, web, tracking, clock));
+        // Of a file in the working directory, the folder's name is empty.
+        let beside = watched
+            .as_ref()
+            .and_then(|it| it.database.parent())
+            .map(|it| Path::new(".").join(it));
+        let studies = Studies::new(beside.unwrap_or_else(|| settings.output.clone()));
+        let app = Arc::new(App::new(access, web, (tracking, watched, studies), clock));
         let limits = Limits {
             connections: web.connections,
             per_address: web.connections_per_address,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use btda::model::InfoHash;
 use common::browser::Browser;
 use common::http;
+use common::openapi::Contract;
 use common::opentracker::OpenTracker;
 use common::page::Page;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
@@ -127,6 +128,7 @@ fn the_endpoints_of_the_torrent_peer_tracker() {
         );
     }
     check_exports(&page, &list);
+    check_contract(&world, &page);
     check_page(&page);
     page.stop();
     check_restart(&world, &first);
@@ -180,9 +182,40 @@ fn check_exports(page: &Page, list: &Value) {
     assert_eq!(udp.as_array().unwrap().len(), 1);
 }
 
+/// The `OpenAPI` document promises what comes.
+fn check_contract(world: &World, page: &Page) {
+    let contract = Contract::new(page.get("/openapi.json").json());
+    for path in [
+        "/healthz",
+        "/api/reports",
+        "/export/json",
+        "/export/csv",
+        "/api/watch",
+        "/metrics",
+        "/events",
+    ] {
+        contract.check("get", path, &page.get(path));
+    }
+    contract.check(
+        "get",
+        "/export/json",
+        &page.get("/export/json?q=nothing+of+it"),
+    );
+    contract.check("post", "/track", &page.track(&world.question()));
+    contract.check("post", "/track", &page.track(&json!({})));
+    contract.check("post", "/track", &page.post("/track", "text/plain", b"{}"));
+    let nobody = json!({ "info_hash": InfoHash::new(HASH).to_string(), "tracker_url": "http://127.0.0.1:9/x" });
+    contract.check("post", "/track", &page.track(&nobody));
+    contract.check(
+        "get",
+        "/api/reports",
+        &page.get("/api/reports?state=failed"),
+    );
+}
+
 fn check_page(page: &Page) {
     let reports = page.get("/reports").text;
-    assert_eq!(reports.matches("<article").count(), 2, "{reports}");
+    assert_eq!(reports.matches("<article").count(), 3, "{reports}");
     assert_eq!(
         page.get("/reports?q=nothing+of+it")
             .text
@@ -195,7 +228,7 @@ fn check_page(page: &Page) {
             .text
             .matches("<article")
             .count(),
-        0
+        1
     );
     let hash = InfoHash::new(HASH);
     let chart = page.get(&format!(
@@ -212,7 +245,7 @@ fn check_restart(world: &World, first: &Value) {
     let again = page.track(&world.question()).json();
     assert_eq!(again["from_last_result"], true, "{again}");
     assert_eq!(again["timestamp"], first["timestamp"]);
-    assert_eq!(page.get("/api/reports").json().as_array().unwrap().len(), 2);
+    assert_eq!(page.get("/api/reports").json().as_array().unwrap().len(), 3);
     // With addresses stored, exports have them.
     let mut other = world.question();
     other["info_hash"] = InfoHash::new(LISTED).to_string().into();

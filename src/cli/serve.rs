@@ -4,12 +4,19 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ConfigChoice, assignment, value_of};
+use super::{ConfigChoice, Request, assignment, value_of};
 use crate::config::{Override, Value, keys};
 
 /// Options of `btda serve`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::doc_markdown,
+    reason = "these comments are printed as the help"
+)]
 pub(super) struct ServeArguments {
+    /// The database of a run, of btda or of 2015, to look into
+    #[arg(value_name = "RUN.sqlite")]
+    database: Option<PathBuf>,
     /// Where the page is served [default: 127.0.0.1:5000] (web.address)
     #[arg(long, value_name = "ADDRESS", value_parser = value_of(&keys::WEB_ADDRESS))]
     web: Option<Value>,
@@ -22,20 +29,23 @@ pub(super) struct ServeArguments {
 }
 
 impl ServeArguments {
-    pub(super) fn choice(self) -> Result<ConfigChoice, clap::Error> {
+    pub(super) fn request(self) -> Result<Request, clap::Error> {
         let named = [("--web", &keys::WEB_ADDRESS, self.web)];
-        ConfigChoice::of(self.config, named, self.set)
+        Ok(Request::Serve {
+            database: self.database,
+            choice: ConfigChoice::of(self.config, named, self.set)?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Request, parse};
+    use super::super::parse;
     use super::*;
 
     fn parsed(line: &str) -> Result<ConfigChoice, clap::Error> {
         match parse(format!("btda serve {line}").split_whitespace())? {
-            Request::Serve(choice) => Ok(choice),
+            Request::Serve { choice, .. } => Ok(choice),
             other => panic!("{other:?}"),
         }
     }
@@ -43,6 +53,10 @@ mod tests {
     #[test]
     fn an_address_is_a_key() {
         assert_eq!(parsed("").unwrap(), ConfigChoice::default());
+        let Ok(Request::Serve { database, .. }) = parse(["btda", "serve", "a.sqlite"]) else {
+            panic!("the page was asked for");
+        };
+        assert_eq!(database, Some("a.sqlite".into()));
         let choice = parsed("--web [::1]:0 --config c --set web.connections_max=9").unwrap();
         assert_eq!(choice.file, Some("c".into()));
         let shown: Vec<_> = choice.overrides.iter().map(|over| over.key.name).collect();

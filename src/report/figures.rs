@@ -15,7 +15,7 @@ use plotters::style::RGBColor;
 
 use super::item::{Cell, Item, Table, grouped};
 use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
-pub use curves::{Curve, curves};
+pub use curves::{Curve, curves, world_map};
 
 use columns::{hours, numbers, points, texts};
 use marks::{Axes, Bars, Marks, Style};

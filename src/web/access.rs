@@ -70,6 +70,11 @@ impl Access {
             return true;
         }
         let (name, port) = split_host(&host);
+        // Browsers leave out the port of the scheme, behind a proxy with TLS too.
+        let named = |port| self.names.contains(&format!("{host}:{port}"));
+        if port.is_none() && (named(80) || named(443)) {
+            return true;
+        }
         if port.unwrap_or(80) != self.local.port() {
             return false;
         }
@@ -84,12 +89,7 @@ impl Access {
     /// Whether a request with `origin` that was sent to `host` is from a page
     /// of ours; `site` is what the browser says of it (`Sec-Fetch-Site`).
     /// Programs send neither.
-    pub(super) fn is_our_origin(
-        &self,
-        host: &str,
-        origin: Option<&str>,
-        site: Option<&str>,
-    ) -> bool {
+    pub(super) fn is_our_origin(host: &str, origin: Option<&str>, site: Option<&str>) -> bool {
         let by_site = site.is_none_or(|site| matches!(site, "same-origin" | "none"));
         let by_origin = origin.is_none_or(|origin| {
             let (scheme, rest) = origin.split_once("://").unwrap_or(("", origin));
@@ -166,7 +166,9 @@ mod tests {
     use super::*;
 
     fn access(local: &str, token: Option<&str>) -> Access {
-        let names = vec!["lab.example:8080".to_owned()];
+        let names = ["lab.example:8080", "tls.example:443"]
+            .map(str::to_owned)
+            .to_vec();
         Access::new(local.parse().unwrap(), names, token.map(Token::new))
     }
 
@@ -179,6 +181,8 @@ mod tests {
             "LOCALHOST:5000",
             "[::1]:5000",
             "lab.example:8080",
+            "tls.example:443",
+            "tls.example",
         ] {
             assert!(local.is_our_host(host), "{host}");
         }
@@ -207,8 +211,7 @@ mod tests {
 
     #[test]
     fn other_pages_change_nothing() {
-        let access = access("127.0.0.1:5000", None);
-        let ours = |origin, site| access.is_our_origin("127.0.0.1:5000", origin, site);
+        let ours = |origin, site| Access::is_our_origin("127.0.0.1:5000", origin, site);
         assert!(ours(None, None));
         assert!(ours(Some("http://127.0.0.1:5000"), Some("same-origin")));
         assert!(!ours(Some("http://evil.example"), None));

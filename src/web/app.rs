@@ -2,6 +2,7 @@
 //!
 //! Thread `web`: nothing here may block.
 
+use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,9 @@ use super::access::Access;
 use super::answer::{Refused, json, protect, typed};
 use super::job::Jobs;
 use super::pace::Pace;
+use super::studies::{self, Studies};
 use super::track::Tracking;
+use super::watch::{Watch, Watched, events, metrics, view};
 use super::{asking, login, reports};
 use crate::clock::Clock;
 use crate::config::WebSettings;
@@ -44,6 +47,10 @@ pub(super) struct App {
     pub(super) tracking: Arc<Tracking>,
     /// `web.store_addresses`.
     pub(super) stores_addresses: bool,
+    /// The run that is shown.
+    pub(super) watch: Watch,
+    /// Reports of `btda report`.
+    pub(super) studies: Arc<Studies>,
 }
 
 /// Where a request comes from; put into each by the server.
@@ -55,11 +62,13 @@ impl App {
     pub(super) fn new(
         access: Access,
         settings: &WebSettings,
-        tracking: Tracking,
+        (tracking, watched, studies): (Tracking, Option<Watched>, Studies),
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (most, time) = LOGINS;
         Self {
+            watch: Watch::new(watched, Arc::clone(&clock)),
+            studies: Arc::new(studies),
             access,
             logins: Mutex::new(Pace::new(most, time)),
             clock,
@@ -84,39 +93,70 @@ pub(super) fn routes(app: Arc<App>) -> Router {
         .route("/api/reports", get(reports::api))
         .route("/export/csv", get(reports::csv_file))
         .route("/export/json", get(reports::json_file))
-        .route("/assets/page.js", get(script))
+        .route("/watch", get(view::overview))
+        .route("/watch/torrents/{number}", get(view::torrent))
+        .route("/watch/trackers/{number}", get(view::tracker))
+        .route("/watch/map.svg", get(view::map))
+        .route("/studies", get(studies::list))
+        .route("/studies/{folder}/{name}", get(studies::file))
+        .route("/openapi.json", get(contract))
+        .route("/api/watch", get(view::api))
+        .route("/events", get(events::events))
+        .route("/metrics", get(metrics::metrics))
+        .route(
+            "/assets/page.js",
+            get(|| script(include_str!("assets/page.js"))),
+        )
+        .route(
+            "/assets/watch.js",
+            get(|| script(include_str!("assets/watch.js"))),
+        )
         .route("/healthz", get(health))
         .route("/login", get(login::form).post(login::enter))
         .route("/assets/page.css", get(style))
+        .route("/favicon.ico", get(icon))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), admit))
         .with_state(app)
 }
 
-async fn health() -> Response<Body> {
-    json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+fn health() -> Ready<Response<Body>> {
+    let well = serde_json::json!({ "status": "ok" });
+    ready(json(StatusCode::OK, &well))
 }
 
-async fn style() -> Response<Body> {
+fn style() -> Ready<Response<Body>> {
     let sheet = include_str!("assets/page.css");
-    typed(StatusCode::OK, "text/css; charset=utf-8", sheet)
+    ready(typed(StatusCode::OK, "text/css; charset=utf-8", sheet))
 }
 
-async fn script() -> Response<Body> {
-    let script = include_str!("assets/page.js");
-    typed(StatusCode::OK, "text/javascript; charset=utf-8", script)
+/// Browsers ask for it by themselves, also beside a report.
+fn icon() -> Ready<Response<Body>> {
+    let icon = include_str!("assets/icon.svg");
+    ready(typed(StatusCode::OK, "image/svg+xml", icon))
 }
 
-async fn unknown() -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, "there is no such page")
+fn script(script: &'static str) -> Ready<Response<Body>> {
+    ready(typed(
+        StatusCode::OK,
+        "text/javascript; charset=utf-8",
+        script,
+    ))
 }
 
-async fn wrong_method() -> Refused {
-    Refused::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this address takes no such request",
-    )
+fn contract() -> Ready<Response<Body>> {
+    let document = include_str!("assets/openapi.json");
+    ready(typed(StatusCode::OK, "application/json", document))
+}
+
+fn unknown() -> Ready<Refused> {
+    ready(Refused::new(StatusCode::NOT_FOUND, "there is no such page"))
+}
+
+fn wrong_method() -> Ready<Refused> {
+    let text = "this address takes no such request";
+    ready(Refused::new(StatusCode::METHOD_NOT_ALLOWED, text))
 }
 
 /// Every request passes here, and every answer.
@@ -143,14 +183,15 @@ fn check(access: &Access, request: &Request) -> Result<(), Response<Body>> {
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let site = text_of(headers, &HeaderName::from_static("sec-fetch-site"));
-    if !reads && !access.is_our_origin(host, text_of(headers, &ORIGIN), site) {
+    if !reads && !Access::is_our_origin(host, text_of(headers, &ORIGIN), site) {
         return refused(
             StatusCode::FORBIDDEN,
             "requests from other pages are refused",
         );
     }
     let path = request.uri().path();
-    let open = matches!(path, "/healthz" | "/login") || path.starts_with("/assets/");
+    let open =
+        matches!(path, "/healthz" | "/login" | "/favicon.ico") || path.starts_with("/assets/");
     if open || access.is_known(text_of(headers, &AUTHORIZATION), text_of(headers, &COOKIE)) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! `GET /` and `POST /track`.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use axum::Extension;
@@ -24,12 +25,12 @@ const TORRENT_MAX: usize = 2 * 1024 * 1024;
 const TORRENT: &str = "application/x-bittorrent";
 
 /// `GET /`.
-pub(super) async fn start(State(app): State<Arc<App>>) -> Response<Body> {
+pub(super) fn start(State(app): State<Arc<App>>) -> Ready<Response<Body>> {
     let filled = StartPage {
         port: DEFAULT_PORT,
         store_addresses: app.stores_addresses,
     };
-    page(StatusCode::OK, &filled)
+    ready(page(StatusCode::OK, &filled))
 }
 
 /// `POST /track`.

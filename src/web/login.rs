@@ -1,5 +1,6 @@
 //! The token once, a cookie from then on.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use axum::Extension;
@@ -16,12 +17,12 @@ use super::input::small_body;
 use super::pages::LoginPage;
 
 /// `GET /login`.
-pub(super) async fn form(State(app): State<Arc<App>>) -> Response<Body> {
-    if app.access.wants_token() {
+pub(super) fn form(State(app): State<Arc<App>>) -> Ready<Response<Body>> {
+    ready(if app.access.wants_token() {
         page(StatusCode::OK, &LoginPage { wrong: false })
     } else {
         to_start()
-    }
+    })
 }
 
 /// `POST /login`, with the form field `token`.

@@ -4,7 +4,9 @@
 use askama::Template;
 
 use super::reports::PEERS_SHOWN;
+use super::watch::RunState;
 use crate::storage::history::{TrackEntry, TrackedPeer};
+use crate::storage::overview::{CrossingOverview, TorrentOverview, TrackerOverview};
 
 /// `GET /login`.
 #[derive(Template)]
@@ -89,4 +91,42 @@ impl ReportEntry {
             more,
         }
     }
+}
+
+/// `GET /watch`.
+#[derive(Template)]
+#[template(path = "watch.html")]
+pub(super) struct WatchPage {
+    /// The run; `None` when there is none to watch.
+    pub(super) state: Option<RunState>,
+}
+
+/// `GET /watch/torrents/{number}`.
+#[derive(Template)]
+#[template(path = "torrent.html")]
+pub(super) struct TorrentPage {
+    /// The torrent.
+    pub(super) torrent: TorrentOverview,
+    /// Its trackers: number, name, figures.
+    pub(super) trackers: Vec<(usize, String, TrackerOverview)>,
+    /// Its crossings among the newest of the run.
+    pub(super) crossings: Vec<CrossingOverview>,
+}
+
+/// `GET /watch/trackers/{number}`.
+#[derive(Template)]
+#[template(path = "tracker.html")]
+pub(super) struct TrackerPage {
+    /// Scheme, host and port.
+    pub(super) name: String,
+    /// Its figures for each torrent.
+    pub(super) rows: Vec<TrackerOverview>,
+}
+
+/// `GET /studies`.
+#[derive(Template)]
+#[template(path = "studies.html")]
+pub(super) struct StudiesPage {
+    /// Folders of reports.
+    pub(super) names: Vec<String>,
 }

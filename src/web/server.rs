@@ -58,7 +58,7 @@ const STOP_POLL: Duration = Duration::from_millis(100);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// For requests in work when the server ends.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A server that is bound and not yet running.
 pub(super) struct Server {

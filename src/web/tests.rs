@@ -71,7 +71,16 @@ impl Served {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (web, settings) = configured(&[]);
         let tracking = Tracking::open(&web, settings.tracker, folder.path(), Arc::clone(&clock));
-        let app = App::new(access, &web, tracking.unwrap(), clock);
+        let app = App::new(
+            access,
+            &web,
+            (
+                tracking.unwrap(),
+                None,
+                Studies::new(folder.path().to_owned()),
+            ),
+            clock,
+        );
         let (trigger, stop) = stop_pair();
         let server = Server::new(listener, limits, more.merge(routes(Arc::new(app))), stop);
         let thread = Some(std::thread::spawn(move || server.run()));
@@ -381,7 +390,8 @@ fn others_need_a_token() {
         ])
     };
     let open = |(web, settings): (WebSettings, Settings)| {
-        Page::open(&web, &settings, Arc::new(SystemClock::new()), stop_pair().1)
+        let clock = Arc::new(SystemClock::new());
+        Page::open(&web, &settings, None, (clock, stop_pair().1))
     };
     let error = open(settings("0.0.0.0:0", None)).err().unwrap();
     assert!(matches!(error, WebError::NoToken(_)));

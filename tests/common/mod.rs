@@ -24,6 +24,7 @@ pub(crate) mod libtorrent_dht;
 pub(crate) mod load;
 pub(crate) mod metadata_peer;
 pub(crate) mod network;
+pub(crate) mod openapi;
 pub(crate) mod opentracker;
 pub(crate) mod page;
 pub(crate) mod page_checks;

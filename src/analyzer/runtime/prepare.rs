@@ -38,6 +38,7 @@ use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
 use super::opt_out::address_rules;
+use super::page::Shown;
 use super::sockets::Sockets;
 use super::status::say;
 use super::trackers::Trackers;
@@ -57,6 +58,7 @@ pub(super) struct Run {
     pub(super) dht: Option<Arc<Dht>>,
     pub(super) magnets: Option<Arc<Magnets>>,
     pub(super) hosts: Option<Arc<Hosts>>,
+    pub(super) page: Option<Shown>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -78,6 +80,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         mut settings,
         configuration,
         warnings,
+        web,
     } = request;
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
     let rules = address_rules(&settings.contact)?;
@@ -105,6 +108,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let (hosts, names) = hosts::prepare(&engine)?;
+    let page = Shown::open(web.as_ref(), &engine, &stem)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let inputs = (import.files, facts, names);
@@ -128,6 +132,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         listen_port,
         dht: dht.map(Arc::new),
         hosts,
+        page,
     })
 }
 
