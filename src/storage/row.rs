@@ -240,7 +240,7 @@ pub struct VisitRow {
     /// Word for the encryption.
     pub encryption: Word,
     /// How it ended.
-    pub ended: String,
+    pub ended: Word,
 }
 
 /// Row of `crossing`.
@@ -315,7 +315,7 @@ pub struct ErrorRow {
     /// Event.
     pub event: Word,
     /// Reason.
-    pub reason: String,
+    pub reason: Word,
     /// New count.
     pub count: u64,
 }

@@ -13,6 +13,7 @@ use btda::model::{
 use btda::storage::geo::Nowhere;
 use btda::storage::ledger::Ledger;
 use btda::storage::row::{Row as Stored, VisitRow};
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::peers::PIECES;
@@ -207,7 +208,10 @@ fn insert(connection: &Connection, row: &Stored) -> rusqlite::Result<usize> {
             row.reason,
             i64::try_from(row.count).unwrap_or(i64::MAX)
         ]),
-        other => statement.execute(rusqlite::params_from_iter(other.values())),
+        other => other.with_values(|values| {
+            let values = values.iter().copied().map(ToSqlOutput::Borrowed);
+            statement.execute(rusqlite::params_from_iter(values))
+        }),
     }
 }
 

@@ -34,7 +34,7 @@ impl Row {
     }
 
     /// The statement that stores the row, one `?` for each of
-    /// [`Row::values`].
+    /// its values ([`Row::with_values`]).
     pub const fn sql(&self) -> &'static str {
         match self {
             Self::Torrent(_) => sql::TORRENT,

@@ -1,246 +1,306 @@
-//! Rows to the values of their statements; writer thread only.
+//! Rows to the values of their statements, which borrow from the row: nothing
+//! is copied on the way to SQLite. Writer thread only.
 
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
 
 use super::{
-    AnnounceRow, ErrorRow, ExtensionHandshakeRow, NewPeer, PeerUpdate, RequestRow, Row, ScrapeRow,
-    StatisticRow, TorrentRow, TrackerRow, VisitRow, kinds,
+    AnnounceRow, CountRow, CrossingRow, ErrorRow, ExchangeRow, ExtensionHandshakeRow, InputRow,
+    KINDS, MessageRow, NewPeer, PeerUpdate, PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow,
+    TorrentRow, TrackerRow, VisitRow, kinds,
 };
 use crate::model::TorrentId;
 
 impl Row {
-    /// The values of [`Row::sql`], in order.
-    pub fn values(&self) -> Vec<Value> {
+    /// Hands the values of [`Row::sql`] to `take`, in order.
+    pub fn with_values<T>(&self, take: impl FnOnce(&[ValueRef<'_>]) -> T) -> T {
         match self {
-            Self::Torrent(row) => row.values(),
-            Self::Input(row) => vec![
-                row.path.clone().into(),
-                row.sha1.clone().into(),
-                row.torrent.map(i64::from).into(),
-                row.note.clone().into(),
-            ],
-            Self::NewPeer(row) => row.values(),
-            Self::PeerUpdate(row) => row.values(),
-            Self::Ipv6 { peer } => vec![(*peer).into()],
-            Self::Host(row) => row.values(),
-            Self::Place(row) => vec![
-                row.peer.into(),
-                row.city.clone().into(),
-                row.accuracy_km.map(i64::from).into(),
-            ],
-            Self::Origin(row) => vec![row.peer.into(), word(&row.origin)],
-            Self::Exchange(row) => vec![
-                row.time_ms.into(),
-                torrent(row.torrent),
-                count(row.received),
-                count(row.duplicates),
-            ],
-            Self::Visit(row) => row.values(),
-            Self::ExtensionHandshake(row) => row.values(),
-            Self::Crossing(row) => vec![
-                row.peer.into(),
-                row.last_below_ms.into(),
-                row.last_below_pieces.into(),
-                row.first_at_ms.into(),
-                row.first_at_pieces.into(),
-            ],
-            Self::Request(row) => row.values(),
-            Self::Statistic(row) => row.values(),
-            Self::Outcome(row) => vec![
-                row.time_ms.into(),
-                word(&row.event),
-                row.reason.clone().into(),
-                count(row.count),
-            ],
-            Self::Message(row) => vec![row.time_ms.into(), word(&row.kind), count(row.count)],
-            Self::PeerError(row) => row.values(),
-            Self::TrackerResult(row) => row.values(),
-            Self::Announce(row) => row.values(),
-            Self::Scrape(row) => row.values(),
-            Self::Fact { key, value } => vec![word(key), value.clone().into()],
+            Self::Torrent(row) => take(&row.values(&row.info_hash.to_string())),
+            Self::Input(row) => take(&row.values()),
+            Self::NewPeer(row) => take(&row.values()),
+            Self::PeerUpdate(row) => take(&row.values()),
+            Self::Ipv6 { peer } => take(&[whole(*peer)]),
+            Self::Host(row) => take(&row.values()),
+            Self::Place(row) => take(&row.values()),
+            Self::Origin(row) => take(&[whole(row.peer), text(&row.origin)]),
+            Self::Exchange(row) => take(&row.values()),
+            Self::Visit(row) => take(&row.values()),
+            Self::ExtensionHandshake(row) => take(&row.values()),
+            Self::Crossing(row) => take(&row.values()),
+            Self::Request(row) => take(&row.values()),
+            Self::Statistic(row) => take(&row.values()),
+            Self::Outcome(row) => take(&row.values()),
+            Self::Message(row) => take(&row.values()),
+            Self::PeerError(row) => row.with_values(take),
+            Self::TrackerResult(row) => take(&row.values()),
+            Self::Announce(row) => take(&row.values()),
+            Self::Scrape(row) => take(&row.values()),
+            Self::Fact { key, value } => take(&[text(key), text(value)]),
         }
     }
 }
 
 impl TorrentRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
+    fn values<'a>(&'a self, hexadecimal: &'a str) -> [ValueRef<'a>; 10] {
+        [
             torrent(self.id),
-            self.announce_url.clone().into(),
-            self.info_hash.as_bytes().to_vec().into(),
-            self.info_hash.to_string().into(),
-            self.pieces_count.into(),
-            self.piece_size.into(),
-            self.complete_threshold.into(),
-            self.filepath.clone().into(),
-            self.display_name.clone().into(),
-            self.gigabyte.into(),
+            text(&self.announce_url),
+            ValueRef::Blob(self.info_hash.as_bytes()),
+            text(hexadecimal),
+            whole(self.pieces_count),
+            whole(self.piece_size),
+            whole(self.complete_threshold),
+            text(&self.filepath),
+            text_or_null(self.display_name.as_deref()),
+            ValueRef::Real(self.gigabyte),
+        ]
+    }
+}
+
+impl InputRow {
+    fn values(&self) -> [ValueRef<'_>; 4] {
+        [
+            text(&self.path),
+            text_or_null(self.sha1.as_deref()),
+            whole_or_null(self.torrent),
+            text_or_null(self.note.as_deref()),
         ]
     }
 }
 
 impl NewPeer {
-    fn values(&self) -> Vec<Value> {
-        vec![
-            self.id.into(),
-            self.client.clone().into(),
-            self.continent.clone().into(),
-            self.country.clone().into(),
-            self.latitude.into(),
-            self.longitude.into(),
-            self.first_pieces.into(),
-            Value::Null,
-            self.first_seen.into(),
-            Value::Null,
-            Value::Null,
-            1.into(),
-            word(self.source.as_str()),
+    fn values(&self) -> [ValueRef<'_>; 14] {
+        [
+            whole(self.id),
+            text_or_null(self.client.as_deref()),
+            text_or_null(self.continent.as_deref()),
+            text_or_null(self.country.as_deref()),
+            real_or_null(self.latitude),
+            real_or_null(self.longitude),
+            whole(self.first_pieces),
+            ValueRef::Null,
+            whole(self.first_seen),
+            ValueRef::Null,
+            ValueRef::Null,
+            whole(1),
+            text(self.source.as_str()),
             torrent(self.torrent),
         ]
     }
 }
 
 impl PeerUpdate {
-    fn values(self) -> Vec<Value> {
-        vec![
-            self.last_pieces.into(),
-            self.last_seen.into(),
-            self.max_speed.into(),
-            self.visits.into(),
-            self.id.into(),
-            self.visits.into(),
+    fn values(&self) -> [ValueRef<'static>; 6] {
+        [
+            whole(self.last_pieces),
+            whole(self.last_seen),
+            ValueRef::Real(self.max_speed),
+            whole(self.visits),
+            whole(self.id),
+            whole(self.visits),
+        ]
+    }
+}
+
+impl PlaceRow {
+    fn values(&self) -> [ValueRef<'_>; 3] {
+        [
+            whole(self.peer),
+            text_or_null(self.city.as_deref()),
+            whole_or_null(self.accuracy_km),
+        ]
+    }
+}
+
+impl ExchangeRow {
+    fn values(&self) -> [ValueRef<'static>; 4] {
+        [
+            whole(self.time_ms),
+            torrent(self.torrent),
+            count(self.received),
+            count(self.duplicates),
         ]
     }
 }
 
 impl VisitRow {
-    fn values(&self) -> Vec<Value> {
-        let kinds = kinds(&self.messages).map(|(_, count)| Value::from(count));
-        let mut values = vec![
-            self.id.into(),
-            self.peer.into(),
-            self.time_ms.into(),
-            self.pieces.into(),
-        ];
-        values.extend(kinds);
-        values.extend([
-            self.longest_wait_ms.into(),
-            self.duration_ms.into(),
-            word(&self.direction),
-            word(&self.transport),
-            word(&self.encryption),
-            self.ended.clone().into(),
+    fn values(&self) -> [ValueRef<'_>; 4 + KINDS + 6] {
+        let mut values = [ValueRef::Null; 4 + KINDS + 6];
+        let kinds = kinds(&self.messages).map(|(_, count)| whole(count));
+        let (before, rest) = values.split_at_mut(4);
+        let (counts, after) = rest.split_at_mut(KINDS);
+        before.copy_from_slice(&[
+            whole(self.id),
+            whole(self.peer),
+            whole(self.time_ms),
+            whole(self.pieces),
+        ]);
+        counts.copy_from_slice(&kinds);
+        after.copy_from_slice(&[
+            whole_or_null(self.longest_wait_ms),
+            whole(self.duration_ms),
+            text(&self.direction),
+            text(&self.transport),
+            text(&self.encryption),
+            text(&self.ended),
         ]);
         values
     }
 }
 
 impl ExtensionHandshakeRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
-            self.visit.into(),
-            self.client.clone().into(),
-            self.listen_port.map(i64::from).into(),
-            self.request_queue.into(),
-            self.upload_only.into(),
-            self.metadata_size.into(),
+    fn values(&self) -> [ValueRef<'_>; 6] {
+        [
+            whole(self.visit),
+            text_or_null(self.client.as_deref()),
+            whole_or_null(self.listen_port),
+            whole_or_null(self.request_queue),
+            whole_or_null(self.upload_only),
+            whole_or_null(self.metadata_size),
+        ]
+    }
+}
+
+impl CrossingRow {
+    fn values(&self) -> [ValueRef<'static>; 5] {
+        [
+            whole(self.peer),
+            whole(self.last_below_ms),
+            whole(self.last_below_pieces),
+            whole(self.first_at_ms),
+            whole(self.first_at_pieces),
         ]
     }
 }
 
 impl RequestRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
-            self.id.into(),
-            self.timestamp.into(),
-            word(self.source.as_str()),
+    fn values(&self) -> [ValueRef<'static>; 10] {
+        [
+            whole(self.id),
+            whole(self.timestamp),
+            text(self.source.as_str()),
             count(self.received),
             count(self.duplicates),
-            self.seeders.into(),
-            self.completed.into(),
-            self.leechers.into(),
-            self.duration_sec.into(),
+            whole_or_null(self.seeders),
+            whole_or_null(self.completed),
+            whole_or_null(self.leechers),
+            real_or_null(self.duration_sec),
             torrent(self.torrent),
         ]
     }
 }
 
 impl StatisticRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
-            self.id.into(),
-            self.timestamp.into(),
+    fn values(&self) -> [ValueRef<'static>; 11] {
+        [
+            whole(self.id),
+            whole(self.timestamp),
             count(self.peer_queue),
             count(self.visited_queue),
             count(self.unique_incoming),
             count(self.success_active),
-            self.thread_workload.into(),
-            self.load_average.into(),
-            self.memory_mb.into(),
+            real_or_null(self.thread_workload),
+            real_or_null(self.load_average),
+            real_or_null(self.memory_mb),
             count(self.server_threads),
             count(self.evaluator_threads),
         ]
     }
 }
 
+impl CountRow {
+    fn values(&self) -> [ValueRef<'_>; 4] {
+        [
+            whole(self.time_ms),
+            text(&self.event),
+            text(&self.reason),
+            count(self.count),
+        ]
+    }
+}
+
+impl MessageRow {
+    fn values(&self) -> [ValueRef<'_>; 3] {
+        [whole(self.time_ms), text(&self.kind), count(self.count)]
+    }
+}
+
 impl ErrorRow {
-    fn values(&self) -> Vec<Value> {
-        let mut values = vec![word(&self.event), self.reason.clone().into()];
-        if self.count > 0 {
-            values.push(count(self.count));
+    /// A line that goes is named, one that stays is also counted.
+    fn with_values<T>(&self, take: impl FnOnce(&[ValueRef<'_>]) -> T) -> T {
+        let [event, reason] = [text(&self.event), text(&self.reason)];
+        if self.count == 0 {
+            take(&[event, reason])
+        } else {
+            take(&[event, reason, count(self.count)])
         }
-        values
     }
 }
 
 impl TrackerRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
+    fn values(&self) -> [ValueRef<'_>; 5] {
+        [
             torrent(self.torrent),
-            self.url.clone().into(),
-            word(&self.result),
-            self.reason.clone().into(),
+            text(&self.url),
+            text(&self.result),
+            text(&self.reason),
             count(self.count),
         ]
     }
 }
 
 impl AnnounceRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
-            self.request.into(),
-            self.time_ms.into(),
-            self.url.clone().into(),
-            self.interval.into(),
-            self.min_interval.into(),
-            self.seeders.into(),
-            self.leechers.into(),
-            self.warning.clone().into(),
+    fn values(&self) -> [ValueRef<'_>; 8] {
+        [
+            whole(self.request),
+            whole(self.time_ms),
+            text(&self.url),
+            whole_or_null(self.interval),
+            whole_or_null(self.min_interval),
+            whole_or_null(self.seeders),
+            whole_or_null(self.leechers),
+            text_or_null(self.warning.as_deref()),
         ]
     }
 }
 
 impl ScrapeRow {
-    fn values(&self) -> Vec<Value> {
-        vec![
-            self.time_ms.into(),
+    fn values(&self) -> [ValueRef<'_>; 6] {
+        [
+            whole(self.time_ms),
             torrent(self.torrent),
-            self.url.clone().into(),
-            self.seeders.into(),
-            self.completed.into(),
-            self.leechers.into(),
+            text(&self.url),
+            whole_or_null(self.seeders),
+            whole_or_null(self.completed),
+            whole_or_null(self.leechers),
         ]
     }
 }
 
-fn word(word: &str) -> Value {
-    Value::Text(word.to_owned())
+pub(super) const fn text(text: &str) -> ValueRef<'_> {
+    ValueRef::Text(text.as_bytes())
 }
 
-fn count(count: u64) -> Value {
-    Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+pub(super) fn text_or_null(maybe: Option<&str>) -> ValueRef<'_> {
+    maybe.map_or(ValueRef::Null, text)
 }
 
-fn torrent(id: TorrentId) -> Value {
-    Value::Integer(i64::from(id.number()))
+pub(super) fn whole(number: impl Into<i64>) -> ValueRef<'static> {
+    ValueRef::Integer(number.into())
+}
+
+fn whole_or_null(maybe: Option<impl Into<i64>>) -> ValueRef<'static> {
+    maybe.map_or(ValueRef::Null, whole)
+}
+
+/// What is not a number becomes `NULL`: SQLite makes it so.
+fn real_or_null(maybe: Option<f64>) -> ValueRef<'static> {
+    maybe.map_or(ValueRef::Null, ValueRef::Real)
+}
+
+fn count(count: u64) -> ValueRef<'static> {
+    ValueRef::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn torrent(id: TorrentId) -> ValueRef<'static> {
+    whole(id.number())
 }
