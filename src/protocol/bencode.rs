@@ -176,6 +176,9 @@ impl<'a> Iterator for Elements<'a> {
 
 /// Length of the value at the start of `input`.
 fn skip_value(input: &[u8]) -> Result<usize, Malformed> {
+    if input.first().is_some_and(u8::is_ascii_digit) {
+        return Ok(string_span(input, 0)?.1);
+    }
     let mut walk = Walk {
         position: 0,
         depth: 0,
