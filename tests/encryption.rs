@@ -52,7 +52,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Both runs of btda; tracker, seeder and leechers have addresses of their
 /// own.
 const OWN_ADDRESS: &str = "10.77.0.1";
-const PREFIX: &str = "10.77.0.1/16";
+const RANGE: &str = "10.77.0.0/16";
 
 const CONFIG: &str = r#"
 peer_evaluation_threads = 16
@@ -86,7 +86,7 @@ fn encrypted_clients_are_confirmed_and_heard() {
 #[test]
 #[ignore = "started by encrypted_clients_are_confirmed_and_heard in a network of its own"]
 fn inside_a_network_of_its_own() {
-    network::take_into_use(PREFIX);
+    network::take_into_use(&[(address(1).into(), RANGE)]);
     let folder = tempfile::tempdir().expect("temporary folder can be made");
     let mut world = World::start(folder.path());
     let timeouts = ["--timeout", "2s", "--revisit-delay", "3s"];
@@ -169,7 +169,7 @@ impl World {
         fs::write(own.join(torrent.name), &torrent.data).expect("data can be written");
         let files = vec![file];
         let assignment = Assignment::new(address(3), &own, &files);
-        let seeder = Libtorrent::start(Role::EitherSeeder, &assignment);
+        let seeder = Libtorrent::start(Role::EITHER_SEEDER, &assignment);
         wait_until("the tracker knows the seeder", LIMIT, || {
             tracker.scrape(torrent.hash()).complete == 1
         });
@@ -191,11 +191,11 @@ impl World {
         };
         let clients: [(Box<dyn Client>, _); 3] = [
             (
-                Box::new(Libtorrent::start(Role::Rc4Leecher, &assignment(0))),
+                Box::new(Libtorrent::start(Role::RC4_LEECHER, &assignment(0))),
                 "rc4",
             ),
             (
-                Box::new(Libtorrent::start(Role::PlaintextLeecher, &assignment(1))),
+                Box::new(Libtorrent::start(Role::PLAINTEXT_LEECHER, &assignment(1))),
                 "mse-plain",
             ),
             (

@@ -56,17 +56,19 @@ fn free_port() -> u16 {
 fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, known: Option<u16>) -> Process {
     let peers: Vec<String> = known.iter().map(|port| format!("::1:{port}")).collect();
     let settings = json!({
-        "address": "[::1]",
-        "port": port,
+        "listen": format!("[::1]:{port}"),
+        "call_from": "::1",
         "folder": folder,
         "torrents": [torrent],
         "seed": seed,
         "download_limit": if seed { 0 } else { DOWNLOAD_LIMIT },
         "fingerprint": if seed { "-SE2080-" } else { "-LE2080-" },
         "encryption": "not outward",
-        "utp_only": false,
+        "transport": "tcp, utp inward",
         "dht": null,
         "peers": peers,
+        "exchange": false,
+        "company": [],
     });
     let file = folder.join("session.json");
     fs::write(&file, settings.to_string()).expect("own folder");

@@ -140,7 +140,7 @@ impl World {
         let own = subfolder(folder, "seeder");
         fs::write(own.join(torrent.name), &torrent.data).expect("data can be written");
         let files = vec![file];
-        let seeder = Libtorrent::start(Role::UtpSeeder, &Assignment::new(SEEDER, &own, &files));
+        let seeder = Libtorrent::start(Role::UTP_SEEDER, &Assignment::new(SEEDER, &own, &files));
         wait_until("the tracker knows the seeder", LIMIT, || {
             tracker.scrape(torrent.hash()).complete == 1
         });
@@ -161,7 +161,7 @@ impl World {
             download_limit: DOWNLOAD_LIMIT,
             ..Assignment::new(LEECHER, &own, &self.files)
         };
-        self.leecher = Some(Libtorrent::start(Role::UtpLeecher, &assignment));
+        self.leecher = Some(Libtorrent::start(Role::UTP_LEECHER, &assignment));
     }
 
     fn sample(&mut self) {
