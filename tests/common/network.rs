@@ -60,11 +60,19 @@ pub(crate) fn take_into_use(ranges: &[(IpAddr, &str)]) {
         let address = address.to_string();
         // The others as a route: libtorrent binds to the device that has the
         // address, and then does not hear who comes from another network.
-        ip(None, &["addr", "add", &address, "dev", "lo"]);
+        add_address(None, &address, "lo");
         let route = ["route", "add", "local", range, "dev", "lo"];
         ip(None, &[&route[..], &["src", &address]].concat());
     }
     switch_on(None, "ipv6/ip_nonlocal_bind");
+}
+
+/// Gives a device an address that is of use at once.
+fn add_address(network: Option<&Network>, address: &str, device: &str) {
+    let mut add = vec!["addr", "add", address, "dev", device];
+    // Nobody else is there who might have it.
+    add.extend(address.contains(':').then_some("nodad"));
+    ip(network, &add);
 }
 
 /// Switches a setting of the kernel below `/proc/sys/net` on.
@@ -182,10 +190,7 @@ pub(crate) fn link(here: &Side, there: &Side) {
     ip(here.network, &[&pair[..], &place].concat());
     for side in [here, there] {
         for address in side.addresses {
-            let mut add = vec!["addr", "add", *address, "dev", side.device];
-            // Nobody else is there who might have the address.
-            add.extend(address.contains(':').then_some("nodad"));
-            ip(side.network, &add);
+            add_address(side.network, address, side.device);
         }
         ip(side.network, &["link", "set", side.device, "up"]);
     }
