@@ -141,7 +141,7 @@ class Patience:
     # Company that comes may be about to leave unless it is as new as this.
     NEW_SECONDS = 0.5
     # It has heard what we have by then, and hears the rest one by one, but
-    # does not wait longer than two seconds for a message.
+    # does not wait longer than three seconds for a message.
     RELEASED_AFTER_SECONDS = 0.8
     END_SECONDS = 1.5
 
