@@ -14,6 +14,7 @@
 
 pub(crate) mod aria2;
 pub(crate) mod btda_run;
+pub(crate) mod capture;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod http;
@@ -30,5 +31,6 @@ pub(crate) mod samples;
 pub(crate) mod swarm;
 pub(crate) mod thesis;
 pub(crate) mod torrent;
+pub(crate) mod tracker6;
 pub(crate) mod transmission;
 pub(crate) mod trial;
