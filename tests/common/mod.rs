@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod aria2;
+pub(crate) mod browser;
 pub(crate) mod btda_run;
 pub(crate) mod client;
 pub(crate) mod contract;
