@@ -28,6 +28,7 @@ pub(crate) mod opentracker;
 pub(crate) mod process;
 pub(crate) mod results;
 pub(crate) mod samples;
+pub(crate) mod study;
 pub(crate) mod swarm;
 pub(crate) mod thesis;
 pub(crate) mod torrent;
