@@ -50,6 +50,8 @@ pub struct Heard {
     fast: bool,
     extension: bool,
     exchanges: bool,
+    /// While we stay with the peer: how long it may take to tell a piece.
+    have_delay: Option<Duration>,
 }
 
 /// How long a peer may take to tell what it has when the visit begins.
@@ -98,6 +100,7 @@ impl Heard {
             fast,
             extension: false,
             exchanges: false,
+            have_delay: None,
         }
     }
 
@@ -114,6 +117,12 @@ impl Heard {
     pub const fn with_exchange(mut self, exchanges: bool) -> Self {
         self.exchanges = exchanges;
         self
+    }
+
+    /// From here on its connection is read without a pause: a peer takes at most
+    /// `have_delay` to tell a piece that it has, so its silence tells, too.
+    pub const fn stay(&mut self, have_delay: Duration) {
+        self.have_delay = Some(have_delay);
     }
 
     /// Takes one message, read at `now`.
@@ -262,6 +271,11 @@ impl Heard {
             self.reached = moment;
             let opening = at.saturating_duration_since(since) < OPENING;
             self.below = self.earlier.filter(|_| !opening);
+            if let (Some(below), Some(delay)) = (&mut self.below, self.have_delay) {
+                below.at = at
+                    .checked_sub(delay)
+                    .map_or(below.at, |silent| below.at.max(silent));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::Transport;
 
-pub use policy::{AdaptiveSettings, PolicySettings};
+pub use policy::{AdaptiveSettings, PolicySettings, StaySettings};
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,8 @@ pub struct Settings {
     pub visit: VisitSettings,
     /// When peers are visited again.
     pub policy: PolicySettings,
+    /// With whom we stay, with `revisit.observe = "stay"`.
+    pub stay: Option<StaySettings>,
     /// Whom we contact, and how fast.
     pub contact: ContactSettings,
     /// `peer_evaluation_threads`.

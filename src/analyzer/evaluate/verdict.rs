@@ -17,6 +17,8 @@ pub enum End {
     Budget,
     /// The run is to end.
     Stopped,
+    /// The peer had told all it had, and was stayed with.
+    Stayed(VisitEnd),
     /// The connection or the protocol broke.
     Broken(Reason),
 }
@@ -47,6 +49,7 @@ pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
         End::Complete => Verdict::Counts(VisitEnd::Complete),
         End::Budget if told => Verdict::Counts(VisitEnd::Budget),
         End::Budget => Verdict::Failed(Reason::BudgetSpent),
+        End::Stayed(end) => Verdict::Counts(end),
         End::Stopped if told => Verdict::Counts(VisitEnd::Stopped),
         End::Stopped => Verdict::Interrupted,
         End::Broken(reason) if told && settings.keep_partial => {

@@ -40,3 +40,19 @@ pub struct AdaptiveSettings {
     /// `peer_revisit_delay` per second.
     pub early_per_second: f64,
 }
+
+/// `revisit.observe = "stay"`: peers that are soon to reach the threshold are
+/// stayed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaySettings {
+    /// `revisit.observe_threads`: peers that are stayed with at one time.
+    pub threads: usize,
+    /// `revisit.stay_within_seconds`: who is expected at the threshold within
+    /// this time is stayed with.
+    pub within: Duration,
+    /// `revisit.stay_seconds_max`: longest stay.
+    pub longest: Duration,
+    /// `revisit.have_delay_seconds`: how long a peer may take to tell a piece
+    /// that it has.
+    pub have_delay: Duration,
+}
