@@ -17,8 +17,7 @@ use serde_json::Value;
 use common::process::isolated;
 use common::results::Results;
 
-/// Peers that tell a bitfield and then each piece as it comes, which is more than
-/// a timeout after the one before for most.
+/// Peers that tell a bitfield and then each piece as it comes.
 const STORY: &str = "--torrents 3 --peers 120 --callers 0 --time 60s --timeout 0.5s \
                      --revisit-delay 8s --share all=0 --share live-haves=1 --live 60s";
 

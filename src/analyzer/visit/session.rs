@@ -315,9 +315,7 @@ impl<'a> Session<'a> {
         let settings = self.visitor.settings;
         let complete = heard.told && heard.pieces.is_complete();
         let known = settings.finish_when_complete && complete && !heard.awaits_handshake();
-        if self.staying && heard.reached.is_some() {
-            Some(End::Complete)
-        } else if known && !heard.awaits_exchange() {
+        if known && !heard.awaits_exchange() {
             Some(End::Complete)
         } else if known && heard.counts.total < self.message_limit {
             let now = self.visitor.clock.now();

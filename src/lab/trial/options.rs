@@ -81,9 +81,6 @@ const THRESHOLD: f64 = 0.98;
 
 /// What a swarm on loopback needs, whatever the options.
 const ON_LOOPBACK: &str = "\
-     # The swarm speaks in the clear over TCP: a second connection would\n\
-     # be a contact of its own to its peers.\n\
-     [visit]\n\
      encryption = \"plain\"\n\
      transport = \"tcp\"\n\
      \n\
@@ -192,6 +189,16 @@ impl TrialOptions {
         }
     }
 
+    /// `visit.budget_seconds`: as usual; but where peers go on telling, it is what
+    /// ends visits, and stands to the timeout as it usually does.
+    fn budget(&self) -> Duration {
+        if self.live > LIVE {
+            self.timeout * 10
+        } else {
+            Duration::from_secs(60)
+        }
+    }
+
     /// Length of the story.
     pub(super) fn story(&self) -> Duration {
         self.time.unwrap_or(STORY)
@@ -232,10 +239,15 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
+             # The swarm speaks in the clear over TCP: a second connection would\n\
+             # be a contact of its own to its peers.\n\
+             [visit]\n\
+             budget_seconds = {budget}\n\
              {ON_LOOPBACK}\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
             messages = self.message_limit(),
+            budget = self.budget().as_secs_f64(),
             revisits = self.revisits(),
             revisit = self.revisit().as_secs_f64(),
             longest = (self.revisit() * 2).as_secs_f64(),

@@ -44,12 +44,14 @@ impl Session<'_> {
                 Err(Cut::Broken(reason)) => return VisitEnd::Broken(reason),
             };
             let input = buffer.get(..read).unwrap_or_default();
-            match self.take_messages(frames, input, heard, &mut last) {
+            let end = self.take_messages(frames, input, heard, &mut last);
+            // What comes with one read is one statement, so all of it is taken.
+            match end {
                 Some(End::Broken(reason)) => return VisitEnd::Broken(reason),
-                Some(End::Complete) if heard.pieces.is_complete() => return VisitEnd::Complete,
-                Some(End::Complete) => return VisitEnd::Crossed,
-                Some(_) => return VisitEnd::MessageLimit,
-                None => {}
+                Some(End::MessageLimit) => return VisitEnd::MessageLimit,
+                _ if heard.pieces.is_complete() => return VisitEnd::Complete,
+                _ if heard.reached.is_some() => return VisitEnd::Crossed,
+                _ => {}
             }
         }
     }

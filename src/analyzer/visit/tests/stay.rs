@@ -52,12 +52,12 @@ fn haves_are_read_until_the_threshold() {
     let script = vec![
         after(100, have(8)),
         after(3, have(9)),
-        after(4, have(10)),
-        after(1, have(11)),
+        after(4, [have(10), have(11)].concat()),
+        after(1, have(12)),
     ];
     let (report, seconds, said) = stay(&world, script);
     assert_eq!(report.verdict, counts(VisitEnd::Crossed));
-    assert_eq!((seconds, pieces(&report)), (107, 11));
+    assert_eq!((seconds, pieces(&report)), (107, 12));
     let heard = report.heard.unwrap();
     let at = |told: Option<crate::analyzer::evaluate::Moment>| (told.unwrap().at - start).as_secs();
     assert_eq!((at(heard.below), at(heard.reached)), (103, 107));
