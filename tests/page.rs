@@ -327,6 +327,38 @@ fn links_files_and_failures() {
 }
 
 #[test]
+fn text_from_outside_stays_text() {
+    let world = World::new();
+    let page = world.serve(&[]);
+    // Nobody listens there; the URL is stored all the same.
+    let bad = "<script>alert(1)</script>";
+    let url = format!("http://127.0.0.1:9/{bad}\"'>");
+    let question = json!({ "info_hash": InfoHash::new(HASH).to_string(), "tracker_url": url });
+    assert_eq!(page.track(&question).status, 502);
+    let reflected = percent_encode(format!("\"'>{bad}").as_bytes(), NON_ALPHANUMERIC).to_string();
+    for path in [
+        "/reports".to_owned(),
+        format!("/reports?q={reflected}&state={reflected}&page={reflected}"),
+    ] {
+        let text = page.get(&path).text;
+        assert!(
+            text.contains("alert(1)") && !text.contains("<script"),
+            "{text}"
+        );
+    }
+    let list = page.get("/api/reports");
+    assert_eq!(list.kind, "application/json");
+    assert_eq!(list.json()[0]["tracker_url"], url);
+    let large = vec![b'd'; 3 << 20];
+    assert_eq!(
+        page.post("/track", "application/x-bittorrent", &large)
+            .status,
+        413
+    );
+    page.stop();
+}
+
+#[test]
 fn nobody_is_sent_to_private_addresses_or_too_often() {
     let world = World::new();
     let page = Page::serve(world.folder.path(), &["--set", "web.track_per_minute=4"]);

@@ -64,6 +64,15 @@ struct Served {
 
 impl Served {
     fn new(limits: Limits, token: Option<&str>, more: Router) -> Self {
+        Self::watching(limits, token, more, None)
+    }
+
+    fn watching(
+        limits: Limits,
+        token: Option<&str>,
+        more: Router,
+        watched: Option<Watched>,
+    ) -> Self {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let access = Access::new(address, Vec::new(), token.map(Token::new));
@@ -76,7 +85,7 @@ impl Served {
             &web,
             (
                 tracking.unwrap(),
-                None,
+                watched,
                 Studies::new(folder.path().to_owned()),
             ),
             clock,
@@ -407,4 +416,41 @@ fn others_need_a_token() {
         .err()
         .unwrap();
     assert_eq!(taken.exit(), Exit::PortUnavailable);
+}
+
+#[test]
+fn so_many_watch_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("run.sqlite");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    let tables = include_str!("../storage/schema/1.sql");
+    connection.execute_batch(tables).unwrap();
+    drop(connection);
+    let many = Limits {
+        per_address: 256,
+        ..limits()
+    };
+    let watched = Watched {
+        database,
+        board: None,
+    };
+    let page = Served::watching(many, None, Router::new(), Some(watched));
+    let listen = || {
+        let mut stream = page.connect();
+        let text = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", page.address);
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut begun = [0; 12];
+        stream.read_exact(&mut begun).unwrap();
+        (stream, begun)
+    };
+    let mut listeners: Vec<_> = (0..64).map(|_| listen()).collect();
+    assert!(listeners.iter().all(|(_, begun)| begun == b"HTTP/1.1 200"));
+    assert_eq!(&listen().1, b"HTTP/1.1 503");
+    // Who listens keeps nobody from reading, and gives its seat back.
+    assert_eq!(status(&page.ask("GET /api/watch", &[], "")), "200");
+    listeners.pop();
+    let began = Instant::now();
+    while &listen().1 != b"HTTP/1.1 200" {
+        assert!(began.elapsed() < PATIENCE, "the seat is not given back");
+    }
 }
