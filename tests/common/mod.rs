@@ -15,6 +15,7 @@
 pub(crate) mod aria2;
 pub(crate) mod browser;
 pub(crate) mod btda_run;
+pub(crate) mod capture;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod http;
@@ -32,5 +33,6 @@ pub(crate) mod study;
 pub(crate) mod swarm;
 pub(crate) mod thesis;
 pub(crate) mod torrent;
+pub(crate) mod tracker6;
 pub(crate) mod transmission;
 pub(crate) mod trial;
