@@ -62,7 +62,7 @@ fn lab(mode: &str, story: &str) -> Figures {
 #[test]
 fn adaptive_revisits_narrow_the_crossings() {
     let story = std::env::var("LAB").unwrap_or_else(|_| {
-        "--torrents 3 --peers 120 --callers 0 --time 60s --timeout 0.5s --revisit-delay 8s --share all=0 --share bitfield=1"
+        "--torrents 3 --peers 120 --callers 0 --time 60s --timeout 0.5s --revisit-delay 8s --share all=0 --share bitfield=1 --reach all=0 --reach tcp=1"
             .to_owned()
     });
     let modes = std::thread::scope(|scope| {

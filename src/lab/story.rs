@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::behaviour::Behaviour;
 use super::plan::{CallerPort, Plan, PlannedParty, PlannedTorrent, millis};
 use super::truth::{Contact, MagnetCounts, MetadataContact, TruthRecord};
 use crate::clock::Clock;
@@ -21,6 +20,8 @@ pub(super) struct Story {
     pub(super) started: Timestamp,
     pub(super) stop: StopToken,
     pub(super) ports: Ports,
+    /// Where each peer listens.
+    places: Vec<SocketAddr>,
     /// Contacts so far of each peer and each caller.
     pub(super) peer_visits: Vec<AtomicU32>,
     pub(super) caller_visits: Vec<AtomicU32>,
@@ -60,7 +61,7 @@ impl Story {
         plan: Plan,
         (clock, started): (Arc<dyn Clock>, Timestamp),
         stop: StopToken,
-        ports: Ports,
+        (ports, places): (Ports, Vec<SocketAddr>),
         record: TruthRecord,
     ) -> Self {
         Self {
@@ -79,6 +80,7 @@ impl Story {
             clock,
             stop,
             ports,
+            places,
         }
     }
 
@@ -112,14 +114,9 @@ impl Story {
         }
     }
 
-    /// Where a peer says that it listens.
-    pub(super) const fn address_of(&self, peer: &PlannedParty) -> SocketAddr {
-        let port = match peer.behaviour {
-            Behaviour::Refuses => self.ports.refusing,
-            Behaviour::RefusesFirst => self.ports.late,
-            _ => self.ports.open,
-        };
-        SocketAddr::new(std::net::IpAddr::V4(peer.ip), port)
+    /// Where the peer at `index` says that it listens.
+    pub(super) fn address_of(&self, index: usize) -> Option<SocketAddr> {
+        self.places.get(index).copied()
     }
 
     /// Whether parties take part no more: see [`Plan::curfew`].

@@ -8,7 +8,8 @@
 //! # The truth file
 //!
 //! JSON Lines, one object a line, times in milliseconds since 1970 UTC. The
-//! addresses in it are all of 127.0.0.0/8: there is nobody behind them.
+//! addresses in it are all of 127.0.0.0/8 or `::1`: there is nobody behind
+//! them.
 //!
 //! * `kind` `story`, the first line: `seed`, `plan` (digest), `started`,
 //!   `message_limit`, `peers`, `callers`, and for each of `torrents` its
@@ -68,8 +69,8 @@ pub struct Truth {
 impl Truth {
     /// Distinct addresses that trackers and DHT named for the torrent at
     /// `index`, the analyzer's own left out: what `received_peers - duplicate_peers`
-    /// must add up to.
-    pub fn addresses_named(&self, index: usize) -> usize {
+    /// must add up to. Those of IPv6 only for an analyzer that contacts such.
+    pub fn addresses_named(&self, index: usize, ipv6: bool) -> usize {
         let of_torrent = self.trackers.iter().filter(|((it, _), _)| *it == index);
         let mut named: BTreeSet<_> = of_torrent.flat_map(|(_, it)| &it.addresses).collect();
         named.extend(
@@ -78,6 +79,7 @@ impl Truth {
                 .into_iter()
                 .flat_map(|it| &it.addresses),
         );
+        named.retain(|address| ipv6 || address.is_ipv4());
         named.len()
     }
 

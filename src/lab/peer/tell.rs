@@ -157,6 +157,9 @@ impl Encounter<'_> {
         if self.extended {
             let handshake = self.extended_handshake();
             self.say(&handshake, &Told::Nothing)?;
+            if let Some(named) = self.exchange()? {
+                self.say(&named, &Told::Nothing)?;
+            }
         }
         match behaviour {
             Behaviour::LazyBitfield => {
@@ -181,6 +184,7 @@ impl Encounter<'_> {
                     self.say(&wire::KEEP_ALIVE, &Told::Nothing)?;
                 }
             }
+            Behaviour::Finishes => self.tell_to_the_end(&pieces)?,
             Behaviour::Fluctuates => {
                 if self.contact.visit % 2 == 1 {
                     pieces.truncate(pieces.len() / 2);
@@ -275,6 +279,19 @@ impl Encounter<'_> {
             pieces = now;
         }
         Ok(())
+    }
+
+    /// What is missing arrives while the analyzer stays, from its second
+    /// contact on.
+    fn tell_to_the_end(&mut self, pieces: &[u32]) -> Result<(), Quit> {
+        self.say_bitfield(pieces)?;
+        if self.contact.visit == 0 {
+            return Ok(());
+        }
+        self.line.pause(self.story.plan.options.live_pause)?;
+        let progress = &self.party.progress;
+        let all: Vec<u32> = progress.order(progress.total).collect();
+        self.say_haves(all.get(pieces.len()..).unwrap_or_default())
     }
 
     fn tell_chatty(&mut self, pieces: &[u32]) -> Result<(), Quit> {

@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 
 use super::super::behaviour::Behaviour;
-use crate::model::{Direction, PieceCount, Reason, Timestamp};
+use super::super::reach::Reach;
+use crate::model::{Direction, Link, PieceCount, Reason, Timestamp};
 
 /// How a contact ended, seen from the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,8 +83,16 @@ pub struct Contact {
     pub torrent: usize,
     /// The plan's behaviour.
     pub behaviour: Behaviour,
+    /// The plan's class of reach.
+    pub reach: Reach,
+    /// What it went over; the plan's where there was no connection.
+    pub link: Link,
     /// Contacts of this party before.
     pub visit: u32,
+    /// The analyzer spoke in the clear to a party that speaks MSE only, or the
+    /// reverse, and was closed on. An analyzer that then tries another way is
+    /// in the same contact still.
+    pub unfit: bool,
     /// Whether both handshakes were done.
     pub handshake: bool,
     /// Distinct pieces told in the messages that the analyzer reads

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::super::behaviour::Behaviour;
 use super::super::dht::DhtCounts;
 use super::super::plan::Plan;
+use super::super::reach::Reach;
 use super::super::tracker::{TrackerCounts, TrackerMode};
 use super::contact::{Contact, End};
 use super::metadata::{MagnetCounts, MetadataContact};
-use crate::model::{Direction, Reason, Timestamp};
+use crate::model::{Direction, Link, Reason, Timestamp};
 
 /// Every fault that a party of the lab can show.
 const FAULTS: [Reason; 12] = [
@@ -128,7 +129,11 @@ impl Contact {
             "address": self.address.to_string(),
             "torrent": self.torrent + 1,
             "behaviour": self.behaviour.as_str(),
+            "reach": self.reach.as_str(),
+            "transport": self.link.transport.as_str(),
+            "encryption": self.link.encryption.as_str(),
             "visit": self.visit,
+            "unfit": self.unfit,
             "handshake": self.handshake,
             "told": self.told,
             "settled": self.settled,
@@ -161,7 +166,10 @@ impl Contact {
             address: value["address"].as_str()?.parse().ok()?,
             torrent: size("torrent")?.checked_sub(1)?,
             behaviour: Behaviour::named(value["behaviour"].as_str()?)?,
+            reach: Reach::named(value["reach"].as_str()?)?,
+            link: Link::named(value["transport"].as_str()?, value["encryption"].as_str()?)?,
             visit: small("visit")?,
+            unfit: value["unfit"].as_bool()?,
             handshake: value["handshake"].as_bool()?,
             told: small("told"),
             settled: small("settled"),

@@ -2,8 +2,9 @@
 
 use super::super::behaviour::Behaviour;
 use super::super::plan::LabOptions;
+use super::super::reach::Reach;
 use super::*;
-use crate::model::{Direction, PieceCount, Reason};
+use crate::model::{Direction, Link, PieceCount, Reason};
 use serde_json::Value;
 
 const TOTAL: u32 = 100;
@@ -18,7 +19,10 @@ fn contact(address: &str, direction: Direction, told: u32, ended: i64) -> Contac
         address: address.parse().unwrap(),
         torrent: 0,
         behaviour: Behaviour::Bitfield,
+        reach: Reach::Tcp,
+        link: Link::PLAIN_TCP,
         visit: 0,
+        unfit: false,
         handshake: true,
         told: Some(told),
         settled: Some(told),
@@ -151,6 +155,9 @@ fn the_file_is_read_back() {
     second.fault = Some(Reason::RESET);
     second.told = None;
     second.end = End::WeReset;
+    second.reach = Reach::UtpRc4;
+    second.link = Reach::UtpRc4.link();
+    second.unfit = true;
     let truth = truth(vec![
         contact("127.16.0.1:5", Direction::Outgoing, 7, 99),
         second,
