@@ -107,11 +107,12 @@ fn heavy(options: &str) -> Value {
         "--torrents 10 --peers 2000 --callers 500 --time 28s --timeout 2s --speed 1.2 {options}"
     );
     let value = judgement(folder.path(), &line);
-    // What was judged within bounds are the last half second's contacts, which
-    // the parties close at once, and a few for which the machine was too slow.
+    // What was judged within bounds are the last seconds' contacts, which the
+    // parties close at once and the analyzer then tries over uTP, and a few for
+    // which the machine was too slow.
     let (contacts, open) = (value["contacts"].as_u64(), value["open"].as_u64());
     assert!(contacts > Some(5_000), "{value:#}");
-    assert!(open < contacts.map(|all| all / 10), "{value:#}");
+    assert!(open < contacts.map(|all| all / 8), "{value:#}");
     assert_eq!(sum(&value, "piece_counts", "wrong"), 0);
     assert_eq!(sum(&value, "piece_counts", "missing"), 0);
     assert!(sum(&value, "piece_counts", "exact") > 3_000);

@@ -62,6 +62,7 @@ impl Meeting {
             told: None,
             settled: None,
             slowest: 0,
+            waited: 0,
             messages: 0,
             fault: None,
             finished: false,
@@ -157,6 +158,7 @@ pub(super) fn meet(
     contact.told = said.told();
     contact.settled = said.settled(contact.end, contact.ended);
     contact.slowest = said.slowest();
+    contact.waited = said.waited(contact.ended);
     contact.messages = said.messages();
     contact
 }

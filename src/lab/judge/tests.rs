@@ -65,6 +65,7 @@ fn contact(direction: Direction, party: usize, visit: u32, told: u32) -> Contact
         told: Some(told),
         settled: Some(told),
         slowest: 0,
+        waited: 1_000,
         messages: 1,
         fault: None,
         finished: true,

@@ -29,6 +29,8 @@ pub(super) struct Said {
     landed: Option<u32>,
     in_time: bool,
     last: Option<Timestamp>,
+    /// The last time that anything was said, or the beginning.
+    spoken: Option<Timestamp>,
     slowest: u32,
 }
 
@@ -44,6 +46,7 @@ impl Said {
             landed: None,
             in_time: false,
             last: None,
+            spoken: None,
             slowest: 0,
         }
     }
@@ -71,13 +74,21 @@ impl Said {
         self.slowest
     }
 
+    /// From the last message to `ended`, in milliseconds.
+    pub(super) fn waited(&self, ended: Timestamp) -> u32 {
+        let last = self.spoken.unwrap_or(ended);
+        u32::try_from(ended.millis() - last.millis()).unwrap_or(0)
+    }
+
     /// From here on the analyzer waits for the party.
-    pub(super) const fn begin(&mut self, now: Timestamp) {
+    pub(super) fn begin(&mut self, now: Timestamp) {
         self.last = Some(now);
+        self.spoken.get_or_insert(now);
     }
 
     /// Something was done that the analyzer waits for.
     pub(super) fn spoke(&mut self, now: Timestamp) {
+        self.spoken = Some(now);
         let last = self.last.replace(now).unwrap_or(now);
         let wait = u32::try_from(now.millis() - last.millis()).unwrap_or(0);
         self.slowest = self.slowest.max(wait);

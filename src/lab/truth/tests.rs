@@ -27,6 +27,7 @@ fn contact(address: &str, direction: Direction, told: u32, ended: i64) -> Contac
         told: Some(told),
         settled: Some(told),
         slowest: 3,
+        waited: 1_000,
         messages: 1,
         fault: None,
         finished: true,
@@ -119,6 +120,30 @@ fn what_the_lab_cannot_know_is_open_or_bounded() {
         it.direction = Direction::Incoming;
     });
     assert_eq!(turned_away, Expected::TurnedAway);
+}
+
+#[test]
+fn what_may_have_come_late_over_utp_is_open() {
+    let mut over_utp = contact("127.16.0.1:5", Direction::Outgoing, 7, 1);
+    over_utp.link = Reach::Utp.link();
+    let expected = |told: u32, fault, waited| {
+        let mut contact = over_utp.clone();
+        (contact.told, contact.settled) = (Some(told), Some(told));
+        (contact.fault, contact.waited) = (fault, waited);
+        contact.expected(Rules::corrected(1_000), TOTAL, 256)
+    };
+    let counts = |told| Expected::Counts(PieceCount(told));
+    let open = |told| Expected::Open(PieceCount(told));
+    let wrong = Some(Reason::HaveOutOfRange);
+    // Who listens to the end leaves after a quiet second, ...
+    assert_eq!(expected(7, None, 1_000), counts(7));
+    assert_eq!(expected(7, None, 999), open(7));
+    assert_eq!(expected(7, None, 1_250), open(7));
+    // ... and who has heard enough at once.
+    assert_eq!(expected(TOTAL, None, 20), counts(TOTAL));
+    assert_eq!(expected(TOTAL, None, 750), open(TOTAL));
+    assert_eq!(expected(7, wrong, 20), counts(7));
+    assert_eq!(expected(7, wrong, 750), open(7));
 }
 
 #[test]
