@@ -1,6 +1,6 @@
 //! What all threads of a running swarm share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -31,6 +31,8 @@ pub(super) struct Story {
     contacts: Mutex<TruthRecord>,
     /// By torrent.
     magnets: Mutex<BTreeMap<usize, MagnetCounts>>,
+    /// Whom peers named to the analyzer (BEP 11), by torrent.
+    exchanged: Mutex<BTreeMap<usize, BTreeSet<SocketAddr>>>,
 }
 
 /// The ports of the swarm, chosen by the system.
@@ -76,6 +78,7 @@ impl Story {
             contacts: Mutex::new(record),
             turns: turns(&plan),
             magnets: Mutex::default(),
+            exchanged: Mutex::default(),
             plan,
             clock,
             stop,
@@ -147,6 +150,17 @@ impl Story {
             let counts = magnets.entry(torrent).or_default();
             counts.itself |= counts.whole.is_none();
         }
+    }
+
+    /// A peer names others.
+    pub(super) fn exchange(&self, torrent: usize, named: &[SocketAddr]) {
+        let mut exchanged = self.exchanged.lock();
+        exchanged.entry(torrent).or_default().extend(named);
+    }
+
+    /// Whom peers named so far, by torrent.
+    pub(super) fn exchanged(&self) -> BTreeMap<usize, BTreeSet<SocketAddr>> {
+        self.exchanged.lock().clone()
     }
 
     /// What became of metadata so far, by torrent.

@@ -324,6 +324,7 @@ impl Swarm {
             trackers: self.trackers.counts(),
             magnets: self.story.magnets(),
             dht: self.dht.counts(),
+            exchanged: self.story.exchanged(),
         }
     }
 

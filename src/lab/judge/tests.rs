@@ -122,6 +122,7 @@ fn judge_by(
         trackers: BTreeMap::new(),
         magnets: BTreeMap::new(),
         dht: BTreeMap::new(),
+        exchanged: BTreeMap::new(),
     };
     let hash = plan.torrents[0].info_hash.to_string();
     let mut results = Results {
@@ -467,6 +468,7 @@ fn magnet_judgement(
         trackers: BTreeMap::new(),
         magnets,
         dht: BTreeMap::new(),
+        exchanged: BTreeMap::new(),
     };
     let torrent = &plan.torrents[0];
     let mut results = Results {

@@ -30,7 +30,10 @@ impl Encounter<'_> {
         let named = named.filter_map(|index| self.story.address_of(*index));
         let named: Vec<SocketAddr> = named.collect();
         let wanted = number.filter(|number| *number > 0);
-        Ok(wanted.map(|number| message(number, &named)))
+        Ok(wanted.map(|number| {
+            self.story.exchange(self.contact.torrent, &named);
+            message(number, &named)
+        }))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The truth file: JSON Lines written and read. The format is documented in
 //! `lab::truth`. Pure but for the caller's writer and reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Write};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
@@ -87,6 +88,17 @@ pub(super) fn write_sources(
     }
     for (torrent, counts) in dht {
         writeln!(to, "{}", counts.json(*torrent))?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_exchanged(
+    to: &mut impl Write,
+    exchanged: &BTreeMap<usize, BTreeSet<SocketAddr>>,
+) -> io::Result<()> {
+    for (torrent, named) in exchanged {
+        let line = json!({"kind": "exchange", "torrent": torrent + 1, "addresses": named.len()});
+        writeln!(to, "{line}")?;
     }
     Ok(())
 }

@@ -51,6 +51,7 @@ fn truth(contacts: Vec<Contact>) -> Truth {
         trackers: BTreeMap::new(),
         magnets: BTreeMap::new(),
         dht: BTreeMap::new(),
+        exchanged: BTreeMap::new(),
     }
 }
 
