@@ -121,11 +121,11 @@ pub struct Offer {
 pub fn extended_handshake(offer: &Offer) -> Vec<u8> {
     let (mut extensions, mut size) = (String::new(), String::new());
     if let Some((number, bytes)) = offer.metadata {
-        extensions.push_str(&format!("11:ut_metadatai{number}e"));
+        extensions = format!("11:ut_metadatai{number}e");
         size = format!("13:metadata_sizei{bytes}e");
     }
     if let Some(number) = offer.exchange {
-        extensions.push_str(&format!("6:ut_pexi{number}e"));
+        extensions = format!("{extensions}6:ut_pexi{number}e");
     }
     let port = offer.port;
     let port = port.map_or(String::new(), |port| format!("1:pi{port}e"));

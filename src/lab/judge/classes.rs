@@ -5,8 +5,7 @@ use super::super::behaviour::Behaviour;
 use super::super::plan::PlannedParty;
 use super::super::reach::Reach;
 use super::judgement::{ClassJudgement, Judgement};
-use super::matching::{Kind, Matching};
-use super::sequence::{Sequence, Visit};
+use super::matching::{Matching, Stored, Wanted};
 use super::verdict::is_confirmed;
 use super::{Demand, Judge};
 
@@ -60,7 +59,7 @@ impl Judge<'_> {
     pub(super) fn judge_classes(
         &self,
         demand: &Demand,
-        (parties, rows): (&[(Kind, Sequence)], &[(Kind, Vec<Visit>)]),
+        (parties, rows): (&[Wanted], &[Stored]),
         matching: &Matching,
         judgement: &mut Judgement,
     ) {

@@ -21,6 +21,12 @@ pub(super) struct Kind {
     pub(super) ipv6: bool,
 }
 
+/// A party with the visits that it must have.
+pub(super) type Wanted = (Kind, Sequence);
+
+/// A row with the visits that it has.
+pub(super) type Stored = (Kind, Vec<Visit>);
+
 /// Who belongs to whom.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Matching {
@@ -41,7 +47,7 @@ impl Matching {
 
 /// Gives every stored row to a party of its kind that it fits, and every
 /// party that needs one a row.
-pub(super) fn assign(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<Visit>)]) -> Matching {
+pub(super) fn assign(parties: &[Wanted], rows: &[Stored]) -> Matching {
     let mut groups: BTreeMap<&Kind, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for (index, (kind, _)) in parties.iter().enumerate() {
         groups.entry(kind).or_default().0.push(index);
@@ -62,8 +68,8 @@ pub(super) fn assign(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<Visit>)]) 
 /// Equal rows are as good as each other, so whoever leaves no doubt takes one
 /// first; the rest is a bipartite matching by augmenting paths.
 fn assign_group(
-    (parties, mut of_parties): (&[(Kind, Sequence)], Vec<usize>),
-    (rows, of_rows): (&[(Kind, Vec<Visit>)], Vec<usize>),
+    (parties, mut of_parties): (&[Wanted], Vec<usize>),
+    (rows, of_rows): (&[Stored], Vec<usize>),
     matching: &mut Matching,
 ) {
     let mut by_visits: HashMap<&[Visit], Vec<usize>> = HashMap::new();
@@ -168,7 +174,7 @@ mod tests {
     }
 
     /// Rows and parties without a partner.
-    fn unmatched(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<Visit>)]) -> [usize; 2] {
+    fn unmatched(parties: &[Wanted], rows: &[Stored]) -> [usize; 2] {
         let found = assign(parties, rows);
         [found.rows().count(), found.parties.len()]
     }

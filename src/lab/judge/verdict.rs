@@ -6,8 +6,8 @@ use super::super::plan::{NamedBy, PlannedParty};
 use super::super::reach::Reach;
 use super::super::truth::Truth;
 use super::judgement::{Judgement, TorrentJudgement};
-use super::matching::{Kind, Matching, assign};
-use super::sequence::{Sequence, Visit};
+use super::matching::{Kind, Matching, Stored, Wanted, assign};
+use super::sequence::Visit;
 use super::{Demand, Judge};
 use crate::model::{Event, Reason, Source};
 use crate::storage::{Results, StoredPeer};
@@ -80,7 +80,7 @@ impl Judge<'_> {
             let pieces = peer.pieces.iter().copied();
             pieces.zip(peer.links.iter().copied()).collect()
         };
-        let rows: Vec<(Kind, Vec<Visit>)> = results
+        let rows: Vec<Stored> = results
             .peers
             .iter()
             .map(|peer| (self.kind_of_row(peer, results), visits(peer)))
@@ -114,7 +114,7 @@ impl Judge<'_> {
         self.plan.peers.iter().chain(&self.plan.callers).nth(index)
     }
 
-    fn parties(&self, demand: &Demand) -> Vec<(Kind, Sequence)> {
+    fn parties(&self, demand: &Demand) -> Vec<Wanted> {
         let peers = self.plan.peers.iter().enumerate();
         let peers = peers.map(|(index, party)| (party, self.source_of(index, party)));
         let callers = self.plan.callers.iter();
@@ -213,11 +213,7 @@ pub(super) fn is_confirmed(visits: &[Visit], threshold: u32) -> bool {
 }
 
 /// Peers and callers that have a row or need one.
-fn count_peers(
-    parties: &[(Kind, Sequence)],
-    rows: &[(Kind, Vec<Visit>)],
-    judgement: &mut Judgement,
-) {
+fn count_peers(parties: &[Wanted], rows: &[Stored], judgement: &mut Judgement) {
     for (kind, _) in rows {
         if let Some(torrent) = judgement.torrents.get_mut(kind.torrent) {
             torrent.rows_of(kind.source).0 += 1;
@@ -241,8 +237,8 @@ fn count_peers(
 }
 
 fn count_pieces(
-    parties: &[(Kind, Sequence)],
-    rows: &[(Kind, Vec<Visit>)],
+    parties: &[Wanted],
+    rows: &[Stored],
     matching: &Matching,
     judgement: &mut Judgement,
 ) {

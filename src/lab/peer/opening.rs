@@ -69,10 +69,10 @@ pub(in super::super) fn refuse(
 ) -> Contact {
     let ended = story.clock.timestamp();
     let slowest = u32::try_from(ended.millis() - meeting.started.millis()).unwrap_or(0);
-    let link = line.channel.link();
+    let over = line.channel.link();
     line.close();
     Contact {
-        link,
+        link: over,
         slowest,
         unfit: true,
         fault: Some(Reason::Closed),

@@ -99,10 +99,8 @@ impl Trackers {
             ("interval", Item::Number(self.interval().into())),
             ("peers", peers),
         ]);
-        if !peers6.is_empty() {
-            let bytes = peers6.into_iter().flat_map(compact).collect();
-            answer.insert("peers6", Item::Bytes(bytes));
-        }
+        let peers6: Vec<u8> = peers6.into_iter().flat_map(compact).collect();
+        answer.extend((!peers6.is_empty()).then_some(("peers6", Item::Bytes(peers6))));
         Reply::ok(&Item::Dict(answer).encode())
     }
 
