@@ -1,17 +1,20 @@
 //! From messages to progress: what a peer told in one visit. Pure; the same
 //! messages always give the same pieces.
 
+mod verdict;
+
 use std::time::{Duration, Instant};
 
-use crate::config::settings::VisitSettings;
 use crate::model::record::{ExtensionHandshake, MessageCounts};
-use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, VisitEnd, WrongBitfield};
+use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, WrongBitfield};
 use crate::outside::outside_text;
 use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
 use crate::protocol::pex::UT_PEX;
 
 use super::exchange::Exchange;
+
+pub use verdict::{End, Verdict, judge};
 
 /// What was heard in one visit.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct Heard {
     fast: bool,
     extension: bool,
     exchanges: bool,
+    /// While we stay with the peer: how long it may take to tell a piece.
+    have_delay: Option<Duration>,
 }
 
 /// How long a peer may take to tell what it has when the visit begins.
@@ -102,6 +107,7 @@ impl Heard {
             fast,
             extension: false,
             exchanges: false,
+            have_delay: None,
         }
     }
 
@@ -118,6 +124,12 @@ impl Heard {
     pub const fn with_exchange(mut self, exchanges: bool) -> Self {
         self.exchanges = exchanges;
         self
+    }
+
+    /// From here on its connection is read without a pause: a peer takes at most
+    /// `have_delay` to tell a piece that it has, so its silence tells, too.
+    pub const fn stay(&mut self, have_delay: Duration) {
+        self.have_delay = Some(have_delay);
     }
 
     /// Takes one message, read at `now`.
@@ -266,6 +278,11 @@ impl Heard {
             self.reached = moment;
             let opening = at.saturating_duration_since(since) < OPENING;
             self.below = self.earlier.filter(|_| !opening);
+            if let (Some(below), Some(delay)) = (&mut self.below, self.have_delay) {
+                below.at = at
+                    .checked_sub(delay)
+                    .map_or(below.at, |silent| below.at.max(silent));
+            }
         }
     }
 
@@ -345,61 +362,11 @@ const fn id_of(message: &Message<'_>) -> u8 {
     }
 }
 
-/// How the reading of messages came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Nothing came for the quiet timeout, and no message was half read.
-    Quiet,
-    /// The message limit was reached.
-    MessageLimit,
-    /// Every piece is there.
-    Complete,
-    /// The whole-visit budget ran out.
-    Budget,
-    /// The run is to end.
-    Stopped,
-    /// The connection or the protocol broke.
-    Broken(Reason),
-}
-
-/// What a contact is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It counts as a visit.
-    Counts(VisitEnd),
-    /// It failed.
-    Failed(Reason),
-    /// The run ended before the peer told its progress; as if it had not
-    /// taken place.
-    Interrupted,
-}
-
-/// Judges a contact whose handshake was done.
-///
-/// Silence until the quiet timeout means that the peer has nothing (it counts
-/// with zero pieces). A contact that breaks before the peer told its progress
-/// says nothing about it and fails: taken as zero pieces, a seed that hangs
-/// up early would later look like a confirmed download. What was told before
-/// a break counts (`visit.keep_partial`); in 2015 it did not.
-pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
-    match end {
-        End::Quiet => Verdict::Counts(VisitEnd::Quiet),
-        End::MessageLimit => Verdict::Counts(VisitEnd::MessageLimit),
-        End::Complete => Verdict::Counts(VisitEnd::Complete),
-        End::Budget if told => Verdict::Counts(VisitEnd::Budget),
-        End::Budget => Verdict::Failed(Reason::BudgetSpent),
-        End::Stopped if told => Verdict::Counts(VisitEnd::Stopped),
-        End::Stopped => Verdict::Interrupted,
-        End::Broken(reason) if told && settings.keep_partial => {
-            Verdict::Counts(VisitEnd::Broken(reason))
-        }
-        End::Broken(reason) => Verdict::Failed(reason),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::VisitSettings;
+    use crate::model::VisitEnd;
     use proptest::prelude::*;
 
     fn heard() -> Heard {

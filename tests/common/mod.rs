@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod aria2;
+pub(crate) mod browser;
 pub(crate) mod btda_run;
 pub(crate) mod capture;
 pub(crate) mod client;
@@ -28,6 +29,7 @@ pub(crate) mod opentracker;
 pub(crate) mod process;
 pub(crate) mod results;
 pub(crate) mod samples;
+pub(crate) mod study;
 pub(crate) mod swarm;
 pub(crate) mod thesis;
 pub(crate) mod torrent;
