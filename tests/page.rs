@@ -302,6 +302,11 @@ fn links_files_and_failures() {
         "{answer:?}"
     );
 
+    refuse_nonsense(&page, hash);
+    page.stop();
+}
+
+fn refuse_nonsense(page: &Page, hash: InfoHash) {
     for (question, status) in [
         (json!({}), 400),
         (
@@ -323,7 +328,6 @@ fn links_files_and_failures() {
             .status,
         413
     );
-    page.stop();
 }
 
 #[test]
@@ -430,6 +434,35 @@ fn a_browser_tracks_a_swarm() {
             .text()
             .starts_with("6 peers, 2 seeders, 4 leechers")
     );
+    compare_files(&browser, &page);
+    common::page_checks::check(&browser, "reports");
+    browser.screenshot(&picture("reports-light.png"));
+    look_at_all(&browser, &page);
+    let ours = |url: &String| url.starts_with(&page.url) || url.starts_with("data:");
+    let requests = browser.requests();
+    assert!(
+        requests.len() > 5 && requests.iter().all(ours),
+        "{requests:?}"
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+    page.stop();
+}
+
+fn look_at_all(browser: &Browser, page: &Page) {
+    for (width, scheme) in [(1000, "dark"), (360, "light"), (360, "dark")] {
+        browser.resize(width, 800);
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        browser.devtools("Emulation.setEmulatedMedia", &media);
+        for (name, path) in [("start", "/"), ("reports", "/reports")] {
+            browser.open(&format!("{}{path}", page.url));
+            common::page_checks::check(browser, &format!("{name} {width} {scheme}"));
+            browser.screenshot(&picture(&format!("{name}-{width}-{scheme}.png")));
+        }
+    }
+}
+
+/// Both files are of the same entry.
+fn compare_files(browser: &Browser, page: &Page) {
     let files = browser.script(
         "return [...document.querySelectorAll('a.button')].map(it => it.href)",
         &[],
@@ -453,24 +486,4 @@ fn a_browser_tracks_a_swarm() {
             peer["port"]
         )));
     }
-    common::page_checks::check(&browser, "reports");
-    browser.screenshot(&picture("reports-light.png"));
-    for (width, scheme) in [(1000, "dark"), (360, "light"), (360, "dark")] {
-        browser.resize(width, 800);
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        browser.devtools("Emulation.setEmulatedMedia", &media);
-        for (name, path) in [("start", "/"), ("reports", "/reports")] {
-            browser.open(&format!("{}{path}", page.url));
-            common::page_checks::check(&browser, &format!("{name} {width} {scheme}"));
-            browser.screenshot(&picture(&format!("{name}-{width}-{scheme}.png")));
-        }
-    }
-    let ours = |url: &String| url.starts_with(&page.url) || url.starts_with("data:");
-    let requests = browser.requests();
-    assert!(
-        requests.len() > 5 && requests.iter().all(ours),
-        "{requests:?}"
-    );
-    assert_eq!(browser.complaints(), [""; 0]);
-    page.stop();
 }

@@ -317,7 +317,7 @@ mod tests {
             history
                 .entries(&Wanted::default(), i64::MAX, (0, 9))
                 .unwrap(),
-            [stored.clone()]
+            std::slice::from_ref(&stored)
         );
         assert_eq!(
             history.last(stored.info_hash, "udp://t.example:1").unwrap(),

@@ -113,9 +113,11 @@ impl Served {
             "{first} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
             self.address
         );
-        lines.iter().for_each(|line| text += &format!("{line}\r\n"));
+        for line in lines {
+            text = text + line + "\r\n";
+        }
         if !body.is_empty() {
-            text += &format!("Content-Length: {}\r\n", body.len());
+            text = format!("{text}Content-Length: {}\r\n", body.len());
         }
         self.send(&format!("{text}\r\n{body}"))
     }
@@ -331,7 +333,7 @@ impl hyper::body::Body for Endless {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let bytes = axum::body::Bytes::from_static(&[b'x'; 1 << 16]);
+        let bytes = axum::body::Bytes::from_static(&[b'x'; 1 << 14]);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }

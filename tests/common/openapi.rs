@@ -75,30 +75,31 @@ impl Contract {
         for (place, item) in value.as_array().into_iter().flatten().enumerate() {
             problems.extend(self.problems(&schema["items"], item, &format!("{at}[{place}]")));
         }
-        if let Some(fields) = value.as_object() {
-            let required = schema["required"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str);
-            problems.extend(
-                required
-                    .filter(|it| !fields.contains_key(*it))
-                    .map(|it| format!("{at}: no {it}")),
-            );
-            for (name, field) in fields {
-                let at = format!("{at}.{name}");
-                let known = &schema["properties"][name];
-                let schema = if known.is_object() {
-                    known
-                } else {
-                    &schema["additionalProperties"]
-                };
-                if schema.is_object() {
-                    problems.extend(self.problems(schema, field, &at));
-                } else {
-                    problems.push(format!("{at} is not in the document"));
-                }
+        if value.is_object() {
+            problems.extend(self.problems_of_fields(schema, value, at));
+        }
+        problems
+    }
+
+    fn problems_of_fields(&self, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+        let fields = value.as_object().expect("an object");
+        let required = schema["required"].as_array().into_iter().flatten();
+        let missing = required
+            .filter_map(Value::as_str)
+            .filter(|it| !fields.contains_key(*it));
+        let mut problems: Vec<String> = missing.map(|it| format!("{at}: no {it}")).collect();
+        for (name, field) in fields {
+            let at = format!("{at}.{name}");
+            let known = &schema["properties"][name];
+            let schema = if known.is_object() {
+                known
+            } else {
+                &schema["additionalProperties"]
+            };
+            if schema.is_object() {
+                problems.extend(self.problems(schema, field, &at));
+            } else {
+                problems.push(format!("{at} is not in the document"));
             }
         }
         problems

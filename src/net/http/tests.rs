@@ -248,8 +248,8 @@ fn a_guarded_client_is_not_sent_to_barred_addresses() {
         stream.write_all(head.as_bytes())
     });
     let rules = AddressRules {
-        allow_private: true,
         opt_out: NetworkSet::parse("127.0.0.2").unwrap(),
+        ..AddressRules::none()
     };
     let client = SystemHttp::direct(3, Resolver::guarded(Arc::new(rules)));
     for url in [target, format!("{open}/announce")] {
