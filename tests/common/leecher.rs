@@ -44,9 +44,10 @@ impl<'a> Leecher<'a> {
         }
     }
 
-    /// The same for a client that shares its rate limit among many
-    /// connections. libtorrent reads each as the limit allows, and may say
-    /// nothing to a new one for seconds, so that it seems to have nothing.
+    /// The same for a client that may say nothing for seconds behind both
+    /// handshakes, so that it seems to have nothing. libtorrent does so now and
+    /// then when it has called with encryption: a recording showed no byte from
+    /// it. Supposed is that its rate limit lets other connections go first.
     pub(crate) fn may_be_silent(self) -> Self {
         Self {
             may_be_silent: true,
