@@ -26,6 +26,6 @@ pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
 pub use pseudonym::{Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
 pub use reserved::is_reserved;
-pub use source::{Direction, Encryption, Link, Source, Transport};
+pub use source::{Direction, Encryption, Link, Origin, Source, Transport};
 pub use timestamp::Timestamp;
 pub use torrent::{Torrent, TorrentId};

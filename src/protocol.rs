@@ -7,6 +7,7 @@ pub mod bencode;
 pub mod extension;
 pub mod frame;
 pub mod handshake;
+pub mod lsd;
 pub mod message;
 pub mod metadata;
 pub mod mse;

@@ -140,7 +140,7 @@ impl Engine {
                 let whom = Ticket {
                     key,
                     source,
-                    exchanged: false,
+                    origin: None,
                     history: History::default(),
                 };
                 let direction = Direction::Incoming;
@@ -187,7 +187,7 @@ impl Engine {
         Some(Visit {
             peer: whom.key,
             source: whom.source,
-            exchanged: whom.exchanged,
+            origin: whom.origin,
             direction,
             transport: link.transport,
             encryption: link.encryption,
@@ -298,4 +298,4 @@ impl Drop for InHand<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

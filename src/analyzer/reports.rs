@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::intake::Offer;
 use crate::model::record::{Exchanged, Record, Told};
-use crate::model::{Direction, Source, TorrentId};
+use crate::model::{Direction, Origin, Source, TorrentId};
 
 use super::engine::Engine;
 use super::evaluate::Moment;
@@ -66,6 +66,7 @@ impl Engine {
         if received > 0 {
             self.record(Record::Exchange(Exchanged {
                 torrent,
+                origin: Origin::Pex,
                 received,
                 duplicates,
             }));

@@ -12,6 +12,7 @@ mod hosts;
 mod limits;
 mod links;
 mod magnets;
+mod neighbours;
 mod opt_out;
 mod prepare;
 mod shutdown;

@@ -24,7 +24,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::clock::Clock;
 use crate::config::settings::PaceSettings;
 use crate::intake::{Offer, PeerIntake};
-use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId, Transport};
+use crate::model::{
+    AddressRules, Barred, Origin, PeerAddress, PeerKey, Source, TorrentId, Transport,
+};
 use crate::protocol::pex::NamedPeer;
 
 use super::dial::Way;
@@ -270,11 +272,22 @@ impl Scheduler {
                 Source::Tracker | Source::Incoming => Source::Tracker,
                 Source::Dht => Source::Dht,
             },
-            exchanged: true,
+            origin: Some(Origin::Pex),
             history: History {
                 worked: encrypted,
                 ..History::default()
             },
+        })
+    }
+
+    /// Offers a peer that announces itself in our own network (BEP 14). Only
+    /// callers are `incoming`, so it counts as if a tracker had named it.
+    pub fn offer_local(&self, torrent: TorrentId, address: PeerAddress) -> Offer {
+        self.accept(Ticket {
+            key: PeerKey::new(address, torrent),
+            source: Source::Tracker,
+            origin: Some(Origin::Lsd),
+            history: History::default(),
         })
     }
 
@@ -378,7 +391,7 @@ impl PeerIntake for Scheduler {
         self.accept(Ticket {
             key: PeerKey::new(address, torrent),
             source,
-            exchanged: false,
+            origin: None,
             history: History::default(),
         })
     }
@@ -662,11 +675,17 @@ mod tests {
         let known = scheduler.offer(torrent(), Source::Tracker, address(1));
         assert_eq!(known, Offer::Known);
         let first = scheduler.take_now().unwrap();
-        assert_eq!((first.source, first.exchanged), (Source::Dht, true));
+        assert_eq!(
+            (first.source, first.origin),
+            (Source::Dht, Some(Origin::Pex))
+        );
         assert!(first.history.worked.is_some_and(|way| way.encrypted));
         assert!(first.history.is_fresh());
         let second = scheduler.take_now().unwrap();
-        assert_eq!((second.source, second.exchanged), (Source::Tracker, true));
+        assert_eq!(
+            (second.source, second.origin),
+            (Source::Tracker, Some(Origin::Pex))
+        );
         assert_eq!(second.history.worked, None);
         assert_eq!(scheduler.never_contacted(), 2);
     }

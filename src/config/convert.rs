@@ -59,6 +59,7 @@ impl Config {
             listen: self.listen(),
             tracker: self.tracker(),
             dht: switches.dht.then(|| self.dht()),
+            lsd: self.flag(&keys::LSD_ENABLED),
             hosts: self.flag(&keys::HOSTS_ENABLED).then(|| HostSettings {
                 servers: crate::hosts::server::listed(self.text(&keys::HOSTS_SERVERS)),
                 queries_per_second: self.integer(&keys::HOSTS_QUERIES_PER_SECOND),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, InfoHash, PeerId, PeerKey, PieceCount, Reason, Source, Timestamp,
-    Torrent, TorrentId, Transport, VisitEnd,
+    Direction, Encryption, Event, InfoHash, Origin, PeerId, PeerKey, PieceCount, Reason, Source,
+    Timestamp, Torrent, TorrentId, Transport, VisitEnd,
 };
 
 /// One thing measured.
@@ -33,7 +33,7 @@ pub enum Record {
     Host(Box<HostName>),
     /// A DHT lookup ended.
     Lookup(Lookup),
-    /// A peer named others.
+    /// Others than trackers and the DHT named peers.
     Exchange(Exchanged),
     /// A statistics tick; [`Tick::last`] marks the one at shutdown.
     Tick(Box<Tick>),
@@ -70,9 +70,8 @@ pub struct Visit {
     pub peer: PeerKey,
     /// How the peer was found first.
     pub source: Source,
-    /// Whether another peer named it first (BEP 11); `source` is then how that
-    /// one was found.
-    pub exchanged: bool,
+    /// Who named it first, where `source` does not tell it.
+    pub origin: Option<Origin>,
     /// Who opened the connection.
     pub direction: Direction,
     /// What carried it.
@@ -283,11 +282,14 @@ pub struct Lookup {
     pub duration: Duration,
 }
 
-/// What one peer named in one visit (BEP 11).
+/// What one peer named in one visit (BEP 11), or one neighbour in one announce
+/// (BEP 14).
 #[derive(Debug, Clone, Copy)]
 pub struct Exchanged {
     /// For which torrent.
     pub torrent: TorrentId,
+    /// In which way.
+    pub origin: Origin,
     /// Peers named, ourselves and who may not be contacted left out.
     pub received: u32,
     /// Of these, already known.

@@ -56,7 +56,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
     Visit {
         peer,
         source: Source::Tracker,
-        exchanged: false,
+        origin: None,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,
@@ -91,7 +91,7 @@ pub(crate) fn told(time: f64, pieces: u32) -> Told {
 /// A visit inward.
 pub(crate) fn call(peer: PeerKey, time: f64, pieces: u32) -> Visit {
     Visit {
-        exchanged: false,
+        origin: None,
         direction: Direction::Incoming,
         source: Source::Incoming,
         ..visit(peer, time, pieces)

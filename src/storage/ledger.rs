@@ -10,6 +10,7 @@ mod exchange;
 mod identity;
 mod peers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::config::settings::Identity;
 use crate::model::record::{
     Announce, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
 };
-use crate::model::{Source, Timestamp, Torrent, TorrentId};
+use crate::model::{Origin, Source, Timestamp, Torrent, TorrentId};
 use counts::{Callers, Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
 use peers::Peers;
@@ -38,7 +39,7 @@ pub struct Ledger {
     outcomes: Outcomes,
     messages: [u64; KINDS],
     callers: Vec<Callers>,
-    exchanged: Vec<Callers>,
+    exchanged: BTreeMap<(TorrentId, Origin), Callers>,
     completed: Vec<Option<u32>>,
     requests: i64,
     statistics: i64,
@@ -75,7 +76,7 @@ impl Ledger {
             outcomes: Outcomes::default(),
             messages: [0; KINDS],
             callers: vec![Callers::default(); count],
-            exchanged: vec![Callers::default(); count],
+            exchanged: BTreeMap::new(),
             completed: vec![None; count],
             requests: 0,
             statistics: 0,
@@ -176,7 +177,6 @@ impl Ledger {
         rows.push(Row::Torrent(Box::new(TorrentRow::of(&torrent))));
         self.torrents.push(torrent);
         self.callers.push(Callers::default());
-        self.exchanged.push(Callers::default());
         self.completed.push(None);
         self.peers.join();
     }

@@ -8,6 +8,7 @@
 //! ([`super::spool`]): the field names are that form.
 
 mod form;
+mod found;
 mod host;
 mod sql;
 mod statement;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Source, TorrentId};
 
+pub use found::{ExchangeRow, OriginRow};
 pub use host::HostRow;
 pub(crate) use statement::{KINDS, kinds};
 
@@ -39,7 +41,7 @@ pub enum Row {
     PeerUpdate(PeerUpdate),
     /// Who named a peer first.
     Origin(OriginRow),
-    /// What peers named since the last tick.
+    /// What peers and neighbours named since the last tick.
     Exchange(ExchangeRow),
     /// A peer with an IPv6 address.
     Ipv6 {
@@ -159,29 +161,6 @@ pub struct PeerUpdate {
     pub max_speed: f64,
     /// `visits`, at least 2.
     pub visits: u32,
-}
-
-/// Row of `origin`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginRow {
-    /// The peer.
-    pub peer: i64,
-    /// Word for the origin.
-    pub origin: Word,
-}
-
-/// Row of `exchange`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExchangeRow {
-    /// Time of the tick.
-    pub time_ms: i64,
-    /// `torrent`.
-    #[serde(with = "form::torrent_id")]
-    pub torrent: TorrentId,
-    /// Peers named.
-    pub received: u64,
-    /// Of these, already known.
-    pub duplicates: u64,
 }
 
 /// Row of `place`.

@@ -65,7 +65,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
     Record::Visit(Box::new(Visit {
         peer,
         source: Source::Tracker,
-        exchanged: false,
+        origin: None,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,

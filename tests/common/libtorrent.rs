@@ -47,18 +47,23 @@ pub(crate) enum Role {
     UtpSeeder,
     /// Has nothing, and talks only by uTP.
     UtpLeecher,
+    /// Has everything, and announces itself in its own network.
+    LsdSeeder,
 }
 
 impl Role {
     const fn seeds(self) -> bool {
-        matches!(self, Self::Seeder | Self::EitherSeeder | Self::UtpSeeder)
+        matches!(
+            self,
+            Self::Seeder | Self::EitherSeeder | Self::UtpSeeder | Self::LsdSeeder
+        )
     }
 
     /// Word of the driver.
     const fn encryption(self) -> &'static str {
         match self {
             Self::Seeder | Self::Leecher => "not outward",
-            Self::EitherSeeder | Self::UtpSeeder | Self::UtpLeecher => "either",
+            Self::EitherSeeder | Self::UtpSeeder | Self::UtpLeecher | Self::LsdSeeder => "either",
             Self::Rc4Leecher => "rc4",
             Self::PlaintextLeecher => "plaintext",
         }
@@ -92,6 +97,7 @@ impl Libtorrent {
             Role::Seeder | Role::UtpSeeder => ("libtorrent-seeder", "-SE2080-"),
             Role::Leecher => ("libtorrent", ""),
             Role::EitherSeeder => ("libtorrent-either", "-SE2080-"),
+            Role::LsdSeeder => ("libtorrent-lsd", "-SL2080-"),
             Role::Rc4Leecher => ("libtorrent-rc4", "-LR2080-"),
             Role::PlaintextLeecher => ("libtorrent-plaintext", "-LP2080-"),
             Role::UtpLeecher => ("libtorrent-utp", "-LU2080-"),
@@ -105,6 +111,7 @@ impl Libtorrent {
             "seed": role.seeds(),
             "encryption": role.encryption(),
             "utp_only": role.is_utp_only(),
+            "lsd": role == Role::LsdSeeder,
             "download_limit": assignment.download_limit,
             "fingerprint": fingerprint,
             "dht": assignment.dht.map(|node| node.to_string()),

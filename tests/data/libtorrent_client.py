@@ -4,8 +4,8 @@ Called as `libtorrent_client.py SETTINGS`, a JSON file with the keys
 `address` (IPv6 in brackets), `port`, `folder`, `torrents` (paths), `seed` (the
 data lies in the folder already), `download_limit` (bytes a second and torrent,
 0 is none), `fingerprint` (first eight bytes of the peer id, empty for
-libtorrent's own), `encryption` (a key of ENCRYPTION), `utp_only` (no TCP to peers), `dht` (`host:port` of a
-node to begin with, null is no DHT) and `peers` (`host:port` each, known from
+libtorrent's own), `encryption` (a key of ENCRYPTION), `utp_only` (no TCP to peers), `lsd` (local service
+discovery), `dht` (`host:port` of a node to begin with, null is no DHT) and `peers` (`host:port` each, known from
 the start).
 
 Prints JSON lines: first {"fingerprint"}, then twice a second {"from_ms",
@@ -43,7 +43,7 @@ def session_settings(wanted):
         "listen_interfaces": "%s:%d" % (wanted["address"], wanted["port"]),
         "outgoing_interfaces": wanted["address"].strip("[]"),
         "enable_dht": False,
-        "enable_lsd": False,
+        "enable_lsd": wanted.get("lsd", False),
         "enable_upnp": False,
         "enable_natpmp": False,
         # Incoming uTP stays on: with neither uTP nor DHT libtorrent opens no
@@ -91,7 +91,11 @@ def add_torrent(session, wanted, path):
     params.save_path = wanted["folder"]
     params.download_limit = wanted["download_limit"]
     params.flags &= ~(flags.auto_managed | flags.paused)
-    params.flags |= flags.disable_lsd | flags.disable_pex
+    params.flags |= flags.disable_pex
+    if wanted.get("lsd", False):
+        params.flags &= ~flags.disable_lsd
+    else:
+        params.flags |= flags.disable_lsd
     if not wanted["dht"]:
         params.flags |= flags.disable_dht
     if wanted["seed"]:

@@ -157,6 +157,7 @@ CREATE TABLE exchange (
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
     torrent INTEGER NOT NULL REFERENCES torrent (id),
+    origin TEXT NOT NULL,
     received_peers INTEGER NOT NULL,
     duplicate_peers INTEGER NOT NULL
 );

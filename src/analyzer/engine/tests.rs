@@ -65,10 +65,10 @@ impl Connect for FakeNetwork {
     }
 }
 
-struct World {
-    clock: ManualClock,
-    engine: Engine,
-    records: Receiver<Record>,
+pub(crate) struct World {
+    pub(crate) clock: ManualClock,
+    pub(crate) engine: Engine,
+    pub(crate) records: Receiver<Record>,
     _trigger: StopTrigger,
 }
 
@@ -78,7 +78,7 @@ fn torrent() -> Torrent {
     Torrent::sample(8)
 }
 
-fn world(scripts: Vec<Vec<Step>>) -> World {
+pub(crate) fn world(scripts: Vec<Vec<Step>>) -> World {
     let clock = ManualClock::new(Timestamp(1_000_000));
     let (trigger, stop) = stop_pair();
     let (sender, records) = unbounded();

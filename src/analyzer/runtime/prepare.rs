@@ -13,6 +13,7 @@ use crate::analyzer::dial::Utp;
 use crate::analyzer::directory::Directory;
 use crate::analyzer::engine::{Contacted, Engine};
 use crate::analyzer::listener::{Listener, Seats};
+use crate::analyzer::neighbours::Neighbours;
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
 use crate::analyzer::stats::Stats;
@@ -37,6 +38,7 @@ use super::hosts;
 use super::limits::Limits;
 use super::links::{self, Wanted};
 use super::magnets::Magnets;
+use super::neighbours;
 use super::opt_out::address_rules;
 use super::sockets::Sockets;
 use super::status::say;
@@ -57,6 +59,7 @@ pub(super) struct Run {
     pub(super) dht: Option<Arc<Dht>>,
     pub(super) magnets: Option<Arc<Magnets>>,
     pub(super) hosts: Option<Arc<Hosts>>,
+    pub(super) neighbours: Option<Arc<Neighbours>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -105,6 +108,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let (hosts, names) = hosts::prepare(&engine)?;
+    let neighbours = neighbours::prepare(&engine)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let inputs = (import.files, facts, names);
@@ -128,6 +132,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         listen_port,
         dht: dht.map(Arc::new),
         hosts,
+        neighbours,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::tracker;
 
 use super::Cause;
 use super::crew::{Crew, Stage};
+use super::neighbours;
 use super::prepare::Run;
 use super::status::Status;
 
@@ -107,7 +108,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
     let early = run.engine.scheduler.revisits().early();
     let magnets = run.magnets.as_ref().map_or(0, |magnets| magnets.pending());
     let never = run.engine.scheduler.never_contacted();
-    vec![
+    let mut records = vec![
         fact("ended", cause.as_str().to_owned()),
         fact("addresses_never_contacted", never.to_string()),
         count("contacts_held_back", held.in_all),
@@ -124,8 +125,10 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         ),
         fact("threads_ended_early", crew.early_ends().to_string()),
         fact("log_lines_lost", run.log_counts.lost().to_string()),
-        run.statistics.next(true),
-    ]
+    ];
+    records.extend(run.neighbours.iter().flat_map(|it| neighbours::facts(it)));
+    records.push(run.statistics.next(true));
+    records
 }
 
 fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duration) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::analyzer::listener::Listener;
+use crate::analyzer::neighbours::Neighbours;
 use crate::analyzer::workers;
 use crate::dht::node::STACK;
 use crate::dht::node::address::Family;
@@ -47,6 +48,11 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
             crew.start(node(dht, family))?;
         }
         crew.start(lookups(dht))?;
+    }
+    if let Some(all) = &run.neighbours {
+        for (index, name) in all.threads().enumerate() {
+            crew.start(neighbours(all, index, name))?;
+        }
     }
     if let Some(hosts) = &run.hosts {
         hosts.start()?;
@@ -154,6 +160,19 @@ fn node(dht: &Arc<Dht>, family: Family) -> Unit {
         stage: Stage::Dht,
         restart: true,
         body: Arc::new(move || dht.run_node(family)),
+    }
+}
+
+/// Local service discovery of one address family; the next thread goes on with
+/// its socket.
+fn neighbours(neighbours: &Arc<Neighbours>, index: usize, name: &str) -> Unit {
+    let neighbours = Arc::clone(neighbours);
+    Unit {
+        name: name.into(),
+        stack: VISIT_STACK,
+        stage: Stage::Sources,
+        restart: true,
+        body: Arc::new(move || neighbours.run(index)),
     }
 }
 

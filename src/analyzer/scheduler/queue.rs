@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::analyzer::dial::Way;
-use crate::model::{PeerKey, Reason, Source};
+use crate::model::{Origin, PeerKey, Reason, Source};
 
 /// What happened to a peer so far; decides with the latest outcome about the
 /// next visit (`analyzer::policy`).
@@ -65,9 +65,8 @@ pub struct Ticket {
     pub key: PeerKey,
     /// How it was found first.
     pub source: Source,
-    /// Whether another peer named it first (BEP 11); `source` is then how that
-    /// one was found.
-    pub exchanged: bool,
+    /// Who named it first, where `source` does not tell it.
+    pub origin: Option<Origin>,
     /// What happened to it before.
     pub history: History,
 }
@@ -120,7 +119,7 @@ impl Queue {
             Ticket {
                 key,
                 source,
-                exchanged: false,
+                origin: None,
                 history,
             },
             now,
@@ -149,7 +148,7 @@ impl Queue {
             let ticket = Ticket {
                 key,
                 source,
-                exchanged: false,
+                origin: None,
                 history,
             };
             self.put_back(ticket, due);
@@ -239,28 +238,29 @@ struct Entry {
     tags: Tags,
 }
 
-/// Source, [`Ticket::exchanged`] and [`History::worked`] in one byte: the lower
-/// two bits are the source, the third tells whether it was exchanged, the
-/// upper four are the way, 0 for none.
+/// Source, [`Ticket::origin`] and [`History::worked`] in one byte: the lower two
+/// bits are the source, the next two the origin, the upper four the way, 0 for
+/// none.
 #[derive(Debug, Clone, Copy)]
 struct Tags(u8);
 
 impl Tags {
-    const fn new(source: Source, exchanged: bool, worked: Option<Way>) -> Self {
+    const fn new(source: Source, origin: Option<Origin>, worked: Option<Way>) -> Self {
         let source = match source {
             Source::Tracker => 0,
             Source::Dht => 1,
             Source::Incoming => 2,
         };
+        let origin = match origin {
+            None => 0,
+            Some(Origin::Pex) => 1,
+            Some(Origin::Lsd) => 2,
+        };
         let way = match worked {
             None => 0,
             Some(way) => 1 + way.code(),
         };
-        Self(way << 4 | (exchanged as u8) << 2 | source)
-    }
-
-    const fn exchanged(self) -> bool {
-        self.0 & 4 != 0
+        Self(way << 4 | origin << 2 | source)
     }
 
     const fn source(self) -> Source {
@@ -268,6 +268,14 @@ impl Tags {
             0 => Source::Tracker,
             1 => Source::Dht,
             _ => Source::Incoming,
+        }
+    }
+
+    const fn origin(self) -> Option<Origin> {
+        match self.0 >> 2 & 3 {
+            0 => None,
+            1 => Some(Origin::Pex),
+            _ => Some(Origin::Lsd),
         }
     }
 
@@ -297,7 +305,7 @@ impl Entry {
         let Ticket {
             key,
             source,
-            exchanged,
+            origin,
             history,
         } = ticket;
         Self {
@@ -306,7 +314,7 @@ impl Entry {
             unreached: history.unreached,
             successes: history.successes,
             failures: history.failures,
-            tags: Tags::new(source, exchanged, history.worked),
+            tags: Tags::new(source, origin, history.worked),
         }
     }
 
@@ -314,7 +322,7 @@ impl Entry {
         Ticket {
             key: self.key,
             source: self.tags.source(),
-            exchanged: self.tags.exchanged(),
+            origin: self.tags.origin(),
             history: History {
                 successes: self.successes,
                 failures: self.failures,
@@ -453,7 +461,12 @@ mod tests {
         let now = Instant::now();
         let mut queue = Queue::new(now);
         let ways = Way::ALL.map(Some).into_iter().chain([None]);
-        for source in [Source::Tracker, Source::Dht, Source::Incoming] {
+        let sources = [Source::Tracker, Source::Dht, Source::Incoming];
+        let origins = [None, Some(Origin::Pex), Some(Origin::Lsd)];
+        let tags = sources
+            .into_iter()
+            .flat_map(|source| origins.map(|origin| (source, origin)));
+        for (source, origin) in tags {
             for worked in ways.clone() {
                 let history = History {
                     successes: 3,
@@ -464,7 +477,7 @@ mod tests {
                 let ticket = Ticket {
                     key: key(1, 0),
                     source,
-                    exchanged: source == Source::Dht,
+                    origin,
                     history,
                 };
                 queue.put_back(ticket, now);
@@ -485,7 +498,7 @@ mod tests {
             let mut queue = Queue::new(now);
             let mut wanted = Vec::new();
             for (n, due) in dues.iter().enumerate() {
-                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, exchanged: false, history: History::default() };
+                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, origin: None, history: History::default() };
                 queue.put_back(ticket, now + Duration::from_millis(*due));
                 wanted.push((*due, n, ticket));
             }

@@ -192,6 +192,13 @@ registry! {
     DHT_ALLOW_PRIVATE: "dht.allow_private",
         Kind::Flag, Value::Flag(false), "own choice";
 
+    /// Takes the peers that announce themselves in our own network by multicast
+    /// (local service discovery, BEP 14), and announces us there with `-p`; never
+    /// for private torrents. Peers with private addresses need
+    /// `contact.allow_private`.
+    LSD_ENABLED: "lsd.enabled",
+        Kind::Flag, Value::Flag(false), "own choice: it tells neighbours what is measured";
+
     /// `MaxMind` database of places (`GeoIP2` or `GeoLite2` City or Country, or the
     /// flat schema), relative to `input_path`. Without it, places stay unknown.
     GEOLOCATION_DATABASE: "storage.geolocation_database",

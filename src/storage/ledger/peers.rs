@@ -236,12 +236,12 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
-    if visit.exchanged {
-        rows.push(Row::Origin(OriginRow {
+    rows.extend(visit.origin.map(|origin| {
+        Row::Origin(OriginRow {
             peer: id,
-            origin: "pex".into(),
-        }));
-    }
+            origin: origin.as_str().into(),
+        })
+    }));
     geo.stored(id, visit.peer.address.ip());
     if visit.peer.address.ip().is_ipv6() {
         rows.push(Row::Ipv6 { peer: id });

@@ -5,8 +5,9 @@ use rusqlite::types::Value;
 use super::super::text;
 use super::sql;
 use super::{
-    AnnounceRow, ErrorRow, ExtensionHandshakeRow, HostRow, InputRow, NewPeer, PeerUpdate,
-    RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
+    AnnounceRow, ErrorRow, ExchangeRow, ExtensionHandshakeRow, HostRow, InputRow, NewPeer,
+    OriginRow, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow,
+    VisitRow,
 };
 use crate::model::record::{InputFile, MessageCounts};
 use crate::model::{Torrent, TorrentId};
@@ -49,8 +50,8 @@ impl Row {
             Self::Ipv6 { .. } => sql::IPV6,
             Self::Host(_) => HostRow::SQL,
             Self::Place(_) => sql::PLACE,
-            Self::Origin(_) => sql::ORIGIN,
-            Self::Exchange(_) => sql::EXCHANGE,
+            Self::Origin(_) => OriginRow::SQL,
+            Self::Exchange(_) => ExchangeRow::SQL,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
             Self::Crossing(_) => sql::CROSSING,
@@ -118,13 +119,8 @@ impl Row {
                 row.city.clone().into(),
                 row.accuracy_km.map(i64::from).into(),
             ],
-            Self::Origin(row) => vec![row.peer.into(), word(&row.origin)],
-            Self::Exchange(row) => vec![
-                row.time_ms.into(),
-                torrent(row.torrent),
-                count(row.received),
-                count(row.duplicates),
-            ],
+            Self::Origin(row) => row.values(),
+            Self::Exchange(row) => row.values(),
             Self::Visit(row) => row.values(),
             Self::ExtensionHandshake(row) => row.values(),
             Self::Crossing(row) => vec![

@@ -304,22 +304,24 @@ CREATE TABLE place (
 
 -- origin: who named a peer first, where that is none of the words of peer.source; no row for all others
 --   peer: the peer
---   origin: pex (another peer; peer.source then tells how that one was found, tracker if it had called)
+--   origin: pex (another peer; peer.source then tells how that one was found, tracker if it had called) or lsd (an announce in the local network; peer.source is tracker)
 CREATE TABLE origin (
     peer INTEGER PRIMARY KEY REFERENCES peer (id),
     origin TEXT NOT NULL
 );
 
--- exchange: peers that other peers named since the last tick (BEP 11), by torrent; as table request for trackers
+-- exchange: peers that others than trackers and the DHT named since the last tick, by torrent; as table request for trackers
 --   id: row number
 --   time_ms: time of the tick
 --   torrent: the torrent
+--   origin: pex (another peer, BEP 11) or lsd (an announce in the local network, BEP 14)
 --   received_peers: peers named, ourselves and who may not be contacted left out
 --   duplicate_peers: of these, already known
 CREATE TABLE exchange (
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
     torrent INTEGER NOT NULL REFERENCES torrent (id),
+    origin TEXT NOT NULL,
     received_peers INTEGER NOT NULL,
     duplicate_peers INTEGER NOT NULL
 );

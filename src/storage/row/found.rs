@@ -1,0 +1,58 @@
+//! The rows of `origin` and `exchange`: who named peers beside trackers and the
+//! DHT. Writer thread only.
+
+use rusqlite::types::Value;
+use serde::{Deserialize, Serialize};
+
+use super::{Word, form};
+use crate::model::TorrentId;
+
+/// Row of `origin`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginRow {
+    /// The peer.
+    pub peer: i64,
+    /// Word for the origin.
+    pub origin: Word,
+}
+
+impl OriginRow {
+    pub(super) const SQL: &str = "INSERT INTO origin (peer, origin) VALUES (?, ?)";
+
+    /// In the order of the columns.
+    pub(super) fn values(&self) -> Vec<Value> {
+        vec![self.peer.into(), Value::Text(self.origin.to_string())]
+    }
+}
+
+/// Row of `exchange`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeRow {
+    /// Time of the tick.
+    pub time_ms: i64,
+    /// `torrent`.
+    #[serde(with = "form::torrent_id")]
+    pub torrent: TorrentId,
+    /// Word for the way.
+    pub origin: Word,
+    /// Peers named.
+    pub received: u64,
+    /// Of these, already known.
+    pub duplicates: u64,
+}
+
+impl ExchangeRow {
+    pub(super) const SQL: &str = "INSERT INTO exchange (time_ms, torrent, origin, received_peers, duplicate_peers) VALUES (?, ?, ?, ?, ?)";
+
+    /// In the order of the columns.
+    pub(super) fn values(&self) -> Vec<Value> {
+        let count = |count| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX));
+        vec![
+            self.time_ms.into(),
+            i64::from(self.torrent.number()).into(),
+            Value::Text(self.origin.to_string()),
+            count(self.received),
+            count(self.duplicates),
+        ]
+    }
+}
