@@ -12,4 +12,5 @@ pub mod message;
 pub mod metadata;
 pub mod mse;
 pub mod pex;
+pub mod tex;
 pub mod utp;

@@ -12,7 +12,7 @@ use crossbeam_channel::{SendTimeoutError, Sender};
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
-use crate::intake::NodeIntake;
+use crate::intake::{NodeIntake, TrackerIntake};
 use crate::model::record::{Failure, MessageCounts, Record, Visit};
 use crate::model::{Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source};
 use crate::net::Connect;
@@ -27,7 +27,7 @@ use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::visit::{Report, Visitor};
-use outcome::Outcome;
+use outcome::{Outcome, Showed};
 
 pub use contacted::Contacted;
 
@@ -56,6 +56,9 @@ pub struct Engine {
     /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
     /// node runs.
     pub nodes: OnceLock<Arc<dyn NodeIntake>>,
+    /// Takes the trackers that peers name (BEP 28); empty unless they are
+    /// asked.
+    pub found_trackers: OnceLock<Arc<dyn TrackerIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// uTP, where it is spoken.
@@ -149,6 +152,7 @@ impl Engine {
                 }
                 self.follow_up(key, report);
                 self.take_named(key.torrent, source, report);
+                self.take_trackers(key.torrent, report);
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
@@ -165,6 +169,7 @@ impl Engine {
             reason,
             takes_back: None,
             messages,
+            step: None,
         }));
     }
 
@@ -202,6 +207,7 @@ impl Engine {
             client: report.peer_id.and_then(|id| id.client()),
             ended: *ended,
             takes_back: whom.takes_back(),
+            before: whom.history.shown,
             extension: heard.extension(),
         })
     }
@@ -275,7 +281,7 @@ impl InHand<'_> {
                     again: engine.again(ticket, history, next),
                 }
             }
-            Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),
+            Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, Showed::by(report)),
             Verdict::Interrupted => {
                 self.ticket = None;
                 engine.scheduler.put_back(ticket, started);
@@ -285,13 +291,14 @@ impl InHand<'_> {
         self.ticket = None;
         outcome.settle(engine, &ticket);
         engine.take_named(ticket.key.torrent, ticket.source, report);
+        engine.take_trackers(ticket.key.torrent, report);
     }
 }
 
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, None);
+            let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, Showed::default());
             outcome.settle(self.engine, &ticket);
         }
     }

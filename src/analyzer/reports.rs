@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::intake::Offer;
 use crate::model::record::{Exchanged, Record, Told};
-use crate::model::{Direction, Origin, Source, TorrentId};
+use crate::model::{Direction, Origin, Source, TorrentId, TrackerOrigin};
 
 use super::engine::Engine;
 use super::evaluate::Moment;
@@ -70,6 +70,16 @@ impl Engine {
                 received,
                 duplicates,
             }));
+        }
+    }
+
+    /// Takes the trackers that the peer named.
+    pub(super) fn take_trackers(&self, torrent: TorrentId, report: &Report) {
+        let named = report.heard.iter().flat_map(|it| it.exchange.trackers());
+        if let Some(intake) = self.found_trackers.get() {
+            for url in named {
+                intake.found(torrent, url, TrackerOrigin::Exchange);
+            }
         }
     }
 

@@ -208,6 +208,11 @@ impl Scheduler {
         self.state.lock().own.insert(address);
     }
 
+    /// Who may be contacted.
+    pub fn rules(&self) -> Arc<AddressRules> {
+        Arc::clone(&self.rules)
+    }
+
     /// Whether `ip` is on the opt-out list.
     pub fn has_opted_out(&self, ip: IpAddr) -> bool {
         self.rules.check(ip) == Err(Barred::OptedOut)

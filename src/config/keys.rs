@@ -161,7 +161,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "lsd", "storage", "privacy", "hosts", "log"
+                "lsd", "storage", "evidence", "privacy", "hosts", "log"
             ]
         );
     }

@@ -125,6 +125,8 @@ pub struct VisitSettings {
     pub dht_port: Option<u16>,
     /// `visit.peer_exchange`: take the peers that others name (BEP 11).
     pub peer_exchange: bool,
+    /// `tracker.exchange`: take the trackers that peers name (BEP 28).
+    pub tracker_exchange: bool,
     /// `visit.exchange_wait_seconds`: how long a complete peer may take to
     /// name others.
     pub exchange_wait: Duration,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, InfoHash, Origin, PeerId, PeerKey, PieceCount, Reason, Source,
-    Timestamp, Torrent, TorrentId, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, InfoHash, Origin, PeerId, PeerKey, PieceCount, Reason,
+    Source, Timestamp, Torrent, TorrentId, TrackerOrigin, Transport, VisitEnd,
 };
 
 /// One thing measured.
@@ -29,6 +29,8 @@ pub enum Record {
     Scrape(Scrape),
     /// An announce or scrape failed.
     TrackerFailure(Box<TrackerFailure>),
+    /// A tracker was found that no torrent file names.
+    FoundTracker(Box<FoundTracker>),
     /// What became of the question for a peer's host name.
     Host(Box<HostName>),
     /// A DHT lookup ended.
@@ -104,6 +106,9 @@ pub struct Visit {
     /// Reason of the last failure of this peer, if it failed before and has
     /// no row yet: the first-contact error that this visit takes back.
     pub takes_back: Option<Reason>,
+    /// What the contacts of its address before its first visit that counts
+    /// had shown.
+    pub before: Evidence,
     /// What the peer told of itself in its extended handshake, if it sent one.
     pub extension: Option<Box<ExtensionHandshake>>,
 }
@@ -177,6 +182,20 @@ pub struct Failure {
     pub takes_back: Option<Reason>,
     /// Messages read before it failed, if any.
     pub messages: Option<Box<MessageCounts>>,
+    /// What it showed that earlier contacts of an address without a row had
+    /// not.
+    pub step: Option<EvidenceStep>,
+}
+
+/// An address that never had a visit that counts rises to another class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceStep {
+    /// For which torrent.
+    pub torrent: TorrentId,
+    /// Where it was.
+    pub before: Evidence,
+    /// Where it is now; at most [`Evidence::Handshake`].
+    pub now: Evidence,
 }
 
 /// A tracker's good answer to an announce.
@@ -265,6 +284,21 @@ pub struct TrackerFailure {
     pub call: TrackerCall,
     /// Why, without numbers that change from time to time.
     pub reason: String,
+}
+
+/// A tracker of a torrent that no torrent file names.
+#[derive(Debug, Clone)]
+pub struct FoundTracker {
+    /// When it was named first.
+    pub at: Timestamp,
+    /// For which torrent.
+    pub torrent: TorrentId,
+    /// Its announce URL.
+    pub url: String,
+    /// By whom.
+    pub origin: TrackerOrigin,
+    /// Whether it is asked, too; otherwise there were too many before it.
+    pub asked: bool,
 }
 
 /// The end of a DHT lookup.

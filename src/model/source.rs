@@ -41,6 +41,25 @@ impl Origin {
     }
 }
 
+/// Who named a tracker that no torrent file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TrackerOrigin {
+    /// A peer (BEP 28).
+    Exchange,
+    /// The name servers of our own network (BEP 22).
+    Local,
+}
+
+impl TrackerOrigin {
+    /// The word in table `found_tracker`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// Who opened the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {

@@ -8,8 +8,8 @@ use crate::model::record::{
     TrackerFailure, Visit,
 };
 use crate::model::{
-    Direction, Encryption, Event, InfoHash, PeerAddress, PeerKey, PieceCount, Reason, Source,
-    Timestamp, Torrent, TorrentId, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, InfoHash, PeerAddress, PeerKey, PieceCount, Reason,
+    Source, Timestamp, Torrent, TorrentId, Transport, VisitEnd,
 };
 
 /// Start of every test run: 2015-08-30 18:41:36 UTC.
@@ -76,6 +76,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
         client: Some("-TR3000-".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,
+        before: Evidence::Listed,
         extension: None,
     }
 }
@@ -105,6 +106,7 @@ pub(crate) fn failure(event: Event, reason: Reason, takes_back: Option<Reason>) 
         reason,
         takes_back,
         messages: None,
+        step: None,
     })
 }
 

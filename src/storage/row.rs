@@ -7,6 +7,7 @@
 //! What cannot be committed for long goes to a spool file as JSON
 //! ([`super::spool`]): the field names are that form.
 
+mod evidence;
 mod form;
 mod found;
 mod host;
@@ -20,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Source, TorrentId};
 
-pub use found::{ExchangeRow, OriginRow};
+pub(crate) use evidence::{BEHAVIOUR_SQL, behaviours};
+pub use evidence::{DoubtRow, EvidenceRow};
+pub use found::{ExchangeRow, FoundTrackerRow, OriginRow};
 pub use host::HostRow;
 pub(crate) use statement::{KINDS, kinds};
 
@@ -58,6 +61,10 @@ pub enum Row {
     ExtensionHandshake(Box<ExtensionHandshakeRow>),
     /// A threshold crossed.
     Crossing(CrossingRow),
+    /// Addresses of one class of evidence.
+    Evidence(EvidenceRow),
+    /// A peer whose pieces are to be doubted, or no more.
+    Doubt(DoubtRow),
     /// A row of `request`.
     Request(Box<RequestRow>),
     /// A row of `statistic`.
@@ -70,6 +77,8 @@ pub enum Row {
     PeerError(ErrorRow),
     /// The new count of a line of the tracker error file.
     TrackerResult(Box<TrackerRow>),
+    /// A tracker that no torrent file names.
+    FoundTracker(Box<FoundTrackerRow>),
     /// What a tracker answered.
     Announce(Box<AnnounceRow>),
     /// What a scrape answered.

@@ -105,6 +105,7 @@ pub(crate) fn world(scripts: Vec<Vec<Step>>) -> World {
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
         nodes: OnceLock::new(),
+        found_trackers: OnceLock::new(),
         records: sender,
         stats: Arc::new(Stats::new(shared.now())),
         stop,

@@ -34,6 +34,7 @@ use crate::torrent::metadata::MetadataCache;
 
 use super::Request;
 use super::dht::Dht;
+use super::found::{self, FoundTrackers};
 use super::hosts;
 use super::limits::Limits;
 use super::links::{self, Wanted};
@@ -60,6 +61,7 @@ pub(super) struct Run {
     pub(super) magnets: Option<Arc<Magnets>>,
     pub(super) hosts: Option<Arc<Hosts>>,
     pub(super) neighbours: Option<Arc<Neighbours>>,
+    pub(super) found: Option<Arc<FoundTrackers>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -109,6 +111,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let (hosts, names) = hosts::prepare(&engine)?;
     let neighbours = neighbours::prepare(&engine)?;
+    let found = found::prepare(&engine);
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let inputs = (import.files, facts, names);
@@ -133,6 +136,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         dht: dht.map(Arc::new),
         hosts,
         neighbours,
+        found,
     })
 }
 
@@ -174,6 +178,7 @@ fn engine(
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
         nodes: OnceLock::new(),
+        found_trackers: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
         clock,

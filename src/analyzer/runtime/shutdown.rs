@@ -63,10 +63,16 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
             counts.callers
         );
     }
-    let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
+    let (mut acknowledged, mut owed) = (0, 0);
+    let deadline = Deadline::after(engine.clock.now(), FAREWELL);
+    for (client, torrents) in run.trackers.owing() {
+        let left = deadline.left(engine.clock.now()).unwrap_or_default();
+        let told = tracker::farewell(client, &torrents, left);
+        acknowledged += told.acknowledged;
+        owed += told.owed;
+    }
     status.say(&format!(
-        "told trackers: {} of {} acknowledged",
-        told.acknowledged, told.owed
+        "told trackers: {acknowledged} of {owed} acknowledged"
     ));
     let mut late = Vec::new();
     for (stage, time) in [
@@ -127,6 +133,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         fact("log_lines_lost", run.log_counts.lost().to_string()),
     ];
     records.extend(run.neighbours.iter().flat_map(|it| neighbours::facts(it)));
+    records.extend(run.found.iter().flat_map(|it| it.facts()));
     records.push(run.statistics.next(true));
     records
 }

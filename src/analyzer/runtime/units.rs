@@ -119,13 +119,28 @@ fn accept(listener: &Arc<Listener>, index: usize) -> Unit {
 
 /// The trackers of the torrent `id`, which has that index among them.
 pub(super) fn tracker(run: &Run, index: usize, id: TorrentId) -> Unit {
-    let trackers = Arc::clone(&run.trackers);
     Unit {
         name: format!("tracker-{id}"),
+        ..tracker_at(run, index)
+    }
+}
+
+fn tracker_at(run: &Run, index: usize) -> Unit {
+    let trackers = Arc::clone(&run.trackers);
+    Unit {
+        name: String::new(),
         stack: LARGE_STACK,
         stage: Stage::Sources,
         restart: true,
         body: Arc::new(move || trackers.run(index)),
+    }
+}
+
+/// A tracker that was found, which has that index among all.
+pub(super) fn found_tracker(run: &Run, index: usize) -> Unit {
+    Unit {
+        name: format!("found-{index}"),
+        ..tracker_at(run, index)
     }
 }
 

@@ -15,6 +15,11 @@ pub struct StorageSettings {
     /// `visit.speed_gap_seconds`: least time between two visits that make a
     /// speed; zero: any, as if a second at least.
     pub speed_gap: Duration,
+    /// `evidence.zero_visits`: visits without a piece from which on a peer is
+    /// doubted.
+    pub zero_visits: u32,
+    /// `evidence.zero_seconds`: the time over which they must spread.
+    pub zero_time: Duration,
     /// `storage.batch_rows`: rows in one transaction at most.
     pub batch_rows: usize,
     /// `storage.batch_interval_seconds`: time between commits at most.

@@ -14,6 +14,8 @@ impl Ledger {
                 .exchanged
                 .entry((told.torrent, told.origin))
                 .or_default();
+            self.evidence
+                .named(told.torrent, told.received, told.duplicates);
             sum.received += u64::from(told.received);
             sum.duplicates += u64::from(told.duplicates);
         }

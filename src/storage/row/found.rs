@@ -1,11 +1,13 @@
-//! The rows of `origin` and `exchange`: who named peers beside trackers and the
-//! DHT. Writer thread only.
+//! The rows of `origin`, `exchange` and `found_tracker`: who named peers beside
+//! trackers and the DHT, and trackers beside torrent files. Writer thread only.
 
 use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
+use super::super::text;
 use super::{Word, form};
 use crate::model::TorrentId;
+use crate::model::record::FoundTracker;
 
 /// Row of `origin`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,49 @@ impl ExchangeRow {
             Value::Text(self.origin.to_string()),
             count(self.received),
             count(self.duplicates),
+        ]
+    }
+}
+
+/// Row of `found_tracker`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundTrackerRow {
+    /// When it was named first.
+    pub time_ms: i64,
+    /// `torrent`.
+    #[serde(with = "form::torrent_id")]
+    pub torrent: TorrentId,
+    /// Announce URL.
+    pub url: String,
+    /// Word for who named it.
+    pub origin: Word,
+    /// Whether it is asked.
+    pub asked: bool,
+}
+
+impl FoundTrackerRow {
+    pub(super) const SQL: &str =
+        "INSERT INTO found_tracker (time_ms, torrent, url, origin, asked) VALUES (?, ?, ?, ?, ?)";
+
+    /// The row of `found`, its text cleaned.
+    pub(crate) fn of(found: &FoundTracker) -> Self {
+        Self {
+            time_ms: found.at.millis(),
+            torrent: found.torrent,
+            url: text::clean(&found.url, text::URL_LIMIT),
+            origin: found.origin.as_str().into(),
+            asked: found.asked,
+        }
+    }
+
+    /// In the order of the columns.
+    pub(super) fn values(&self) -> Vec<Value> {
+        vec![
+            self.time_ms.into(),
+            i64::from(self.torrent.number()).into(),
+            self.url.clone().into(),
+            Value::Text(self.origin.to_string()),
+            self.asked.into(),
         ]
     }
 }

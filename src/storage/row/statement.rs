@@ -5,9 +5,9 @@ use rusqlite::types::Value;
 use super::super::text;
 use super::sql;
 use super::{
-    AnnounceRow, ErrorRow, ExchangeRow, ExtensionHandshakeRow, HostRow, InputRow, NewPeer,
-    OriginRow, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow,
-    VisitRow,
+    AnnounceRow, ErrorRow, EvidenceRow, ExchangeRow, ExtensionHandshakeRow, FoundTrackerRow,
+    HostRow, InputRow, NewPeer, OriginRow, PeerUpdate, RequestRow, Row, ScrapeRow, StatisticRow,
+    TorrentRow, TrackerRow, VisitRow,
 };
 use crate::model::record::{InputFile, MessageCounts};
 use crate::model::{Torrent, TorrentId};
@@ -27,12 +27,15 @@ impl Row {
             Self::Visit(_) => "visit",
             Self::ExtensionHandshake(_) => "extension_handshake",
             Self::Crossing(_) => "crossing",
+            Self::Evidence(_) => "evidence",
+            Self::Doubt(_) => "doubt",
             Self::Request(_) => "request",
             Self::Statistic(_) => "statistic",
             Self::Outcome(_) => "outcome",
             Self::Message(_) => "message",
             Self::PeerError(_) => "peer_error",
             Self::TrackerResult(_) => "tracker_result",
+            Self::FoundTracker(_) => "found_tracker",
             Self::Announce(_) => "announce",
             Self::Scrape(_) => "scrape",
             Self::Fact { .. } => "run",
@@ -55,6 +58,8 @@ impl Row {
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
             Self::Crossing(_) => sql::CROSSING,
+            Self::Evidence(_) => EvidenceRow::SQL,
+            Self::Doubt(row) => row.sql(),
             Self::Request(_) => sql::REQUEST,
             Self::Statistic(_) => sql::STATISTIC,
             Self::Outcome(_) => sql::OUTCOME,
@@ -62,6 +67,7 @@ impl Row {
             Self::PeerError(row) if row.count == 0 => sql::PEER_ERROR_GONE,
             Self::PeerError(_) => sql::PEER_ERROR,
             Self::TrackerResult(_) => sql::TRACKER_RESULT,
+            Self::FoundTracker(_) => FoundTrackerRow::SQL,
             Self::Announce(_) => sql::ANNOUNCE,
             Self::Scrape(_) => sql::SCRAPE,
             Self::Fact { .. } => sql::FACT,
@@ -89,10 +95,13 @@ impl Row {
             Self::TrackerResult(row) => size_of_val(&**row) + row.url.len() + row.reason.len(),
             Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
             Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
+            Self::FoundTracker(row) => size_of_val(&**row) + row.url.len(),
             Self::Fact { value, .. } => value.len(),
             Self::PeerUpdate(_)
             | Self::Ipv6 { .. }
             | Self::Crossing(_)
+            | Self::Evidence(_)
+            | Self::Doubt(_)
             | Self::Message(_)
             | Self::Origin(_)
             | Self::Exchange(_) => 0,
@@ -130,6 +139,8 @@ impl Row {
                 row.first_at_ms.into(),
                 row.first_at_pieces.into(),
             ],
+            Self::Evidence(row) => row.values(),
+            Self::Doubt(row) => row.values(),
             Self::Request(row) => row.values(),
             Self::Statistic(row) => row.values(),
             Self::Outcome(row) => vec![
@@ -141,6 +152,7 @@ impl Row {
             Self::Message(row) => vec![row.time_ms.into(), word(&row.kind), count(row.count)],
             Self::PeerError(row) => row.values(),
             Self::TrackerResult(row) => row.values(),
+            Self::FoundTracker(row) => row.values(),
             Self::Announce(row) => row.values(),
             Self::Scrape(row) => row.values(),
             Self::Fact { key, value } => vec![word(key), value.clone().into()],
