@@ -12,6 +12,7 @@ mod found;
 mod hosts;
 mod limits;
 mod links;
+mod local_trackers;
 mod magnets;
 mod neighbours;
 mod opt_out;

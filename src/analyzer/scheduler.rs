@@ -10,6 +10,7 @@
 //! On the way in it turns away who may not be contacted; on the way out it
 //! holds back what comes faster than the limits allow (`pace`).
 
+mod offers;
 pub mod pace;
 pub mod queue;
 mod votes;
@@ -23,16 +24,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::config::settings::PaceSettings;
-use crate::intake::{Offer, PeerIntake};
-use crate::model::{
-    AddressRules, Barred, Origin, PeerAddress, PeerKey, Source, TorrentId, Transport,
-};
-use crate::protocol::pex::NamedPeer;
+use crate::model::{AddressRules, Barred, PeerAddress, PeerKey};
 
-use super::dial::Way;
 use super::revisits::Revisits;
 use pace::{HeldBack, Pace};
-use queue::{History, Queue, Ticket};
+use queue::{Queue, Ticket};
 use votes::Votes;
 
 /// Blocking queue of peers by due time; see the module's text.
@@ -218,6 +214,12 @@ impl Scheduler {
         self.rules.check(ip) == Err(Barred::OptedOut)
     }
 
+    /// The addresses that are known to be our own, in no order.
+    pub fn own_ips(&self) -> HashSet<IpAddr> {
+        let state = self.state.lock();
+        state.own.iter().map(PeerAddress::ip).collect()
+    }
+
     /// Whether `address` is known to be our own.
     pub fn is_own(&self, address: &PeerAddress) -> bool {
         self.state.lock().own.contains(address)
@@ -261,66 +263,6 @@ impl Scheduler {
     /// Offers turned away so far because of their address.
     pub fn barred(&self) -> BarredOffers {
         self.state.lock().barred
-    }
-
-    /// Offers a peer that another one, which was found by `source`, names for
-    /// `torrent`. A caller was found by nobody: whom it names counts as if a
-    /// tracker had, since only callers are `incoming`.
-    pub fn offer_named(&self, torrent: TorrentId, source: Source, named: &NamedPeer) -> Offer {
-        let encrypted = named.prefers_encryption().then_some(Way {
-            transport: Transport::Tcp,
-            encrypted: true,
-        });
-        self.accept(Ticket {
-            key: PeerKey::new(named.address, torrent),
-            source: match source {
-                Source::Tracker | Source::Incoming => Source::Tracker,
-                Source::Dht => Source::Dht,
-            },
-            origin: Some(Origin::Pex),
-            history: History {
-                worked: encrypted,
-                ..History::default()
-            },
-        })
-    }
-
-    /// Offers a peer that announces itself in our own network (BEP 14). Only
-    /// callers are `incoming`, so it counts as if a tracker had named it.
-    pub fn offer_local(&self, torrent: TorrentId, address: PeerAddress) -> Offer {
-        self.accept(Ticket {
-            key: PeerKey::new(address, torrent),
-            source: Source::Tracker,
-            origin: Some(Origin::Lsd),
-            history: History::default(),
-        })
-    }
-
-    fn accept(&self, ticket: Ticket) -> Offer {
-        let address = ticket.key.address;
-        if !address.is_callable() {
-            return Offer::Uncallable;
-        }
-        let barred = self.rules.check(address.ip()).err();
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        if let Some(barred) = barred {
-            match barred {
-                Barred::Reserved => state.barred.reserved += 1,
-                Barred::OptedOut => state.barred.opted_out += 1,
-            }
-            return Offer::Barred;
-        }
-        if state.own.contains(&address) {
-            return Offer::Own;
-        }
-        let before = state.queue.next_due();
-        if !state.queue.put_ticket(ticket, now) {
-            return Offer::Known;
-        }
-        state.fresh += 1;
-        self.wake(&state, before);
-        Offer::New
     }
 
     /// Sends every worker home; [`Scheduler::take`] gives `None` from now on.
@@ -387,26 +329,13 @@ impl State {
     }
 }
 
-impl PeerIntake for Scheduler {
-    fn own_ip(&self, ip: IpAddr) {
-        self.state.lock().note_own_ip(ip);
-    }
-
-    fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer {
-        self.accept(Ticket {
-            key: PeerKey::new(address, torrent),
-            source,
-            origin: None,
-            history: History::default(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::{ManualClock, SystemClock};
-    use crate::model::Timestamp;
+    use crate::intake::{Offer, PeerIntake};
+    use crate::model::{Origin, Source, Timestamp, TorrentId};
+    use crate::protocol::pex::NamedPeer;
     use crossbeam_channel::unbounded;
 
     fn address(n: u8) -> PeerAddress {

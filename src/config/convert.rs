@@ -61,6 +61,7 @@ impl Config {
             dht: switches.dht.then(|| self.dht()),
             lsd: self.flag(&keys::LSD_ENABLED),
             hosts: self.flag(&keys::HOSTS_ENABLED).then(|| self.hosts()),
+            local_trackers: self.flag(&keys::LOCAL_DISCOVERY).then(|| self.hosts()),
             storage: self.storage(),
             statistic_interval: self.time(&keys::STATISTIC_INTERVAL),
             log: self.log(switches.debug),

@@ -50,6 +50,8 @@ pub struct Settings {
     pub lsd: bool,
     /// Host names, with `hosts.enabled`.
     pub hosts: Option<HostSettings>,
+    /// Local tracker discovery, with `tracker.local_discovery`: by whom.
+    pub local_trackers: Option<HostSettings>,
     /// The database.
     pub storage: StorageSettings,
     /// `statistic_interval`.

@@ -27,7 +27,8 @@ const STORED_PER_TORRENT: usize = 32;
 
 /// Who takes them, when a setting wants any.
 pub(super) fn prepare(engine: &Arc<Engine>) -> Option<Arc<FoundTrackers>> {
-    if !engine.settings.visit.tracker_exchange {
+    let settings = &engine.settings;
+    if !settings.visit.tracker_exchange && settings.local_trackers.is_none() {
         return None;
     }
     let found = Arc::new(FoundTrackers::new(engine));

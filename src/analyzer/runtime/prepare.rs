@@ -38,6 +38,7 @@ use super::found::{self, FoundTrackers};
 use super::hosts;
 use super::limits::Limits;
 use super::links::{self, Wanted};
+use super::local_trackers::{self, LocalTrackers};
 use super::magnets::Magnets;
 use super::neighbours;
 use super::opt_out::address_rules;
@@ -62,6 +63,7 @@ pub(super) struct Run {
     pub(super) hosts: Option<Arc<Hosts>>,
     pub(super) neighbours: Option<Arc<Neighbours>>,
     pub(super) found: Option<Arc<FoundTrackers>>,
+    pub(super) local_trackers: Option<Arc<LocalTrackers>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -112,6 +114,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let (hosts, names) = hosts::prepare(&engine)?;
     let neighbours = neighbours::prepare(&engine)?;
     let found = found::prepare(&engine);
+    let local_trackers = local_trackers::prepare(&engine, found.as_ref())?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let inputs = (import.files, facts, names);
@@ -137,6 +140,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         hosts,
         neighbours,
         found,
+        local_trackers,
     })
 }
 

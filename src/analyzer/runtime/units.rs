@@ -16,6 +16,7 @@ use crate::threads::{LARGE_STACK, VISIT_STACK};
 
 use super::crew::{Crew, Stage, Unit};
 use super::dht::Dht;
+use super::local_trackers::LocalTrackers;
 use super::magnets::Magnets;
 use super::prepare::Run;
 
@@ -37,6 +38,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     }
     for (index, trackers) in run.trackers.torrents().iter().enumerate() {
         crew.start(tracker(run, index, trackers.torrent().id))?;
+    }
+    if let Some(local) = &run.local_trackers {
+        crew.start(local_trackers(local))?;
     }
     if let Some(links) = &run.magnets {
         for number in 1..=links.threads() {
@@ -133,6 +137,18 @@ fn tracker_at(run: &Run, index: usize) -> Unit {
         stage: Stage::Sources,
         restart: true,
         body: Arc::new(move || trackers.run(index)),
+    }
+}
+
+/// What was asked for stays so.
+fn local_trackers(local: &Arc<LocalTrackers>) -> Unit {
+    let local = Arc::clone(local);
+    Unit {
+        name: "local-trackers".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Sources,
+        restart: true,
+        body: Arc::new(move || local.run()),
     }
 }
 

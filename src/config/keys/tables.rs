@@ -170,6 +170,12 @@ registry! {
     TRACKER_EXCHANGE: "tracker.exchange",
         Kind::Flag, Value::Flag(false), "own choice: strangers say whom we ask";
 
+    /// Asks the name servers (`hosts.servers`) for trackers of the network that we
+    /// are in (local tracker discovery, BEP 22), and these for peers, but not of
+    /// private torrents; within the limits of `tracker.exchange`.
+    LOCAL_DISCOVERY: "tracker.local_discovery",
+        Kind::Flag, Value::Flag(false), "BEP 22: may be off";
+
     /// The DHT node that `-d` uses. pymdht: one that runs beside us. own: a
     /// node of our own. auto: pymdht if its control port answers at the start,
     /// else our own.
