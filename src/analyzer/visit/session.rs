@@ -89,10 +89,13 @@ impl<'a> Session<'a> {
 
     /// Our handshake first, then theirs.
     pub(super) fn greet(&mut self, torrent: &Torrent) -> Result<Handshake, Cut> {
+        let mut buffer = [0; READ_SIZE];
         self.write(&self.visitor.own_handshake(torrent).encode())?;
-        self.read_until(|decoder| decoder.header().is_some())?;
+        self.read_until(&mut buffer, |decoder| decoder.header().is_some())?;
         match self.decoder.header() {
-            Some((_, info_hash)) if info_hash == torrent.info_hash => self.rest_of_handshake(),
+            Some((_, info_hash)) if info_hash == torrent.info_hash => {
+                self.rest_of_handshake(&mut buffer)
+            }
             _ => Err(Cut::Broken(Reason::InfoHashMismatch)),
         }
     }
@@ -103,7 +106,8 @@ impl<'a> Session<'a> {
         directory: &Directory,
         admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
     ) -> (Option<Arc<Torrent>>, Result<Handshake, Cut>) {
-        if let Err(cut) = self.read_until(|decoder| decoder.header().is_some()) {
+        let mut buffer = [0; READ_SIZE];
+        if let Err(cut) = self.read_until(&mut buffer, |decoder| decoder.header().is_some()) {
             return (None, Err(cut));
         }
         let torrent = self
@@ -116,12 +120,12 @@ impl<'a> Session<'a> {
         let theirs = admit(&torrent)
             .map_err(Cut::Broken)
             .and_then(|()| self.write(&self.visitor.own_handshake(&torrent).encode()))
-            .and_then(|()| self.rest_of_handshake());
+            .and_then(|()| self.rest_of_handshake(&mut buffer));
         (Some(torrent), theirs)
     }
 
-    fn rest_of_handshake(&mut self) -> Result<Handshake, Cut> {
-        self.read_until(|decoder| decoder.handshake().is_some())?;
+    fn rest_of_handshake(&mut self, buffer: &mut [u8]) -> Result<Handshake, Cut> {
+        self.read_until(buffer, |decoder| decoder.handshake().is_some())?;
         let theirs = self
             .decoder
             .handshake()
@@ -133,11 +137,15 @@ impl<'a> Session<'a> {
     }
 
     /// Feeds the handshake decoder until `enough`, all within one quiet
-    /// timeout from the start of the session.
-    fn read_until(&mut self, enough: impl Fn(&HandshakeDecoder) -> bool) -> Result<(), Cut> {
-        let mut buffer = [0; READ_SIZE];
+    /// timeout from the start of the session. All of it shares one `buffer`:
+    /// a page of stack is a quarter of what ten thousand callers may cost.
+    fn read_until(
+        &mut self,
+        buffer: &mut [u8],
+        enough: impl Fn(&HandshakeDecoder) -> bool,
+    ) -> Result<(), Cut> {
         while !enough(&self.decoder) {
-            let read = self.read(&mut buffer)?;
+            let read = self.read(buffer)?;
             let input = buffer.get(..read).unwrap_or_default();
             let used = self
                 .decoder
