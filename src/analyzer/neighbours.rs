@@ -256,7 +256,7 @@ impl Neighbours {
     }
 }
 
-/// fe80::/10.
+/// `fe80::/10`.
 const fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }

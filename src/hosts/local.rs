@@ -65,8 +65,8 @@ mod tests {
     #[test]
     fn names_grow_shorter_and_end_before_the_top() {
         let of = |name: &str| -> Vec<String> {
-            let names = names(&labels(name));
-            names
+            let own = labels(name);
+            names(&own)
                 .map(|name| {
                     let labels = name.iter().map(|label| String::from_utf8_lossy(label));
                     labels.collect::<Vec<_>>().join(".")
