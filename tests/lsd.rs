@@ -26,7 +26,7 @@ const PIECES: u32 = 40;
 
 /// btda's and libtorrent's.
 const OWN: &str = "10.77.0.1";
-const PREFIX: &str = "10.77.0.1/16";
+const RANGE: &str = "10.77.0.0/16";
 const SEEDER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 
 /// Whose announces over IPv6 come from an interface of their own.
@@ -46,7 +46,8 @@ fn ip(arguments: &[&str]) {
 
 /// Multicast on loopback (which IPv6 does not do) and on a pair of interfaces.
 fn prepare() {
-    network::take_into_use(PREFIX);
+    let own: Ipv4Addr = OWN.parse().expect("an address");
+    network::take_into_use(&[(own.into(), RANGE)]);
     ip(&["link", "set", "lo", "multicast", "on"]);
     ip(&["route", "add", "224.0.0.0/4", "dev", "lo"]);
     ip(&["link", "add", "v0", "type", "veth", "peer", "name", "v1"]);
@@ -132,7 +133,7 @@ fn inside_a_network_of_its_own() {
     trial.wait_for("listening on port ");
     let files = [file];
     let seeder = Assignment::new(SEEDER, &folder, &files);
-    let mut seeder = Libtorrent::start(Role::LsdSeeder, &seeder);
+    let mut seeder = Libtorrent::start(Role::LSD_SEEDER, &seeder);
     trial.wait_until("libtorrent is found", |trial| {
         found(trial, "peer.id NOT IN (SELECT peer FROM peer_ipv6)")
     });

@@ -304,7 +304,7 @@ impl Ledger {
             Row::Outcome(CountRow {
                 time_ms,
                 event: event.into(),
-                reason,
+                reason: reason.into_owned(),
                 count,
             })
         }));

@@ -1,7 +1,6 @@
 //! The rows of `evidence`, `doubt` and `client_behaviour`: what addresses have
 //! shown, and what is to be doubted of it. Writer thread only.
 
-use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
 use super::{Word, form};
@@ -22,15 +21,6 @@ pub struct EvidenceRow {
 
 impl EvidenceRow {
     pub(super) const SQL: &str = "INSERT INTO evidence (torrent, class, addresses) VALUES (?, ?, ?) ON CONFLICT (torrent, class) DO UPDATE SET addresses = excluded.addresses";
-
-    /// In the order of the columns.
-    pub(super) fn values(&self) -> Vec<Value> {
-        vec![
-            i64::from(self.torrent.number()).into(),
-            Value::Text(self.class.to_string()),
-            i64::try_from(self.addresses).unwrap_or(i64::MAX).into(),
-        ]
-    }
 }
 
 /// Row of `doubt`; replaces the one before, and `times` of 0 removes it.
@@ -62,20 +52,6 @@ impl DoubtRow {
         } else {
             Self::SQL
         }
-    }
-
-    /// In the order of the columns.
-    pub(super) fn values(&self) -> Vec<Value> {
-        let mut values = vec![self.peer.into(), Value::Text(self.reason.to_string())];
-        if self.times > 0 {
-            values.extend([
-                self.since_ms.into(),
-                self.last_ms.into(),
-                self.times.into(),
-                self.figure.into(),
-            ]);
-        }
-        values
     }
 }
 

@@ -1,7 +1,6 @@
 //! The rows of `origin`, `exchange` and `found_tracker`: who named peers beside
 //! trackers and the DHT, and trackers beside torrent files. Writer thread only.
 
-use rusqlite::types::Value;
 use serde::{Deserialize, Serialize};
 
 use super::super::text;
@@ -20,11 +19,6 @@ pub struct OriginRow {
 
 impl OriginRow {
     pub(super) const SQL: &str = "INSERT INTO origin (peer, origin) VALUES (?, ?)";
-
-    /// In the order of the columns.
-    pub(super) fn values(&self) -> Vec<Value> {
-        vec![self.peer.into(), Value::Text(self.origin.to_string())]
-    }
 }
 
 /// Row of `exchange`.
@@ -45,18 +39,6 @@ pub struct ExchangeRow {
 
 impl ExchangeRow {
     pub(super) const SQL: &str = "INSERT INTO exchange (time_ms, torrent, origin, received_peers, duplicate_peers) VALUES (?, ?, ?, ?, ?)";
-
-    /// In the order of the columns.
-    pub(super) fn values(&self) -> Vec<Value> {
-        let count = |count| Value::Integer(i64::try_from(count).unwrap_or(i64::MAX));
-        vec![
-            self.time_ms.into(),
-            i64::from(self.torrent.number()).into(),
-            Value::Text(self.origin.to_string()),
-            count(self.received),
-            count(self.duplicates),
-        ]
-    }
 }
 
 /// Row of `found_tracker`.
@@ -88,16 +70,5 @@ impl FoundTrackerRow {
             origin: found.origin.as_str().into(),
             asked: found.asked,
         }
-    }
-
-    /// In the order of the columns.
-    pub(super) fn values(&self) -> Vec<Value> {
-        vec![
-            self.time_ms.into(),
-            i64::from(self.torrent.number()).into(),
-            self.url.clone().into(),
-            Value::Text(self.origin.to_string()),
-            self.asked.into(),
-        ]
     }
 }

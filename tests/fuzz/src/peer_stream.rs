@@ -64,6 +64,7 @@ pub fn check(data: &[u8]) {
         own_id: OWN,
         stop: &stop,
         peer: None,
+        observe: None,
     };
     let start = clock.now();
     let report = if inward {
