@@ -34,7 +34,7 @@ const ROWS: &str = "
       (3, 3603600, 'tracker', 50, 40, 5, 1010, 9, 0.1, 1),
       (4, 3607200, 'tracker', 50, 50, 5, 3, 9, 0.1, 1),
       (5, 3610800, 'tracker', 50, 50, 5, 20, 9, 0.1, 1);
-    INSERT INTO exchange VALUES (1, 3603000000, 1, 30, 24);
+    INSERT INTO exchange VALUES (1, 3603000000, 1, 'pex', 30, 24);
     INSERT INTO announce (request, time_ms, url) VALUES (1, 3600000000, 'http://a.test/announce');
     INSERT INTO scrape (time_ms, torrent, url, completed) VALUES (1, 1, 'http://b.test', 7),
                                                                  (2, 1, 'http://b.test', 9);
@@ -253,7 +253,7 @@ fn files_of_a_report() {
             figures += 1;
         }
     }
-    assert_eq!(figures, 13);
+    assert_eq!(figures, 15);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod magnets;
 mod neighbours;
 mod opt_out;
 mod prepare;
+mod random;
 mod shutdown;
 mod sockets;
 mod status;
@@ -216,7 +217,7 @@ impl Run {
         Figures {
             now,
             held_back: held.in_all + held.by_network + held.by_torrent,
-            barred: barred.reserved + barred.opted_out,
+            barred: barred.reserved + barred.opted_out + barred.ipv6,
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,

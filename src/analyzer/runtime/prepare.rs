@@ -43,6 +43,7 @@ use super::local_trackers::{self, LocalTrackers};
 use super::magnets::Magnets;
 use super::neighbours;
 use super::opt_out::address_rules;
+use super::random::{RandomBytes, random_bytes};
 use super::sockets::Sockets;
 use super::status::say;
 use super::trackers::Trackers;
@@ -325,32 +326,6 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
     for ip in routed.into_iter().flatten().chain(loopback) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
-}
-
-struct RandomBytes {
-    own_id: [u8; 20],
-    pseudonym_key: [u8; 20],
-    key: u32,
-}
-
-fn random_bytes() -> Result<RandomBytes, Refusal> {
-    let mut bytes = RandomBytes {
-        own_id: [0; 20],
-        pseudonym_key: [0; 20],
-        key: 0,
-    };
-    let mut key = [0; 4];
-    getrandom::fill(&mut bytes.own_id)
-        .and_then(|()| getrandom::fill(&mut bytes.pseudonym_key))
-        .and_then(|()| getrandom::fill(&mut key))
-        .map_err(|error| {
-            refuse(
-                Exit::Failed,
-                format!("the system gives no random numbers: {error}"),
-            )
-        })?;
-    bytes.key = u32::from_ne_bytes(key);
-    Ok(bytes)
 }
 
 /// What the writer is told of the run: files, facts, who finds out names.

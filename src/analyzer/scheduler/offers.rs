@@ -57,6 +57,7 @@ impl Scheduler {
             match barred {
                 Barred::Reserved => state.barred.reserved += 1,
                 Barred::OptedOut => state.barred.opted_out += 1,
+                Barred::Ipv6 => state.barred.ipv6 += 1,
             }
             return Offer::Barred;
         }
