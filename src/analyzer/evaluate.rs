@@ -27,9 +27,9 @@ pub struct Heard {
     /// none).
     pub told: bool,
     /// The last time that it told less than the threshold; once it reached
-    /// it, the last time before that. What comes with one read, or within
-    /// [`OPENING`], is one statement: clients save haves up, and some tell a
-    /// complete set as a bitfield with gaps and haves behind it.
+    /// it, the last time before that. What comes within [`BURST`], or at first
+    /// within [`OPENING`], is one statement: clients save haves up, and some
+    /// tell a complete set as a bitfield with gaps and haves behind it.
     pub below: Option<Moment>,
     /// The first time that it told as much as the threshold, since when it
     /// never told less.
@@ -45,8 +45,10 @@ pub struct Heard {
     threshold: PieceCount,
     /// The first time that it told progress.
     since: Option<Instant>,
-    /// What `below` was by the read before.
+    /// What `below` was by the statement before.
     earlier: Option<Moment>,
+    /// What becomes `earlier` when it is [`BURST`] old.
+    recent: Option<Moment>,
     fast: bool,
     extension: bool,
     exchanges: bool,
@@ -56,6 +58,10 @@ pub struct Heard {
 
 /// How long a peer may take to tell what it has when the visit begins.
 pub const OPENING: Duration = Duration::from_secs(1);
+
+/// How long one statement may take: haves that were saved up arrive in several
+/// packets, which need not be read at once.
+pub const BURST: Duration = Duration::from_millis(100);
 
 /// Our number for `lt_donthave` (BEP 54).
 const DONT_HAVE: u8 = 1;
@@ -89,6 +95,7 @@ impl Heard {
             threshold: torrent.threshold,
             since: None,
             earlier: None,
+            recent: None,
             below: None,
             reached: None,
             counts: MessageCounts::default(),
@@ -260,8 +267,8 @@ impl Heard {
         let since = *self.since.get_or_insert(at);
         let pieces = self.pieces.count();
         let moment = Some(Moment { at, pieces });
-        if self.below.is_some_and(|below| below.at < at) && self.reached.is_none() {
-            self.earlier = self.below;
+        if self.reached.is_none() {
+            self.note_earlier(at);
         }
         if pieces < self.threshold {
             self.below = moment;
@@ -290,6 +297,17 @@ impl Heard {
     /// Whether the visit became a stay.
     pub const fn was_stay(&self) -> bool {
         self.have_delay.is_some()
+    }
+
+    /// Keeps a moment that is [`BURST`] before `at`, and not much older than
+    /// twice that where the peer told anything meanwhile.
+    fn note_earlier(&mut self, at: Instant) {
+        let over = |it: &Moment| at.saturating_duration_since(it.at) >= BURST;
+        if self.recent.as_ref().is_none_or(over) {
+            self.earlier = self.recent.or(self.earlier);
+            self.recent = self.below;
+        }
+        self.earlier = self.below.filter(over).or(self.earlier);
     }
 
     /// The visit ends at `now`: a peer that told nothing has nothing.
@@ -614,16 +632,28 @@ mod tests {
         let mut heard = Heard::new(&Torrent::sample(20), true);
         for (seconds, range) in [(0, 0..5), (5, 5..9), (9, 9..threshold)] {
             for piece in range {
-                let at = start + Duration::from_secs(seconds);
+                // Not all in one packet.
+                let pause = Duration::from_millis(piece.into());
+                let at = start + Duration::from_secs(seconds) + pause;
                 heard.take(&have(piece), at).unwrap();
             }
         }
         let below = heard.below.unwrap();
         assert_eq!(
             (below.at, below.pieces),
-            (start + Duration::from_secs(5), PieceCount(9))
+            (start + Duration::from_millis(5008), PieceCount(9))
         );
-        assert_eq!(heard.reached.unwrap().at, start + Duration::from_secs(9));
+        let last = Duration::from_millis(9000 + u64::from(threshold) - 1);
+        assert_eq!(heard.reached.unwrap().at, start + last);
+        // A stream without pauses: no statement is older than it must be.
+        let mut heard = Heard::new(&Torrent::sample(20), true);
+        let at = |piece: u32| start + Duration::from_secs(2) + BURST / 3 * piece;
+        heard.take(&have(0), start).unwrap();
+        for piece in 1..threshold {
+            heard.take(&have(piece), at(piece)).unwrap();
+        }
+        let width = heard.reached.unwrap().at - heard.below.unwrap().at;
+        assert!((BURST..=2 * BURST).contains(&width), "{width:?}");
     }
 
     #[test]
