@@ -182,7 +182,8 @@ fn everything_is_stored(swarm: &Swarm, run: &BtdaRun) -> rusqlite::Result<bool> 
     Ok(true)
 }
 
-/// How narrow the crossings are, for who reads the test.
+/// How narrow the crossings are.
+#[expect(clippy::print_stdout, reason = "a figure for who reads the test")]
 fn print_crossings(results: &Results) {
     let sql = "SELECT first_at_ms - last_below_ms FROM crossing ORDER BY 1";
     let widths = results.numbers(sql).expect("crossings can be read");
