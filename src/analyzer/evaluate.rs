@@ -12,7 +12,7 @@ use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
 use crate::protocol::pex::UT_PEX;
 
-use super::exchange::Exchange;
+use super::exchange::{DONT_HAVE, Exchange, PEX, TEX};
 
 pub use verdict::{End, Verdict, judge};
 
@@ -40,7 +40,7 @@ pub struct Heard {
     pub dht_port: Option<u16>,
     /// The peer's extended handshake (BEP 10), if one came.
     pub handshake: Option<Box<ExtendedHandshake>>,
-    /// The peers that it named (BEP 11).
+    /// The peers (BEP 11) and trackers (BEP 28) that it named.
     pub exchange: Exchange,
     threshold: PieceCount,
     /// The first time that it told progress.
@@ -52,6 +52,7 @@ pub struct Heard {
     fast: bool,
     extension: bool,
     exchanges: bool,
+    exchanges_trackers: bool,
     /// While we stay with the peer: how long it may take to tell a piece.
     have_delay: Option<Duration>,
 }
@@ -62,20 +63,6 @@ pub const OPENING: Duration = Duration::from_secs(1);
 /// How long one statement may take: haves that were saved up arrive in several
 /// packets, which need not be read at once.
 pub const BURST: Duration = Duration::from_millis(100);
-
-/// Our number for `lt_donthave` (BEP 54).
-const DONT_HAVE: u8 = 1;
-
-/// Our number for `ut_pex` (BEP 11).
-const PEX: u8 = 2;
-
-/// The extensions that visits understand, sorted by name, with our numbers
-/// for them: peers use these to us. [`Heard::take`] reads the messages.
-pub const UNDERSTOOD: &[(&[u8], u8)] = &[(extension::LT_DONTHAVE, DONT_HAVE)];
-
-/// The same with peer exchange.
-pub const UNDERSTOOD_WITH_EXCHANGE: &[(&[u8], u8)] =
-    &[(extension::LT_DONTHAVE, DONT_HAVE), (UT_PEX, PEX)];
 
 /// What a peer had told at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +94,7 @@ impl Heard {
             fast,
             extension: false,
             exchanges: false,
+            exchanges_trackers: false,
             have_delay: None,
         }
     }
@@ -123,6 +111,13 @@ impl Heard {
     #[must_use]
     pub const fn with_exchange(mut self, exchanges: bool) -> Self {
         self.exchanges = exchanges;
+        self
+    }
+
+    /// The same; with `exchanges` the trackers that this one names are taken.
+    #[must_use]
+    pub const fn with_tracker_exchange(mut self, exchanges: bool) -> Self {
+        self.exchanges_trackers = exchanges;
         self
     }
 
@@ -188,6 +183,9 @@ impl Heard {
                 }
             }
             Some((PEX, payload)) if self.exchanges => self.exchange.take(payload, now),
+            Some((TEX, payload)) if self.exchanges_trackers => {
+                self.exchange.take_trackers(payload);
+            }
             Some((DONT_HAVE, piece)) => {
                 let index = extension::dont_have(piece).ok_or(Reason::PayloadLength)?;
                 if !self.pieces.remove(index) {

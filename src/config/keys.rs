@@ -162,7 +162,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "storage", "privacy", "hosts", "log"
+                "lsd", "storage", "evidence", "privacy", "hosts", "log"
             ]
         );
     }

@@ -188,6 +188,19 @@ registry! {
     SCRAPE: "tracker.scrape",
         Kind::Flag, Value::Flag(true), "2015 program";
 
+    /// Asks the trackers that peers name (tracker exchange, BEP 28), but for
+    /// private torrents: four for each torrent and 64 in all at most, none by an
+    /// IP address, and none at a reserved one without `contact.allow_private`.
+    /// Needs `visit.extension_protocol`.
+    TRACKER_EXCHANGE: "tracker.exchange",
+        Kind::Flag, Value::Flag(false), "own choice: strangers say whom we ask";
+
+    /// Asks the name servers (`hosts.servers`) for trackers of the network that we
+    /// are in (local tracker discovery, BEP 22), and these for peers, but not of
+    /// private torrents; within the limits of `tracker.exchange`.
+    LOCAL_DISCOVERY: "tracker.local_discovery",
+        Kind::Flag, Value::Flag(false), "BEP 22: may be off";
+
     /// The DHT node that `-d` uses. pymdht: one that runs beside us. own: a
     /// node of our own. auto: pymdht if its control port answers at the start,
     /// else our own.
@@ -216,6 +229,13 @@ registry! {
     /// tests and practice swarms.
     DHT_ALLOW_PRIVATE: "dht.allow_private",
         Kind::Flag, Value::Flag(false), "own choice";
+
+    /// Takes the peers that announce themselves in our own network by multicast
+    /// (local service discovery, BEP 14), and announces us there with `-p`; never
+    /// for private torrents. Peers with private addresses need
+    /// `contact.allow_private`.
+    LSD_ENABLED: "lsd.enabled",
+        Kind::Flag, Value::Flag(false), "own choice: it tells neighbours what is measured";
 
     /// `MaxMind` database of places (`GeoIP2` or `GeoLite2` City or Country, or the
     /// flat schema), relative to `input_path`. Without it, places stay unknown.
@@ -249,6 +269,14 @@ registry! {
     /// below.
     CALIBRATION_CUT_SECONDS: "storage.calibration_cut_seconds",
         seconds(0.1, 3600.0), Value::Number(6.0), "2015 program";
+
+    /// Visits without a piece from which on a peer is doubted (table `doubt`),
+    /// while it never told one.
+    ZERO_VISITS: "evidence.zero_visits",
+        integer(2, 1_000_000), Value::Integer(6), "own choice: two would be a slow start";
+    /// The time over which they must spread.
+    ZERO_SECONDS: "evidence.zero_seconds",
+        seconds(0.0, 31_536_000.0), Value::Number(21_600.0), "own choice: six hours";
 
     /// Lets addresses into the log. Otherwise peers have pseudonyms, and
     /// whatever looks like an address is replaced.
