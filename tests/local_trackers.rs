@@ -1,6 +1,5 @@
 //! Local tracker discovery (BEP 22) with the real program: dnsmasq gives this
 //! machine a name and its network a tracker.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 mod common;
 
