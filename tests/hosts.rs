@@ -18,7 +18,7 @@ use std::time::Duration;
 use btda::clock::SystemClock;
 use btda::lab::{Behaviour, LabOptions, Plan, Swarm};
 use common::contract::beside;
-use common::dnsmasq::Names;
+use common::dnsmasq::{Names, SOON};
 use common::trial::{Setup, Trial};
 use rusqlite::Connection;
 
@@ -186,7 +186,7 @@ fn peers_of_a_run_get_the_end_of_their_names() {
 #[test]
 fn names_that_come_slowly_hinder_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let names = Names::start(folder.path());
+    let names = Names::start(folder.path(), &[NAMES]);
     let slow = Slow::start(&names);
     let swarm = swarm();
     let mut trial = start(&swarm, &format!("127.0.0.1:{}", slow.port));
@@ -212,7 +212,7 @@ fn names_that_come_slowly_hinder_nobody() {
 #[test]
 fn names_that_come_too_late_are_none() {
     let folder = tempfile::tempdir().unwrap();
-    let names = Names::start(folder.path());
+    let names = Names::start(folder.path(), &[NAMES]);
     let slow = Slow::start(&names);
     let swarm = swarm();
     let server = format!("127.0.0.1:{}", slow.port);

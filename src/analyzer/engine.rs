@@ -22,7 +22,7 @@ use crate::stop::StopToken;
 use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
 use super::evaluate::Verdict;
-use super::policy::Next;
+use super::policy::{self, Next};
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
@@ -288,6 +288,13 @@ impl<'a> InHand<'a> {
                     (pieces, threshold, told),
                     now,
                 );
+                let next = match heard {
+                    Some(heard) if heard.was_stay() => {
+                        let took = now.saturating_duration_since(started);
+                        policy::after_stay(&engine.settings.policy, next, took)
+                    }
+                    _ => next,
+                };
                 let history = History {
                     worked: report.link.map(Way::of),
                     ..ticket.history.with_success()

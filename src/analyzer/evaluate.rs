@@ -121,8 +121,7 @@ impl Heard {
         self
     }
 
-    /// From here on its connection is read without a pause: a peer takes at most
-    /// `have_delay` to tell a piece that it has, so its silence tells, too.
+    /// From here on it is stayed with, by haves that are up to `have_delay` late.
     pub const fn stay(&mut self, have_delay: Duration) {
         self.have_delay = Some(have_delay);
     }
@@ -276,12 +275,26 @@ impl Heard {
             self.reached = moment;
             let opening = at.saturating_duration_since(since) < OPENING;
             self.below = self.earlier.filter(|_| !opening);
-            if let (Some(below), Some(delay)) = (&mut self.below, self.have_delay) {
-                below.at = at
-                    .checked_sub(delay)
-                    .map_or(below.at, |silent| below.at.max(silent));
-            }
+            self.allow_for_delay();
         }
+    }
+
+    /// In a stay, what was not told by a have may have been there since
+    /// `have_delay` before; what was told first was the whole of it.
+    fn allow_for_delay(&mut self) {
+        if let (Some(below), Some(delay), Some(since)) =
+            (&mut self.below, self.have_delay, self.since)
+        {
+            below.at = below
+                .at
+                .checked_sub(delay)
+                .map_or(since, |then| then.max(since));
+        }
+    }
+
+    /// Whether the visit became a stay.
+    pub const fn was_stay(&self) -> bool {
+        self.have_delay.is_some()
     }
 
     /// Keeps a moment that is [`BURST`] before `at`, and not much older than
@@ -299,6 +312,9 @@ impl Heard {
     pub fn finish(&mut self, now: Instant) {
         if !self.told {
             self.note_progress(now);
+        }
+        if self.reached.is_none() {
+            self.allow_for_delay();
         }
     }
 

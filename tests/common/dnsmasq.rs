@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::process::{Process, isolated, start_with_retries, wait_until};
 
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// dnsmasq that knows what its options say. Nothing else is asked or read.
 pub(crate) struct Names {

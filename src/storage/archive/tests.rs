@@ -50,7 +50,7 @@ fn a_file_of_ours() {
 #[test]
 fn exchanged_addresses_and_host_names() {
     let (_folder, path) = file(&format!(
-        "{SCHEMA}
+        "PRAGMA foreign_keys = OFF; {SCHEMA}
          INSERT INTO request (timestamp, source, received_peers, duplicate_peers, torrent)
          VALUES (10, 'tracker', 50, 0, 1), (30, 'dht', 60, 30, 1);
          INSERT INTO exchange VALUES (1, 20500, 1, 'pex', 9, 4);
