@@ -161,6 +161,7 @@ mod tests {
     fn nothing_leads_past_the_rules() {
         let rules = AddressRules {
             allow_private: false,
+            ipv4_only: false,
             opt_out: crate::model::NetworkSet::parse("8.8.8.0/24").unwrap(),
         };
         let resolver = Resolver::new().under(Arc::new(rules));
