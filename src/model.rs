@@ -4,7 +4,9 @@
 //! everything else passes these types.
 
 mod contact;
+mod evidence;
 mod info_hash;
+pub mod misreporting;
 mod network;
 mod peer;
 mod peer_id;
@@ -18,6 +20,7 @@ mod timestamp;
 mod torrent;
 
 pub use contact::{AddressRules, Barred};
+pub use evidence::Evidence;
 pub use info_hash::{InfoHash, InvalidInfoHash};
 pub use network::{BadLine, Network, NetworkError, NetworkSet};
 pub use peer::{PeerAddress, PeerKey};
@@ -26,6 +29,6 @@ pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
 pub use pseudonym::{Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
 pub use reserved::is_reserved;
-pub use source::{Direction, Encryption, Link, Source, Transport};
+pub use source::{Direction, Encryption, Link, Origin, Source, TrackerOrigin, Transport};
 pub use timestamp::Timestamp;
 pub use torrent::{Torrent, TorrentId};

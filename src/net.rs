@@ -10,6 +10,7 @@ pub(crate) mod fake;
 pub mod guard;
 pub mod http;
 pub mod listen;
+pub mod multicast;
 mod ready;
 pub mod resolve;
 pub mod tcp;

@@ -12,3 +12,4 @@ pub mod metainfo;
 mod trackers;
 
 pub use build::{NewTorrent, build};
+pub use trackers::named_by_strangers;

@@ -27,7 +27,7 @@ const STACK: usize = 512 * 1024;
 #[derive(Clone, Default)]
 pub struct Resolver {
     under_way: Arc<AtomicUsize>,
-    /// Where nobody may be sent; `None` for no rules.
+    /// Addresses that are no answer.
     rules: Option<Arc<AddressRules>>,
 }
 
@@ -37,12 +37,14 @@ impl Resolver {
         Self::default()
     }
 
-    /// A resolver that finds only addresses which `rules` let be contacted, for
-    /// hosts that somebody else names. Literals are under the rules too.
-    pub fn guarded(rules: Arc<AddressRules>) -> Self {
+    /// The same; addresses against `rules` are as if they were not there. So
+    /// nobody is connected to them, whatever a name leads to and however often
+    /// it changes.
+    #[must_use]
+    pub fn under(self, rules: Arc<AddressRules>) -> Self {
         Self {
             rules: Some(rules),
-            ..Self::default()
+            ..self
         }
     }
 
@@ -51,30 +53,16 @@ impl Resolver {
     /// brackets, needs no look-up.
     ///
     /// Errors: [`Reason::TimedOut`]; [`Reason::Closed`] when there is no such
-    /// name; [`Reason::Os`] when no thread could be started;
-    /// [`Reason::ReservedAddress`] when the rules let none of them be contacted.
+    /// name; [`Reason::ReservedAddress`] when the rules leave none;
+    /// [`Reason::Os`] when no thread could be started.
     pub fn resolve(
         &self,
         host: &str,
         port: u16,
         wait: Duration,
     ) -> Result<Vec<SocketAddr>, NetError> {
-        let mut found = self.look_up(host, port, wait)?;
-        if let Some(rules) = &self.rules {
-            found.retain(|address| rules.check(address.ip()).is_ok());
-            if found.is_empty() {
-                return Err(NetError {
-                    operation: Operation::Resolve,
-                    reason: Reason::ReservedAddress,
-                });
-            }
-        }
-        Ok(found)
-    }
-
-    fn look_up(&self, host: &str, port: u16, wait: Duration) -> Result<Vec<SocketAddr>, NetError> {
         if let Some(ip) = literal(host) {
-            return Ok(vec![SocketAddr::new(ip, port)]);
+            return self.admitted(vec![SocketAddr::new(ip, port)]);
         }
         let slot = Slot::take(&self.under_way).ok_or(NetError::timed_out(Operation::Resolve))?;
         let (send, receive) = bounded(1);
@@ -89,7 +77,7 @@ impl Resolver {
         match receive.recv_timeout(wait) {
             Ok(Ok(mut found)) if !found.is_empty() => {
                 found.sort_by_key(SocketAddr::is_ipv6);
-                Ok(found)
+                self.admitted(found)
             }
             Ok(_) | Err(RecvTimeoutError::Disconnected) => Err(NetError {
                 operation: Operation::Resolve,
@@ -97,6 +85,22 @@ impl Resolver {
             }),
             Err(RecvTimeoutError::Timeout) => Err(NetError::timed_out(Operation::Resolve)),
         }
+    }
+}
+
+impl Resolver {
+    /// Those of `found` that the rules let through.
+    fn admitted(&self, mut found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NetError> {
+        if let Some(rules) = &self.rules {
+            found.retain(|address| rules.check(address.ip()).is_ok());
+        }
+        if found.is_empty() {
+            return Err(NetError {
+                operation: Operation::Resolve,
+                reason: Reason::ReservedAddress,
+            });
+        }
+        Ok(found)
     }
 }
 
@@ -154,22 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn a_guarded_resolver_finds_no_reserved_address() {
-        let guarded = Resolver::guarded(Arc::new(AddressRules::default()));
-        for host in [
-            "127.0.0.1",
-            "localhost",
-            "[::1]",
-            "::ffff:10.0.0.1",
-            "169.254.169.254",
-            "192.168.1.1",
-        ] {
-            let error = guarded.resolve(host, 80, WAIT).unwrap_err();
+    fn nothing_leads_past_the_rules() {
+        let rules = AddressRules {
+            allow_private: false,
+            ipv4_only: false,
+            opt_out: crate::model::NetworkSet::parse("8.8.8.0/24").unwrap(),
+        };
+        let resolver = Resolver::new().under(Arc::new(rules));
+        for host in ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "8.8.8.8"] {
+            let error = resolver.resolve(host, 80, WAIT).unwrap_err();
             assert_eq!(error.reason, Reason::ReservedAddress, "{host}");
         }
-        assert!(guarded.resolve("9.9.9.9", 80, WAIT).is_ok());
-        let open = Resolver::guarded(Arc::new(AddressRules::none()));
-        assert!(open.resolve("127.0.0.1", 80, WAIT).is_ok());
+        assert_eq!(resolver.resolve("9.9.9.9", 80, WAIT).unwrap().len(), 1);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Tracking {
             allow_private: settings.allow_private,
             ..AddressRules::default()
         };
-        let resolver = Resolver::guarded(Arc::new(rules));
+        let resolver = Resolver::new().under(Arc::new(rules));
         let random =
             |error: getrandom::Error| folder_failed(std::io::Error::other(error.to_string()));
         let (mut id, mut key, mut name) = ([0; 20], [0; 4], [0; 20]);

@@ -251,7 +251,7 @@ fn a_guarded_client_is_not_sent_to_barred_addresses() {
         opt_out: NetworkSet::parse("127.0.0.2").unwrap(),
         ..AddressRules::none()
     };
-    let client = SystemHttp::direct(3, Resolver::guarded(Arc::new(rules)));
+    let client = SystemHttp::direct(3, Resolver::new().under(Arc::new(rules)));
     for url in [target, format!("{open}/announce")] {
         let error = client.get(&url, LIMIT, WAIT).unwrap_err();
         let expected = NetError {
