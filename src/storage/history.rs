@@ -14,7 +14,7 @@ use super::error::StorageError;
 use crate::model::{InfoHash, Timestamp};
 
 /// Name of the file in the output folder.
-pub const FILE: &str = "track_history.sqlite";
+pub const FILE: &str = "track_history.db";
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS entry (

@@ -37,7 +37,7 @@ registry! {
     /// exports have what is stored.
     WEB_STORE_ADDRESSES: "web.store_addresses",
         Kind::Flag, Value::Flag(false), "own choice: addresses are personal data";
-    /// Entries of the history (`track_history.sqlite` in `output_path`) at most;
+    /// Entries of the history (`track_history.db` in `output_path`) at most;
     /// the oldest go.
     WEB_HISTORY_ENTRIES_MAX: "web.history_entries_max",
         integer(1, 10_000_000), Value::Integer(10_000), "own choice: some 100 MB";
