@@ -10,10 +10,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 mod lab;
 mod report;
 mod results;
+mod serve;
 
 use lab::LabArguments;
 use report::ReportArguments;
 use results::{CombineArguments, DoctorArguments, ExportArguments};
+use serve::ServeArguments;
 
 use crate::lab::trial::TrialOptions;
 use crate::report::ReportOptions;
@@ -48,6 +50,13 @@ pub enum Request {
     Combine(CombineOptions),
     /// Write tables for other programs.
     Export(ExportOptions),
+    /// Serve the page.
+    Serve {
+        /// The result file that is shown.
+        database: Option<PathBuf>,
+        /// Where the configuration comes from.
+        choice: ConfigChoice,
+    },
 }
 
 /// The command line's part of the configuration.
@@ -57,6 +66,37 @@ pub struct ConfigChoice {
     pub file: Option<PathBuf>,
     /// Values, checked.
     pub overrides: Vec<Override>,
+}
+
+/// A flag that stands for a key, with its value where it was given.
+type Named = (&'static str, &'static Key, Option<Value>);
+
+impl ConfigChoice {
+    /// What `named` flags and `set` say together.
+    fn of(
+        file: Option<PathBuf>,
+        named: impl IntoIterator<Item = Named>,
+        set: Vec<Override>,
+    ) -> Result<Self, clap::Error> {
+        let named = named.into_iter().filter_map(|(flag, key, value)| {
+            let flag = flag.to_owned();
+            value.map(|value| Override { key, value, flag })
+        });
+        let mut overrides: Vec<Override> = Vec::new();
+        for new in named.chain(set) {
+            if let Some(old) = overrides.iter().find(|old| old.key == new.key) {
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    &format!(
+                        "{} is given twice: by {} and by {}",
+                        new.key.name, old.flag, new.flag
+                    ),
+                ));
+            }
+            overrides.push(new);
+        }
+        Ok(Self { file, overrides })
+    }
 }
 
 /// Reads the arguments, the program's name first. The error prints itself,
@@ -75,6 +115,7 @@ where
         Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
         Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
         Some(Command::Export(export)) => Ok(Request::Export(export.options())),
+        Some(Command::Serve(serve)) => serve.request(),
         None => run.request(),
     }
 }
@@ -90,7 +131,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda serve [OPTIONS] [RUN.sqlite]"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -134,6 +175,8 @@ enum Command {
     Combine(CombineArguments),
     /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
     Export(ExportArguments),
+    /// Serve the page: track a swarm now, read what was tracked, look into a result file
+    Serve(ServeArguments),
 }
 
 /// What to measure, and how.
@@ -220,6 +263,9 @@ struct Options {
     /// Measure as the thesis did, or with its faults put right: 2015, corrected (run.method)
     #[arg(long, value_name = "METHOD", value_parser = value_of(&keys::METHOD))]
     method: Option<Value>,
+    /// Serve a page on which the run can be watched, as --web 127.0.0.1:5000 (web.address)
+    #[arg(long, value_name = "ADDRESS", value_parser = value_of(&keys::WEB_ADDRESS))]
+    web: Option<Value>,
     /// Any other key, as --set retry.factor=1.5; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<Override>,
@@ -241,28 +287,9 @@ impl Options {
             ("--loglevel", &keys::LOG_LEVEL, self.loglevel),
             ("--duration", &keys::DURATION_SECONDS, self.duration),
             ("--method", &keys::METHOD, self.method),
+            ("--web", &keys::WEB_ADDRESS, self.web),
         ];
-        let named = named.into_iter().filter_map(|(flag, key, value)| {
-            let flag = flag.to_owned();
-            value.map(|value| Override { key, value, flag })
-        });
-        let mut overrides: Vec<Override> = Vec::new();
-        for new in named.chain(self.set) {
-            if let Some(old) = overrides.iter().find(|old| old.key == new.key) {
-                return Err(usage(
-                    ErrorKind::ArgumentConflict,
-                    &format!(
-                        "{} is given twice: by {} and by {}",
-                        new.key.name, old.flag, new.flag
-                    ),
-                ));
-            }
-            overrides.push(new);
-        }
-        Ok(ConfigChoice {
-            file: self.config,
-            overrides,
-        })
+        ConfigChoice::of(self.config, named, self.set)
     }
 }
 

@@ -20,7 +20,7 @@ mod render;
 pub mod settings;
 mod suggest;
 
-pub use convert::Switches;
+pub use convert::{Switches, WebSettings};
 pub use duration::parse_seconds;
 pub use file::{FileText, SIZE_MAX};
 pub use key::{Key, Kind, Value, ValueError};

@@ -35,8 +35,11 @@
 //! * [`results`]: the commands that work on result files behind a run.
 //! * [`model`], [`intake`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
-//! * [`logging`], [`outside`]: the log, and text from outside made harmless.
+//! * [`logging`], [`outside`]: the log, and text from outside made harmless;
+//!   [`terminal`]: what commands print.
 //! * [`report`]: tables and figures of a study from finished results, `btda report`.
+//! * [`web`]: the page, `btda serve`; the only async code. [`live`]: what a run
+//!   posts for it.
 //! * [`lab`]: a practice swarm with known truth, which shares no codec with the
 //!   rest; [`lab::trial`] is the command `btda lab`.
 //!
@@ -53,6 +56,7 @@ pub mod exit;
 pub mod hosts;
 pub mod intake;
 pub mod lab;
+pub mod live;
 pub mod logging;
 pub mod model;
 pub mod net;
@@ -63,6 +67,8 @@ pub mod results;
 pub mod signals;
 pub mod stop;
 pub mod storage;
+pub mod terminal;
 pub mod threads;
 pub mod torrent;
 pub mod tracker;
+pub mod web;

@@ -1,6 +1,5 @@
 //! The command-line program: arguments, configuration, exit code.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use btda::analyzer::runtime;
@@ -10,6 +9,8 @@ use btda::exit::Exit;
 use btda::lab::trial;
 use btda::report;
 use btda::results::{combine, doctor, export};
+use btda::terminal::{complain, print};
+use btda::web::serve;
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         Ok(Request::Doctor(options)) => doctor::run(&options),
         Ok(Request::Combine(options)) => combine::run(&options),
         Ok(Request::Export(options)) => export::run(&options),
+        Ok(Request::Serve { database, choice }) => {
+            with(choice, |config| serve::run(config, database))
+        }
         Err(error) => match (error.print(), error.exit_code()) {
             (Ok(()), 0) => Exit::Success,
             (Err(_), 0) => Exit::Failed,
@@ -42,18 +46,5 @@ fn with(choice: ConfigChoice, job: impl FnOnce(&Config) -> Exit) -> Exit {
             complain(&error.to_string());
             Exit::Configuration
         }
-    }
-}
-
-fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_or(Exit::Failed, |()| Exit::Success)
-}
-
-/// One `btda: ` line for each line of `text`.
-fn complain(text: &str) {
-    for line in text.lines() {
-        let _ = writeln!(io::stderr(), "btda: {line}");
     }
 }

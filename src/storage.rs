@@ -25,10 +25,12 @@ mod files;
 #[cfg(test)]
 mod fixture;
 pub mod geo;
+pub mod history;
 pub mod ledger;
 mod lost;
 mod manifest;
 mod names;
+pub mod overview;
 mod progress;
 mod queue;
 pub mod reader;

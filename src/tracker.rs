@@ -26,6 +26,7 @@ mod fake;
 mod farewell;
 pub mod health;
 pub mod http;
+pub mod inquiry;
 pub mod random;
 pub mod requester;
 mod round;

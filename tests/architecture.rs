@@ -33,7 +33,13 @@ const ONLY: &[Only] = &[
             "socket2::",
             "ureq::",
         ],
-        allowed: &["src/net/", "src/net.rs", "src/lab"],
+        // The page takes its connections from the async runtime.
+        allowed: &["src/net/", "src/net.rs", "src/lab", "src/web/server.rs"],
+    },
+    Only {
+        what: "the async runtime",
+        words: &["tokio::", "axum::", "hyper::", "hyper_util::", "async"],
+        allowed: &["src/web"],
     },
     Only {
         what: "asking for the time",
@@ -182,6 +188,16 @@ const NEVER: &[Never] = &[
             "crate::threads",
             "std::fs",
             "std::thread",
+        ],
+    },
+    // What a run is, the page learns from figures and from its database.
+    Never {
+        of: &["src/web"],
+        words: &[
+            "crate::analyzer",
+            "crate::dht",
+            "crate::protocol",
+            "crate::lab",
         ],
     },
     Never {

@@ -16,6 +16,7 @@ mod local_trackers;
 mod magnets;
 mod neighbours;
 mod opt_out;
+mod page;
 mod prepare;
 mod random;
 mod shutdown;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, after, never, select};
 
 use crate::config::settings::Settings;
-use crate::config::{Config, Switches};
+use crate::config::{Config, Switches, WebSettings};
 use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::model::Torrent;
@@ -53,6 +54,8 @@ pub struct Request {
     pub configuration: serde_json::Value,
     /// What is odd about it.
     pub warnings: Vec<String>,
+    /// The page, with `web.address`.
+    pub web: Option<WebSettings>,
 }
 
 impl Request {
@@ -62,6 +65,7 @@ impl Request {
             settings: config.settings(switches),
             configuration: config.to_json(),
             warnings: config.warnings(),
+            web: Some(config.web()).filter(|web| web.address.is_some()),
         }
     }
 }
@@ -115,6 +119,12 @@ impl Run {
         let mut crew = Crew::new(self.engine.clock.clone());
         let mut status = Status::new(self.engine.settings.log.to_console);
         status.say(&self.headline());
+        if let Some(page) = &self.page {
+            status.say(&format!(
+                "the page is at http://{}/ (it ends with the run)",
+                page.address()
+            ));
+        }
         let started = units::start_all(&mut self, &mut crew);
         let cause = match started {
             Ok(()) => {
@@ -203,9 +213,16 @@ impl Run {
     fn show(&self, crew: &Crew, status: &mut Status) {
         let engine = &self.engine;
         let now = engine.clock.now();
-        if status.is_due(now) {
-            let figures = self.figures(crew, status);
+        let due = status.is_due(now);
+        if !due && self.page.is_none() {
+            return;
+        }
+        let figures = self.figures(crew, status);
+        if due {
             status.show(&figures);
+        }
+        if let Some(page) = &self.page {
+            page.post(&figures, engine, &self.progress);
         }
     }
 

@@ -15,6 +15,10 @@ use super::settings::{
 };
 use super::{Config, keys};
 
+mod web;
+
+pub use web::WebSettings;
+
 /// What only the command line says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Switches {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::duration::parse_seconds;
 
@@ -73,6 +73,8 @@ pub enum Kind {
     Address,
     /// An IPv6 address to bind to, or empty text for none.
     OptionalAddress6,
+    /// An IP address and a port to bind to, or empty text for none.
+    OptionalSocket,
     /// `host:port` of several hosts, with blanks between; empty for none.
     Hosts,
     /// One of these words.
@@ -119,6 +121,7 @@ impl Key {
             | Kind::OptionalPath
             | Kind::Address
             | Kind::OptionalAddress6
+            | Kind::OptionalSocket
             | Kind::Hosts
             | Kind::Choice(_) => Some(Value::Text(Cow::Owned(text.to_owned()))),
         };
@@ -182,6 +185,9 @@ impl Kind {
             Self::OptionalAddress6 => {
                 (text.is_empty() || text.parse::<Ipv6Addr>().is_ok()).then_some(text)
             }
+            Self::OptionalSocket => {
+                (text.is_empty() || text.parse::<SocketAddr>().is_ok()).then_some(text)
+            }
             Self::Hosts => text.split_whitespace().all(is_host).then_some(text),
             Self::Choice(words) => words
                 .iter()
@@ -221,6 +227,9 @@ impl fmt::Display for Kind {
             Self::OptionalPath => f.write_str("a path or \"\" for none"),
             Self::Address => f.write_str("an IP address"),
             Self::OptionalAddress6 => f.write_str("an IPv6 address or \"\" for none"),
+            Self::OptionalSocket => {
+                f.write_str("an IP address with its port, as 127.0.0.1:5000, or \"\" for none")
+            }
             Self::Hosts => f.write_str("host:port, with blanks between several, or \"\" for none"),
             Self::Choice(words) => {
                 f.write_str("one of")?;

@@ -9,14 +9,17 @@ use super::key::{Key, Kind, Value};
 
 mod tables;
 mod thesis;
+mod web;
 
 pub use tables::*;
 pub use thesis::*;
+pub use web::*;
 
 /// Every key in the order of the file: the top level first, then table by
 /// table.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    thesis::LIST.iter().chain(tables::LIST).copied()
+    let lists = thesis::LIST.iter().chain(tables::LIST);
+    lists.chain(web::LIST).copied()
 }
 
 /// The key of that dotted name.
@@ -162,7 +165,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "lsd", "storage", "evidence", "privacy", "hosts", "log"
+                "lsd", "storage", "evidence", "privacy", "hosts", "log", "web"
             ]
         );
     }

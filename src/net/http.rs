@@ -106,7 +106,8 @@ impl SystemHttp {
         Self::with_proxy(redirects, resolver, Proxy::try_from_env())
     }
 
-    /// The same without any proxy, which would look names up by itself.
+    /// The same without any proxy, so that `resolver` decides where requests
+    /// go, also those that are redirected.
     pub fn direct(redirects: u32, resolver: Resolver) -> Self {
         Self::with_proxy(redirects, resolver, None)
     }
@@ -180,8 +181,8 @@ impl UreqResolver for Lookup {
             .map_err(|error| match error.reason {
                 Reason::TimedOut => Error::Timeout(timeout.reason),
                 Reason::Os(number) => Error::Io(io::Error::from_raw_os_error(number)),
-                // The same as a network that cannot be reached.
-                Reason::ReservedAddress => Error::ConnectionFailed,
+                // Comes out of `translate_io` as what it was.
+                Reason::ReservedAddress => Error::Io(io::ErrorKind::PermissionDenied.into()),
                 _ => Error::HostNotFound,
             })?;
         let mut addresses = self.empty();
@@ -217,6 +218,12 @@ fn translate(error: &Error) -> HttpError {
 fn translate_io(error: &io::Error) -> HttpError {
     if error.kind() == io::ErrorKind::InvalidData && error.raw_os_error().is_none() {
         return HttpError::Tls;
+    }
+    if error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
+        return HttpError::Net(NetError {
+            operation: Operation::Resolve,
+            reason: Reason::ReservedAddress,
+        });
     }
     HttpError::Net(NetError::from_io(Operation::Read, error))
 }

@@ -5,6 +5,7 @@
 mod boxes;
 mod columns;
 mod curves;
+mod lent;
 mod map;
 mod marks;
 mod panels;
@@ -16,6 +17,8 @@ use plotters::style::RGBColor;
 
 use super::item::{Cell, Item, Table, grouped};
 use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
+pub use lent::{Curve, curves, world_map};
+
 use columns::{numbers, points, texts};
 use marks::{Axes, Bars, Marks, Style};
 

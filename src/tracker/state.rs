@@ -96,7 +96,8 @@ struct State {
 }
 
 impl Tracker {
-    fn new(url: &str, udp_default_port: u16) -> Self {
+    /// The tracker at `url`, never asked before.
+    pub(super) fn new(url: &str, udp_default_port: u16) -> Self {
         Self {
             url: Arc::from(url),
             target: TrackerUrl::parse(url, udp_default_port),

@@ -46,6 +46,8 @@ pub(super) enum Stage {
     Contacts,
     /// Statistics.
     Statistics,
+    /// The page.
+    Page,
     /// Writer: everything is stored.
     Writer,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for Stage {
             Self::Listener => "listener",
             Self::Contacts => "contacts",
             Self::Statistics => "statistics",
+            Self::Page => "page",
             Self::Writer => "writer",
         })
     }

@@ -43,6 +43,7 @@ use super::local_trackers::{self, LocalTrackers};
 use super::magnets::Magnets;
 use super::neighbours;
 use super::opt_out::address_rules;
+use super::page::Shown;
 use super::random::{RandomBytes, random_bytes};
 use super::sockets::Sockets;
 use super::status::say;
@@ -66,6 +67,7 @@ pub(super) struct Run {
     pub(super) neighbours: Option<Arc<Neighbours>>,
     pub(super) found: Option<Arc<FoundTrackers>>,
     pub(super) local_trackers: Option<Arc<LocalTrackers>>,
+    pub(super) page: Option<Shown>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -87,6 +89,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         mut settings,
         configuration,
         warnings,
+        web,
     } = request;
     let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
     let rules = address_rules(&settings.contact)?;
@@ -117,6 +120,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let neighbours = neighbours::prepare(&engine)?;
     let found = found::prepare(&engine);
     let local_trackers = local_trackers::prepare(&engine, found.as_ref())?;
+    let page = Shown::open(web.as_ref(), &engine, &stem)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let inputs = (import.files, facts, names);
@@ -143,6 +147,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         neighbours,
         found,
         local_trackers,
+        page,
     })
 }
 

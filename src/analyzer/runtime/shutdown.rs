@@ -82,6 +82,9 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     ] {
         late.extend(wait(run, crew, status, stage, time));
     }
+    if run.page.is_some() {
+        late.extend(wait(run, crew, status, Stage::Page, THREADS));
+    }
     late.extend(callers_left(run, status));
     wait(run, crew, status, Stage::Sources, SOURCES);
     if run.magnets.is_some() {

@@ -61,6 +61,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     if let Some(hosts) = &run.hosts {
         hosts.start()?;
     }
+    if let Some(page) = &run.page {
+        crew.start(page.unit())?;
+    }
     crew.start(statistics(run))?;
     // Last, since they make do with the threads that are left.
     if run.engine.settings.active {

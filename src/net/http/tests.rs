@@ -229,3 +229,35 @@ fn no_url_and_no_label_with_a_comma() {
         assert!(!error.label().contains(','));
     }
 }
+
+#[test]
+fn a_guarded_client_is_not_sent_to_barred_addresses() {
+    use crate::model::{AddressRules, NetworkSet};
+    use std::sync::Arc;
+
+    let barred =
+        serve(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    let port = barred.rsplit_once(':').unwrap().1.to_owned();
+    let target = format!("http://127.0.0.2:{port}/secret");
+    let moved = target.clone();
+    let open = serve(move |_, stream| {
+        let head = head(
+            "302 Found",
+            &format!("Location: {moved}\r\nContent-Length: 0\r\n"),
+        );
+        stream.write_all(head.as_bytes())
+    });
+    let rules = AddressRules {
+        opt_out: NetworkSet::parse("127.0.0.2").unwrap(),
+        ..AddressRules::none()
+    };
+    let client = SystemHttp::direct(3, Resolver::new().under(Arc::new(rules)));
+    for url in [target, format!("{open}/announce")] {
+        let error = client.get(&url, LIMIT, WAIT).unwrap_err();
+        let expected = NetError {
+            operation: Operation::Resolve,
+            reason: Reason::ReservedAddress,
+        };
+        assert_eq!(error, HttpError::Net(expected), "{url}");
+    }
+}

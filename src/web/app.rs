@@ -1,0 +1,217 @@
+//! The routes, and what every request passes first.
+//!
+//! Thread `web`: nothing here may block.
+
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post};
+use parking_lot::Mutex;
+
+use super::access::Access;
+use super::answer::{Refused, json, protect, typed};
+use super::job::Jobs;
+use super::pace::Pace;
+use super::studies::{self, Studies};
+use super::track::Tracking;
+use super::watch::{Watch, Watched, events, metrics, view};
+use super::{asking, login, reports};
+use crate::clock::Clock;
+use crate::config::WebSettings;
+
+/// Tries of the token for one address.
+const LOGINS: (u32, Duration) = (10, Duration::from_secs(60));
+
+/// What all requests share.
+pub(super) struct App {
+    /// Who may ask.
+    pub(super) access: Access,
+    /// Tries of the token.
+    pub(super) logins: Mutex<Pace>,
+    /// Time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Work beside the page's thread.
+    pub(super) jobs: Jobs,
+    /// Trackings asked for.
+    pub(super) questions: Mutex<Pace>,
+    /// Trackers and the history.
+    pub(super) tracking: Arc<Tracking>,
+    /// `web.store_addresses`.
+    pub(super) stores_addresses: bool,
+    /// The run that is shown.
+    pub(super) watch: Watch,
+    /// Reports of `btda report`.
+    pub(super) studies: Arc<Studies>,
+}
+
+/// Where a request comes from; put into each by the server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caller(pub(super) IpAddr);
+
+impl App {
+    /// The page behind `access`.
+    pub(super) fn new(
+        access: Access,
+        settings: &WebSettings,
+        (tracking, watched, studies): (Tracking, Option<Watched>, Studies),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (most, time) = LOGINS;
+        Self {
+            watch: Watch::new(watched, Arc::clone(&clock)),
+            studies: Arc::new(studies),
+            access,
+            logins: Mutex::new(Pace::new(most, time)),
+            clock,
+            jobs: Jobs::new(),
+            questions: Mutex::new(Pace::new(
+                settings.track_per_minute,
+                Duration::from_secs(60),
+            )),
+            tracking: Arc::new(tracking),
+            stores_addresses: settings.store_addresses,
+        }
+    }
+}
+
+/// All routes.
+pub(super) fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(asking::start))
+        .route("/track", post(asking::track))
+        .route("/reports", get(reports::reports))
+        .route("/reports/chart.svg", get(reports::chart))
+        .route("/api/reports", get(reports::api))
+        .route("/export/csv", get(reports::csv_file))
+        .route("/export/json", get(reports::json_file))
+        .route("/watch", get(view::overview))
+        .route("/watch/torrents/{number}", get(view::torrent))
+        .route("/watch/trackers/{number}", get(view::tracker))
+        .route("/watch/map.svg", get(view::map))
+        .route("/studies", get(studies::list))
+        .route("/studies/{folder}/{name}", get(studies::file))
+        .route("/openapi.json", get(contract))
+        .route("/api/watch", get(view::api))
+        .route("/events", get(events::events))
+        .route("/metrics", get(metrics::metrics))
+        .route(
+            "/assets/page.js",
+            get(|| script(include_str!("assets/page.js"))),
+        )
+        .route(
+            "/assets/watch.js",
+            get(|| script(include_str!("assets/watch.js"))),
+        )
+        .route("/healthz", get(health))
+        .route("/login", get(login::form).post(login::enter))
+        .route("/assets/page.css", get(style))
+        .route("/favicon.ico", get(icon))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), admit))
+        .with_state(app)
+}
+
+fn health() -> Ready<Response<Body>> {
+    let well = serde_json::json!({ "status": "ok" });
+    ready(json(StatusCode::OK, &well))
+}
+
+fn style() -> Ready<Response<Body>> {
+    let sheet = include_str!("assets/page.css");
+    ready(typed(StatusCode::OK, "text/css; charset=utf-8", sheet))
+}
+
+/// Browsers ask for it by themselves, also beside a report.
+fn icon() -> Ready<Response<Body>> {
+    let icon = include_str!("assets/icon.svg");
+    ready(typed(StatusCode::OK, "image/svg+xml", icon))
+}
+
+fn script(script: &'static str) -> Ready<Response<Body>> {
+    ready(typed(
+        StatusCode::OK,
+        "text/javascript; charset=utf-8",
+        script,
+    ))
+}
+
+fn contract() -> Ready<Response<Body>> {
+    let document = include_str!("assets/openapi.json");
+    ready(typed(StatusCode::OK, "application/json", document))
+}
+
+fn unknown() -> Ready<Refused> {
+    ready(Refused::new(StatusCode::NOT_FOUND, "there is no such page"))
+}
+
+fn wrong_method() -> Ready<Refused> {
+    let text = "this address takes no such request";
+    ready(Refused::new(StatusCode::METHOD_NOT_ALLOWED, text))
+}
+
+/// Every request passes here, and every answer.
+async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
+    let mut answer = match check(&app.access, &request) {
+        Ok(()) => next.run(request).await,
+        Err(answer) => answer,
+    };
+    protect(answer.headers_mut());
+    answer
+}
+
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once"
+)]
+fn check(access: &Access, request: &Request) -> Result<(), Response<Body>> {
+    let headers = request.headers();
+    let host = text_of(headers, &HOST).unwrap_or_default();
+    let refused = |status, text: &str| Err(Refused::new(status, text).into_response());
+    if headers.get_all(HOST).iter().count() != 1 || !access.is_our_host(host) {
+        let text = "not a name of this page: use its address, or add the name to web.host_names";
+        return refused(StatusCode::MISDIRECTED_REQUEST, text);
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let site = text_of(headers, &HeaderName::from_static("sec-fetch-site"));
+    if !reads && !Access::is_our_origin(host, text_of(headers, &ORIGIN), site) {
+        return refused(
+            StatusCode::FORBIDDEN,
+            "requests from other pages are refused",
+        );
+    }
+    let path = request.uri().path();
+    let open =
+        matches!(path, "/healthz" | "/login" | "/favicon.ico") || path.starts_with("/assets/");
+    if open || access.is_known(text_of(headers, &AUTHORIZATION), text_of(headers, &COOKIE)) {
+        return Ok(());
+    }
+    let wants_page = text_of(headers, &axum::http::header::ACCEPT)
+        .is_some_and(|kinds| kinds.contains("text/html"));
+    if reads && wants_page {
+        return Err(Redirect::to("/login").into_response());
+    }
+    let mut answer = Refused::new(
+        StatusCode::UNAUTHORIZED,
+        "the token is missing or wrong: send it as Authorization: Bearer, or log in at /login",
+    )
+    .into_response();
+    let scheme = axum::http::HeaderValue::from_static("Bearer");
+    answer
+        .headers_mut()
+        .insert(axum::http::header::WWW_AUTHENTICATE, scheme);
+    Err(answer)
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

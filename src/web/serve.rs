@@ -1,0 +1,60 @@
+//! `btda serve`: the page without a run. Main thread; it waits for a signal.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Page, STACK, Watched};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Switches};
+use crate::exit::Exit;
+use crate::logging;
+use crate::signals;
+use crate::stop::stop_pair;
+use crate::storage::overview::Overview;
+use crate::terminal::complain;
+use crate::threads;
+
+/// Serves until a signal comes; shows the result file `database`, if there is
+/// one.
+pub fn run(config: &Config, database: Option<PathBuf>) -> Exit {
+    match serve(config, database) {
+        Ok(()) => Exit::Success,
+        Err((exit, text)) => {
+            complain(&text);
+            exit
+        }
+    }
+}
+
+fn serve(config: &Config, database: Option<PathBuf>) -> Result<(), (Exit, String)> {
+    let failed = |what: &'static str| move |error| (Exit::Failed, format!("{what}: {error}"));
+    let signals = signals::watch().map_err(failed("signals cannot be handled"))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let settings = config.settings(&Switches::default());
+    let mut log = settings.log.clone();
+    log.to_console = true;
+    logging::start(&log, std::path::Path::new(""), Arc::clone(&clock))
+        .map_err(|error| (Exit::Failed, error.to_string()))?;
+    let (trigger, stop) = stop_pair();
+    if let Some(path) = &database {
+        Overview::read(path).map_err(|error| (Exit::Failed, error.to_string()))?;
+    }
+    let watched = database.map(|database| Watched {
+        database,
+        board: None,
+    });
+    let page = Page::open(&config.web(), &settings, watched, (clock, stop))
+        .map_err(|error| (error.exit(), error.to_string()))?;
+    complain(&format!(
+        "the page is at http://{}/ (Ctrl+C ends it)",
+        page.address()
+    ));
+    let thread = threads::spawn("web", STACK, move || page.run())
+        .map_err(failed("no thread for the page"))?;
+    // The sender lives as long as the process.
+    let _ = signals.recv();
+    trigger.stop();
+    thread
+        .join()
+        .map_err(|_| (Exit::Failed, "the page ended by a defect".to_owned()))
+}
