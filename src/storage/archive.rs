@@ -90,10 +90,13 @@ impl Archive {
             ("NULL", "")
         };
         let exchanged = if self.has("exchange") {
-            "UNION ALL SELECT time_ms / 1000, 'pex', received_peers, duplicate_peers, NULL, NULL,
-                              torrent, NULL, rowid FROM exchange"
+            let origin = self.named("exchange", &["origin"]);
+            format!(
+                "UNION ALL SELECT time_ms / 1000, {origin}, received_peers, duplicate_peers,
+                                  NULL, NULL, torrent, NULL, rowid FROM exchange"
+            )
         } else {
-            ""
+            String::new()
         };
         // Columns by number: time, and the row of its table.
         let sql = format!(

@@ -117,14 +117,11 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let (hosts, names) = hosts::prepare(&engine)?;
-    let neighbours = neighbours::prepare(&engine)?;
-    let found = found::prepare(&engine);
-    let local_trackers = local_trackers::prepare(&engine, found.as_ref())?;
+    let (neighbours, found, local_trackers) = found_beside(&engine)?;
     let page = Shown::open(web.as_ref(), &engine, &stem)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
-    let inputs = (import.files, facts, names);
-    let writer = create_writer(&engine, &stem, inputs, &progress)?;
+    let writer = create_writer(&engine, &stem, (import.files, facts, names), &progress)?;
     let listener = listen_port.map(|_| Listener::new(Arc::clone(&engine), socket));
     let trackers = Arc::new(Trackers::new(&engine, random.key));
     let magnets = magnets(&engine, &trackers, dht.as_ref(), cache, wanted);
@@ -149,6 +146,20 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         local_trackers,
         page,
     })
+}
+
+/// What finds peers and trackers beside those of the torrents.
+type Beside = (
+    Option<Arc<Neighbours>>,
+    Option<Arc<FoundTrackers>>,
+    Option<Arc<LocalTrackers>>,
+);
+
+fn found_beside(engine: &Arc<Engine>) -> Result<Beside, Refusal> {
+    let neighbours = neighbours::prepare(engine)?;
+    let found = found::prepare(engine);
+    let local_trackers = local_trackers::prepare(engine, found.as_ref())?;
+    Ok((neighbours, found, local_trackers))
 }
 
 fn magnets(

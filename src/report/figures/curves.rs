@@ -9,11 +9,12 @@ use crate::report::item::Table;
 const TORRENTS_SHOWN: usize = 40;
 
 /// Sources with their names in figures.
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("tracker", "Trackers"),
     ("dht", "DHT"),
     ("incoming", "Callers"),
     ("pex", "Other peers"),
+    ("lsd", "Neighbours"),
 ];
 
 pub(super) fn addresses(table: &Table) -> Drawn {

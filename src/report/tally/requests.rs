@@ -108,7 +108,7 @@ impl RequestTally {
             if matches!(way, WaySeen::Tracker | WaySeen::Dht) {
                 *self.sizes.entry((way, row.received)).or_default() += 1;
                 self.sample(torrent, way, row);
-            } else if way == WaySeen::Exchange {
+            } else if matches!(way, WaySeen::Exchange | WaySeen::Neighbour) {
                 // Sums of many answers, each of which a peer picked from its
                 // own: no sample, but later answers know them.
                 let new = row.received.saturating_sub(row.duplicate);
@@ -190,11 +190,11 @@ impl RequestTally {
         self.asked.get(&(torrent, way)).copied().unwrap_or_default()
     }
 
-    /// Sources of addresses: those of 2015, and peer exchange where there was
-    /// any.
+    /// Sources of addresses: those of 2015, and of the others which there was.
     pub fn ways(&self) -> Vec<WaySeen> {
-        let is_there =
-            |way: &WaySeen| *way != WaySeen::Exchange || self.asked.keys().any(|(_, it)| it == way);
+        let is_there = |way: &WaySeen| {
+            WaySeen::ALL.contains(way) || self.asked.keys().any(|(_, it)| it == way)
+        };
         let mut ways = WaySeen::OF_ADDRESSES.to_vec();
         ways.retain(is_there);
         ways
@@ -270,7 +270,7 @@ mod tests {
         tally.push(1, &row(0, WaySeen::Tracker, 50, 0));
         tally.push(1, &row(1, WaySeen::Exchange, 40, 10));
         tally.push(1, &row(2, WaySeen::Tracker, 50, 45));
-        assert_eq!(tally.ways(), WaySeen::OF_ADDRESSES);
+        assert_eq!(tally.ways(), WaySeen::OF_ADDRESSES[..4]);
         assert_eq!(tally.unique(1), 50 + 30 + 5);
         let census = tally.census_of_all[&1];
         assert_eq!((census.marked, census.samples), (85, 1));

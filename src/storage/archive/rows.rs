@@ -21,6 +21,8 @@ pub enum WaySeen {
     /// Named by another peer (BEP 11): table `exchange`. Peers that came so have
     /// another word in `source`.
     Exchange,
+    /// Found on the local network (BEP 14): table `exchange`, as above.
+    Neighbour,
 }
 
 impl WaySeen {
@@ -28,15 +30,22 @@ impl WaySeen {
     pub const ALL: [Self; 3] = [Self::Tracker, Self::Dht, Self::Incoming];
 
     /// All that bring addresses.
-    pub const OF_ADDRESSES: [Self; 4] = [Self::Tracker, Self::Dht, Self::Incoming, Self::Exchange];
+    pub const OF_ADDRESSES: [Self; 5] = [
+        Self::Tracker,
+        Self::Dht,
+        Self::Incoming,
+        Self::Exchange,
+        Self::Neighbour,
+    ];
 
-    /// The word in the database; `pex` is that of table `origin`.
+    /// The word in the database; `pex` and `lsd` are those of table `origin`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tracker => "tracker",
             Self::Dht => "dht",
             Self::Incoming => "incoming",
             Self::Exchange => "pex",
+            Self::Neighbour => "lsd",
         }
     }
 

@@ -53,7 +53,7 @@ fn exchanged_addresses_and_host_names() {
         "PRAGMA foreign_keys = OFF; {SCHEMA}
          INSERT INTO request (timestamp, source, received_peers, duplicate_peers, torrent)
          VALUES (10, 'tracker', 50, 0, 1), (30, 'dht', 60, 30, 1);
-         INSERT INTO exchange VALUES (1, 20500, 1, 'pex', 9, 4);
+         INSERT INTO exchange VALUES (1, 20500, 1, 'pex', 9, 4), (2, 25000, 1, 'lsd', 2, 0);
          INSERT INTO host VALUES (1, 0, 'name', 'co.uk', 'a.co.uk'), (2, 0, 'name', 'co.uk', 'b.co.uk'),
                                  (3, 0, 'name', 'b.de', 'b.de'), (4, 0, 'timed out', NULL, NULL);"
     ));
@@ -65,6 +65,7 @@ fn exchanged_addresses_and_host_names() {
     let wanted = [
         (10, Some(WaySeen::Tracker), 50, 0),
         (20, Some(WaySeen::Exchange), 9, 4),
+        (25, Some(WaySeen::Neighbour), 2, 0),
         (30, Some(WaySeen::Dht), 60, 30),
     ];
     assert_eq!(seen, wanted);
