@@ -4,6 +4,7 @@
 //! everything else passes these types.
 
 mod contact;
+mod file_kind;
 mod info_hash;
 mod network;
 mod peer;
@@ -18,12 +19,13 @@ mod timestamp;
 mod torrent;
 
 pub use contact::{AddressRules, Barred};
+pub use file_kind::{FileKind, InvalidFileKind};
 pub use info_hash::{InfoHash, InvalidInfoHash};
 pub use network::{BadLine, Network, NetworkError, NetworkSet};
 pub use peer::{PeerAddress, PeerKey};
 pub use peer_id::PeerId;
 pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
-pub use pseudonym::{Pseudonym, PseudonymKey};
+pub use pseudonym::{InvalidPseudonym, Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
 pub use reserved::is_reserved;
 pub use source::{Direction, Encryption, Link, Source, Transport};
