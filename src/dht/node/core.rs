@@ -271,7 +271,7 @@ fn first_id(settings: &DhtSettings, family: Family, random: &mut Random) -> Node
         Family::V6 => settings.address6.map(Into::into),
     };
     match bound {
-        Some(ip) if !super::address::is_local(ip) => NodeId::bound_to(ip, random),
+        Some(ip) if !super::address::is_local(ip) => NodeId::bound_at(ip, settings.place, random),
         _ => random.id(),
     }
 }

@@ -203,7 +203,7 @@ impl Core {
             return;
         };
         if self.settings.node_id.is_none() && !self.routing.own().is_bound_to(ip) {
-            let id = NodeId::bound_to(ip, &mut self.random);
+            let id = NodeId::bound_at(ip, self.settings.place, &mut self.random);
             log::info!(
                 "node took an id that suits its address family={:?}",
                 self.family
