@@ -35,7 +35,8 @@
 //! * [`results`]: the commands that work on result files behind a run.
 //! * [`model`], [`intake`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
-//! * [`logging`], [`outside`]: the log, and text from outside made harmless.
+//! * [`logging`], [`outside`]: the log, and text from outside made harmless;
+//!   [`terminal`]: what commands print.
 //! * [`report`]: tables and figures of a study from finished results, `btda report`.
 //! * [`lab`]: a practice swarm with known truth, which shares no codec with the
 //!   rest; [`lab::trial`] is the command `btda lab`.
@@ -63,6 +64,7 @@ pub mod results;
 pub mod signals;
 pub mod stop;
 pub mod storage;
+pub mod terminal;
 pub mod threads;
 pub mod torrent;
 pub mod tracker;

@@ -1,6 +1,5 @@
 //! The command-line program: arguments, configuration, exit code.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use btda::analyzer::runtime;
@@ -10,6 +9,7 @@ use btda::exit::Exit;
 use btda::lab::trial;
 use btda::report;
 use btda::results::{combine, doctor, export};
+use btda::terminal::{complain, print};
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {
@@ -42,18 +42,5 @@ fn with(choice: ConfigChoice, job: impl FnOnce(&Config) -> Exit) -> Exit {
             complain(&error.to_string());
             Exit::Configuration
         }
-    }
-}
-
-fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_or(Exit::Failed, |()| Exit::Success)
-}
-
-/// One `btda: ` line for each line of `text`.
-fn complain(text: &str) {
-    for line in text.lines() {
-        let _ = writeln!(io::stderr(), "btda: {line}");
     }
 }

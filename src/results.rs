@@ -5,22 +5,3 @@
 pub mod combine;
 pub mod doctor;
 pub mod export;
-
-use std::io::{self, Write};
-
-use crate::exit::Exit;
-
-/// Writes to standard output. Somebody who stops reading (`| head`) is no
-/// failure.
-fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
-        _ => Exit::Success,
-    }
-}
-
-/// One line on standard error.
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "btda: {text}");
-}

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{complain, print};
 use crate::exit::Exit;
 use crate::storage::StorageError;
 use crate::storage::combine::{Combination, CombineError, Purpose, combine};
+use crate::terminal::{complain, print};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

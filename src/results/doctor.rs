@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{complain, print};
 use crate::clock::{Clock, SystemClock};
 use crate::exit::Exit;
 use crate::storage::doctor::{Case, Diagnosis, DoctorError, Level, Repair, examine, repair};
+use crate::terminal::{complain, print};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,11 +6,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::combine::{refused, told};
-use super::complain;
 use crate::exit::Exit;
 use crate::storage::combine::{Purpose, combine};
 use crate::storage::export::{Export, ExportError, Format};
 use crate::storage::write_hosts;
+use crate::terminal::complain;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
