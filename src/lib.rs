@@ -38,6 +38,7 @@
 //! * [`logging`], [`outside`]: the log, and text from outside made harmless;
 //!   [`terminal`]: what commands print.
 //! * [`report`]: tables and figures of a study from finished results, `btda report`.
+//! * [`observe`]: listens to the DHT, `btda observe`, and searches what it found.
 //! * [`lab`]: a practice swarm with known truth, which shares no codec with the
 //!   rest; [`lab::trial`] is the command `btda lab`.
 //!
@@ -57,6 +58,7 @@ pub mod lab;
 pub mod logging;
 pub mod model;
 pub mod net;
+pub mod observe;
 pub mod outside;
 pub mod protocol;
 pub mod report;
