@@ -8,14 +8,18 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod lab;
+mod observe;
 mod report;
 mod results;
 
 use lab::LabArguments;
+use observe::{ObserveArguments, SearchArguments};
 use report::ReportArguments;
 use results::{CombineArguments, DoctorArguments, ExportArguments};
 
 use crate::lab::trial::TrialOptions;
+use crate::observe::command::ObserveTask;
+use crate::observe::search_command::SearchTask;
 use crate::report::ReportOptions;
 
 use crate::results::combine::CombineOptions;
@@ -48,6 +52,10 @@ pub enum Request {
     Combine(CombineOptions),
     /// Write tables for other programs.
     Export(ExportOptions),
+    /// Listen to the DHT, replay what was heard, or show a torrent file.
+    Observe(ObserveTask, ConfigChoice),
+    /// Search the torrents that were resolved.
+    Search(Box<SearchTask>, ConfigChoice),
 }
 
 /// The command line's part of the configuration.
@@ -57,6 +65,37 @@ pub struct ConfigChoice {
     pub file: Option<PathBuf>,
     /// Values, checked.
     pub overrides: Vec<Override>,
+}
+
+/// A flag that stands for a key, with its value where it was given.
+type Named = (&'static str, &'static Key, Option<Value>);
+
+impl ConfigChoice {
+    /// What `named` flags and `set` say together.
+    fn of(
+        file: Option<PathBuf>,
+        named: impl IntoIterator<Item = Named>,
+        set: Vec<Override>,
+    ) -> Result<Self, clap::Error> {
+        let named = named.into_iter().filter_map(|(flag, key, value)| {
+            let flag = flag.to_owned();
+            value.map(|value| Override { key, value, flag })
+        });
+        let mut overrides: Vec<Override> = Vec::new();
+        for new in named.chain(set) {
+            if let Some(old) = overrides.iter().find(|old| old.key == new.key) {
+                return Err(usage(
+                    ErrorKind::ArgumentConflict,
+                    &format!(
+                        "{} is given twice: by {} and by {}",
+                        new.key.name, old.flag, new.flag
+                    ),
+                ));
+            }
+            overrides.push(new);
+        }
+        Ok(Self { file, overrides })
+    }
 }
 
 /// Reads the arguments, the program's name first. The error prints itself,
@@ -75,6 +114,8 @@ where
         Some(Command::Doctor(doctor)) => Ok(Request::Doctor(doctor.options())),
         Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
         Some(Command::Export(export)) => Ok(Request::Export(export.options())),
+        Some(Command::Observe(observe)) => observe.request(),
+        Some(Command::Search(search)) => search.request(),
         None => run.request(),
     }
 }
@@ -90,7 +131,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda observe [OPTIONS]\n       btda search [OPTIONS] <WORD>..."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -134,6 +175,10 @@ enum Command {
     Combine(CombineArguments),
     /// Write tables as CSV, JSON or JSON Lines, or a database for the scripts of 2015
     Export(ExportArguments),
+    /// Listen to the DHT: who asks for what, where
+    Observe(ObserveArguments),
+    /// Search the names and files of torrents that observe resolved
+    Search(SearchArguments),
 }
 
 /// What to measure, and how.
@@ -242,27 +287,7 @@ impl Options {
             ("--duration", &keys::DURATION_SECONDS, self.duration),
             ("--method", &keys::METHOD, self.method),
         ];
-        let named = named.into_iter().filter_map(|(flag, key, value)| {
-            let flag = flag.to_owned();
-            value.map(|value| Override { key, value, flag })
-        });
-        let mut overrides: Vec<Override> = Vec::new();
-        for new in named.chain(self.set) {
-            if let Some(old) = overrides.iter().find(|old| old.key == new.key) {
-                return Err(usage(
-                    ErrorKind::ArgumentConflict,
-                    &format!(
-                        "{} is given twice: by {} and by {}",
-                        new.key.name, old.flag, new.flag
-                    ),
-                ));
-            }
-            overrides.push(new);
-        }
-        Ok(ConfigChoice {
-            file: self.config,
-            overrides,
-        })
+        ConfigChoice::of(self.config, named, self.set)
     }
 }
 

@@ -7,6 +7,7 @@ use btda::cli::{self, ConfigChoice, Request};
 use btda::config::{Config, default_file};
 use btda::exit::Exit;
 use btda::lab::trial;
+use btda::observe::{command as observe, search_command as search};
 use btda::report;
 use btda::results::{combine, doctor, export};
 use btda::terminal::{complain, print};
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
         Ok(Request::Doctor(options)) => doctor::run(&options),
         Ok(Request::Combine(options)) => combine::run(&options),
         Ok(Request::Export(options)) => export::run(&options),
+        Ok(Request::Observe(task, choice)) => with(choice, |it| observe::run(it, &task)),
+        Ok(Request::Search(task, choice)) => with(choice, |it| search::run(it, &task)),
         Err(error) => match (error.print(), error.exit_code()) {
             (Ok(()), 0) => Exit::Success,
             (Err(_), 0) => Exit::Failed,

@@ -15,10 +15,18 @@
 //! take is counted as lost, and the nodes answer on.
 
 pub mod block;
+pub mod command;
+mod listen;
 pub mod live;
 pub mod naming;
+mod nodes;
 pub mod pipeline;
 pub mod queue;
 pub mod record;
+pub mod resolver;
 pub mod rules;
+pub mod search_command;
+pub mod settings;
 pub mod slices;
+mod station;
+pub mod writer;

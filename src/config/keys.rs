@@ -7,16 +7,19 @@ use std::borrow::Cow;
 
 use super::key::{Key, Kind, Value};
 
+mod observe;
 mod tables;
 mod thesis;
 
+pub use observe::*;
 pub use tables::*;
 pub use thesis::*;
 
 /// Every key in the order of the file: the top level first, then table by
 /// table.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    thesis::LIST.iter().chain(tables::LIST).copied()
+    let lists = thesis::LIST.iter().chain(tables::LIST);
+    lists.chain(observe::LIST).copied()
 }
 
 /// The key of that dotted name.
@@ -161,7 +164,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "storage", "privacy", "hosts", "log"
+                "storage", "privacy", "hosts", "log", "observe"
             ]
         );
     }
