@@ -16,5 +16,6 @@ pub mod runtime;
 pub mod scheduler;
 pub mod statistics;
 pub mod stats;
+pub mod stays;
 pub mod visit;
 pub mod workers;

@@ -29,7 +29,9 @@ pub struct StopToken {
 
 /// A trigger and the token that listens to it.
 pub fn stop_pair() -> (StopTrigger, StopToken) {
-    let (open, closed) = bounded(0);
+    // Nothing is ever sent. A channel with room is looked at without a lock,
+    // one without room is not, and a thousand threads look at this one.
+    let (open, closed) = bounded(1);
     (
         StopTrigger {
             open: Mutex::new(Some(open)),

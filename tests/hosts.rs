@@ -1,5 +1,6 @@
 //! Host names in a real run: dnsmasq answers for the peers of a practice
-//! swarm, on loopback. What lies, fails and is slow is in `src/hosts/tests.rs`.
+//! swarm, on loopback, at once, slowly and too late. What lies and fails is in
+//! `src/hosts/tests.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -11,6 +12,8 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use btda::clock::SystemClock;
@@ -80,6 +83,61 @@ impl Names {
     }
 }
 
+/// A name server that is slow: it asks dnsmasq, and keeps the answers back
+/// until it may give them.
+struct Slow {
+    port: u16,
+    may: Arc<AtomicBool>,
+    given: Arc<AtomicU64>,
+}
+
+impl Slow {
+    /// Its thread ends with the test.
+    fn start(names: &Names) -> Self {
+        let (socket, behind) = (loopback(), loopback());
+        behind.connect(("127.0.0.1", names.port)).unwrap();
+        behind.set_read_timeout(Some(SOON)).unwrap();
+        let look = Some(Duration::from_millis(20));
+        socket.set_read_timeout(look).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let (may, given) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::<AtomicU64>::default(),
+        );
+        let (is_open, sum) = (Arc::clone(&may), Arc::clone(&given));
+        thread::spawn(move || {
+            let (mut bytes, mut held) = ([0; 2048], Vec::new());
+            loop {
+                if let Ok((length, from)) = socket.recv_from(&mut bytes) {
+                    behind.send(&bytes[..length]).unwrap();
+                    let length = behind.recv(&mut bytes).unwrap();
+                    held.push((bytes[..length].to_vec(), from));
+                }
+                if is_open.load(Ordering::SeqCst) {
+                    for (answer, to) in held.drain(..) {
+                        // Who asked may have gone.
+                        let _ = socket.send_to(&answer, to);
+                        sum.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        });
+        Self { port, may, given }
+    }
+
+    fn may_answer(&self) {
+        self.may.store(true, Ordering::SeqCst);
+    }
+
+    fn given(&self) -> u64 {
+        self.given.load(Ordering::SeqCst)
+    }
+}
+
+fn loopback() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").unwrap()
+}
+
 fn swarm() -> Swarm {
     let options = LabOptions {
         torrents: 1,
@@ -94,12 +152,16 @@ fn swarm() -> Swarm {
 }
 
 fn start(swarm: &Swarm, server: &str) -> Trial {
+    start_with_timeout(swarm, server, "20")
+}
+
+fn start_with_timeout(swarm: &Swarm, server: &str, timeout: &str) -> Trial {
     let server = format!("\"{server}\"");
     let keys = [
         ("network_timeout", "1"),
         ("hosts.enabled", "true"),
         ("hosts.servers", &*server),
-        ("hosts.timeout_seconds", "20"),
+        ("hosts.timeout_seconds", timeout),
     ];
     Setup::new().swarm(swarm).config(&keys).start()
 }
@@ -176,6 +238,53 @@ fn peers_of_a_run_get_the_end_of_their_names() {
         .unwrap();
     assert_eq!(names, peers);
     assert!(beside(&database, "_r_hosts.sqlite").exists());
+}
+
+#[test]
+fn names_that_come_slowly_hinder_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = Names::start(folder.path());
+    let slow = Slow::start(&names);
+    let swarm = swarm();
+    let mut trial = start(&swarm, &format!("127.0.0.1:{}", slow.port));
+    trial.wait_until("peers are stored without their names", |trial| {
+        trial.number("SELECT count(*) FROM peer") >= 8
+    });
+    let without = "SELECT count(*) FROM host";
+    assert_eq!(trial.number(without), 0);
+    slow.may_answer();
+    trial.wait_until("every peer has its name", |trial| {
+        let peers = trial.number("SELECT count(*) FROM peer");
+        trial.number("SELECT count(*) FROM host WHERE outcome = 'name'") == peers
+    });
+    assert_eq!(trial.stop("INT", Duration::from_secs(20)), Some(0));
+    swarm.stop();
+    trial.assert_contract();
+    assert_eq!(
+        trial.number("SELECT count(*) FROM host WHERE host <> 'co.uk'"),
+        0
+    );
+}
+
+#[test]
+fn names_that_come_too_late_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = Names::start(folder.path());
+    let slow = Slow::start(&names);
+    let swarm = swarm();
+    let server = format!("127.0.0.1:{}", slow.port);
+    let mut trial = start_with_timeout(&swarm, &server, "0.2");
+    let late = "SELECT count(*) FROM host WHERE outcome = 'timed out' AND host IS NULL";
+    trial.wait_until("look-ups are given up", |trial| trial.number(late) >= 4);
+    let given_up = trial.number(late);
+    slow.may_answer();
+    trial.wait_until("the answers come", |_| slow.given() >= 8);
+    assert_eq!(trial.stop("INT", Duration::from_secs(20)), Some(0));
+    swarm.stop();
+    trial.assert_contract();
+    assert!(trial.number(late) >= given_up, "what was given up stays so");
+    let odd = "SELECT count(*) FROM host WHERE (host IS NULL) = (outcome = 'name')";
+    assert_eq!(trial.number(odd), 0);
 }
 
 #[test]

@@ -1,22 +1,21 @@
 //! A swarm that knows no IPv4: a libtorrent seeder and a libtorrent leecher
 //! on `::1` (Debian package), named by a tracker in `peers6` (BEP 7), measured
 //! by the real program listening there too.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 mod common;
 
 use std::fs;
-use std::net::{Ipv6Addr, TcpListener};
-use std::path::Path;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use btda::lab::{Reply, ScriptedTracker};
 use common::btda_run::BtdaRun;
+use common::client::{Assignment, Client};
 use common::contract::{Waiting, assert_contract};
-use common::process::{Process, isolated, wait_until};
+use common::libtorrent::{Libtorrent, Role};
+use common::process::wait_until;
 use common::results::Results;
 use common::torrent::TestTorrent;
-use serde_json::json;
+use common::tracker6::Tracker6;
 
 /// Everything together takes about 20 seconds.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -47,39 +46,10 @@ allow_private = true
 /// Bytes a second: some fifteen seconds for the whole.
 const DOWNLOAD_LIMIT: u32 = 100_000;
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("::1 can be bound");
-    listener.local_addr().expect("bound").port()
-}
-
-/// A libtorrent session on `::1`; `known`: where it knows a peer.
-fn client(folder: &Path, torrent: &Path, seed: bool, port: u16, known: Option<u16>) -> Process {
-    let peers: Vec<String> = known.iter().map(|port| format!("::1:{port}")).collect();
-    let settings = json!({
-        "address": "[::1]",
-        "port": port,
-        "folder": folder,
-        "torrents": [torrent],
-        "seed": seed,
-        "download_limit": if seed { 0 } else { DOWNLOAD_LIMIT },
-        "fingerprint": if seed { "-SE2080-" } else { "-LE2080-" },
-        "encryption": "not outward",
-        "utp_only": false,
-        "dht": null,
-        "peers": peers,
-    });
-    let file = folder.join("session.json");
-    fs::write(&file, settings.to_string()).expect("own folder");
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libtorrent_client.py");
-    let mut command = isolated(Path::new("/usr/bin/python3"), folder);
-    command.arg(driver).arg(file);
-    Process::spawn("libtorrent", command, folder)
-}
-
-fn compact(ports: &[u16]) -> Vec<u8> {
-    let peer = |port: &u16| [&Ipv6Addr::LOCALHOST.octets()[..], &port.to_be_bytes()].concat();
-    ports.iter().flat_map(peer).collect()
-}
+const LEECHER: Role = Role {
+    fingerprint: "-LE2080-",
+    ..Role::LEECHER
+};
 
 #[test]
 fn a_download_over_ipv6_is_confirmed() {
@@ -90,14 +60,7 @@ fn a_download_over_ipv6_is_confirmed() {
         path
     };
     let (seeder, leecher, input, out) = (sub("seed"), sub("leech"), sub("input"), sub("btda"));
-    let ports = [free_port(), free_port()];
-    let answer = [
-        &b"d8:intervali5e5:peers0:6:peers636:"[..],
-        &compact(&ports),
-        b"e",
-    ]
-    .concat();
-    let tracker = ScriptedTracker::http(move |_| Reply::ok(&answer)).expect("tracker");
+    let tracker = Tracker6::start(Ipv6Addr::LOCALHOST);
     let torrent = TestTorrent::generate("ipv6.bin", 6, 96, 16_384);
     let file = input.join("ipv6.torrent");
     fs::write(&file, torrent.file(&[tracker.url()])).expect("own folder");
@@ -105,16 +68,22 @@ fn a_download_over_ipv6_is_confirmed() {
 
     let arguments = ["--timeout", "2s", "--revisit-delay", "2s"];
     let mut run = BtdaRun::start(&out, &input, CONFIG, &arguments);
-    let mut clients = [
-        client(&seeder, &file, true, ports[0], None),
-        client(&leecher, &file, false, ports[1], Some(ports[0])),
-    ];
+    let files = [file];
+    let seeder = Assignment::new(Ipv6Addr::LOCALHOST, &seeder, &files);
+    let seeder = Libtorrent::start(Role::SEEDER, &seeder);
+    let known = [SocketAddr::new(Ipv6Addr::LOCALHOST.into(), seeder.port())];
+    let leecher = Assignment {
+        download_limit: DOWNLOAD_LIMIT,
+        peers: &known,
+        ..Assignment::new(Ipv6Addr::LOCALHOST, &leecher, &files)
+    };
+    let mut clients = [seeder, Libtorrent::start(LEECHER, &leecher)];
     let confirmed = "SELECT count(*) FROM peer JOIN torrent ON torrent.id = torrent
                      WHERE client = '-LE2080-' AND first_pieces < complete_threshold
                      AND last_pieces >= complete_threshold";
     wait_until("the download is confirmed", LIMIT, || {
         run.assert_running();
-        clients.iter_mut().for_each(Process::assert_running);
+        clients.iter_mut().for_each(Client::assert_running);
         let results = run.database().map(|database| Results::open(&database));
         let found = results.and_then(|results| results.ok()?.number(confirmed, ()).ok());
         found.unwrap_or(0) > 0

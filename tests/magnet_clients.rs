@@ -294,7 +294,7 @@ fn by_the_dht_alone_from_libtorrent_and_aria2() {
     let folder = world.with_data("seeder");
     let files = [world.file.clone()];
     let seeder = Libtorrent::start(
-        Role::Seeder,
+        Role::SEEDER,
         &Assignment {
             dht: entry,
             ..Assignment::new(world.address(2), &folder, &files)
@@ -344,7 +344,7 @@ fn by_the_link_from_transmission_and_by_the_dht_from_libtorrent() {
     );
     let folder = world.subfolder("libtorrent");
     let mut leecher = Libtorrent::start(
-        Role::Leecher,
+        Role::LEECHER,
         &Assignment {
             dht: Some(world.entry()),
             peers: &known,

@@ -37,7 +37,7 @@ impl Seeder {
         let file = folder.path().join("seeded.torrent");
         let trackers = ["http://127.0.6.9:9/announce".to_owned()];
         fs::write(&file, torrent.file(&trackers)).unwrap();
-        let session = Libtorrent::start(Role::Seeder, &Assignment::new(ip, folder.path(), &[file]));
+        let session = Libtorrent::start(Role::SEEDER, &Assignment::new(ip, folder.path(), &[file]));
         Self {
             torrent,
             address: SocketAddrV4::new(ip, session.port()),

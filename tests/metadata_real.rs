@@ -33,7 +33,7 @@ type Start = fn(&Assignment) -> (Box<dyn Client>, u16);
 #[test]
 fn libtorrent_gives_its_metadata() {
     gives_its_metadata(1, |assignment| {
-        let session = Libtorrent::start(Role::Seeder, assignment);
+        let session = Libtorrent::start(Role::SEEDER, assignment);
         let port = session.port();
         (Box::new(session), port)
     });

@@ -10,23 +10,41 @@
 mod common;
 
 use std::fs;
-use std::thread;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use common::aria2::Aria2;
 use common::btda_run::BtdaRun;
-use common::client::Client;
+use common::client::{Assignment, Client};
 use common::contract::{Waiting, assert_contract};
 use common::leecher::{Leecher, check_ways};
-use common::process::wait_until;
+use common::libtorrent::{Libtorrent, Role};
 use common::results::Results;
-use common::swarm::{CLIENT_ADDRESSES, Swarm};
+use common::swarm::{Beginning, Swarm};
+use common::torrent::TestTorrent;
+use common::transmission::Transmission;
+
+/// 25 MB: with [`DOWNLOAD_LIMIT`] some 45 s.
+const PIECES: u32 = 384;
+const PIECE_LENGTH: u32 = 64 * 1024;
+
+/// Bytes a second for each leecher and torrent.
+const DOWNLOAD_LIMIT: u32 = 576 * 1024;
+
+/// Address of the tracker.
+const TRACKER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+
+/// Addresses of the seeder and the leechers, in this order.
+const CLIENT_ADDRESSES: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(127, 0, 1, 2),
+    Ipv4Addr::new(127, 0, 1, 3),
+    Ipv4Addr::new(127, 0, 1, 4),
+    Ipv4Addr::new(127, 0, 1, 5),
+];
 
 /// All leechers have everything, and btda knows, by then; usually it takes
 /// a little more than a minute.
 const DOWNLOADS_LIMIT: Duration = Duration::from_secs(180);
-
-/// Time between two samples of the clients' own interfaces.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long an interrupted run may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -56,34 +74,57 @@ allow_private = true
 address = "127.0.0.1"
 "#;
 
+/// Tracker and seeder.
+fn start_swarm() -> Swarm {
+    Swarm::start(Beginning {
+        tracker: TRACKER_ADDRESS,
+        torrents: vec![
+            TestTorrent::generate("first.bin", 1, PIECES, PIECE_LENGTH),
+            TestTorrent::generate("second.bin", 2 << 20, PIECES, PIECE_LENGTH),
+        ],
+        further_trackers: &[],
+        seeder: Role::SEEDER,
+        seeder_addresses: &[CLIENT_ADDRESSES[0].into()],
+    })
+}
+
+fn start_leechers(swarm: &mut Swarm) {
+    let folders = ["transmission", "aria2", "libtorrent"];
+    let folders = folders.map(|name| swarm.subfolder(name));
+    let files = swarm.files.clone();
+    let assignment = |index: usize| Assignment {
+        download_limit: DOWNLOAD_LIMIT,
+        ..Assignment::new(CLIENT_ADDRESSES[1 + index], &folders[index], &files)
+    };
+    swarm.add(Transmission::start(&assignment(0)));
+    swarm.add(Aria2::start(&assignment(1)));
+    swarm.add(Libtorrent::start(Role::LEECHER, &assignment(2)));
+}
+
 /// For developers: whether the swarm itself works on this machine.
 #[test]
 #[ignore = "takes a minute and tests the clients, not btda"]
 fn the_swarm_finishes_by_itself() {
     let began = Instant::now();
-    let mut swarm = Swarm::start();
+    let mut swarm = start_swarm();
     println!("tracker and seeder after {:?}", began.elapsed());
-    swarm.start_leechers();
+    start_leechers(&mut swarm);
     println!("leechers after {:?}", began.elapsed());
-    sample_until("all downloads finish", &mut swarm, Swarm::is_finished);
+    swarm.sample_until("all downloads finish", DOWNLOADS_LIMIT, Swarm::is_finished);
     println!("done after {:?}\n{}", began.elapsed(), swarm.report());
 }
 
 #[test]
 fn every_download_is_confirmed() {
-    let mut swarm = Swarm::start();
+    let mut swarm = start_swarm();
     let folder = swarm.subfolder("btda");
     let input = swarm.input();
     let arguments = ["--timeout", "2s", "--revisit-delay", "4s"];
     let mut run = BtdaRun::start(&folder, &input, CONFIG, &arguments);
-    let known = Duration::from_secs(20);
-    wait_until("the tracker knows btda", known, || {
-        run.assert_running();
-        let mut torrents = swarm.torrents.iter();
-        torrents.all(|torrent| swarm.tracker.scrape(torrent.hash()).incomplete == 1)
-    });
-    swarm.start_leechers();
-    sample_until("all downloads are confirmed", &mut swarm, |swarm| {
+    swarm.wait_until_known("btda", || run.assert_running());
+    start_leechers(&mut swarm);
+    let what = "all downloads are confirmed";
+    swarm.sample_until(what, DOWNLOADS_LIMIT, |swarm| {
         run.assert_running();
         swarm.is_finished() && everything_is_stored(swarm, &run).unwrap_or(false)
     });
@@ -112,25 +153,6 @@ fn every_download_is_confirmed() {
     check_callers(&results);
     check_extension_handshakes(&results, &swarm);
     check_privacy(&run);
-}
-
-/// Samples the clients twice a second until `done`.
-fn sample_until(what: &str, swarm: &mut Swarm, mut done: impl FnMut(&Swarm) -> bool) {
-    let began = Instant::now();
-    let mut next = began;
-    loop {
-        swarm.sample();
-        if done(swarm) {
-            return;
-        }
-        assert!(
-            began.elapsed() < DOWNLOADS_LIMIT,
-            "not within {DOWNLOADS_LIMIT:?}: {what}\n{}",
-            swarm.report()
-        );
-        next += SAMPLE_INTERVAL;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
 }
 
 /// Whether the running btda has confirmed every download and stored a scrape

@@ -34,6 +34,7 @@ const ROWS: &str = "
       (3, 3603600, 'tracker', 50, 40, 5, 1010, 9, 0.1, 1),
       (4, 3607200, 'tracker', 50, 50, 5, 3, 9, 0.1, 1),
       (5, 3610800, 'tracker', 50, 50, 5, 20, 9, 0.1, 1);
+    INSERT INTO exchange VALUES (1, 3603000000, 1, 30, 24);
     INSERT INTO announce (request, time_ms, url) VALUES (1, 3600000000, 'http://a.test/announce');
     INSERT INTO scrape (time_ms, torrent, url, completed) VALUES (1, 1, 'http://b.test', 7),
                                                                  (2, 1, 'http://b.test', 9);
@@ -123,6 +124,12 @@ fn known_answers() {
             ["set_b", "1970-02-11T17Z", 1.0, 1]
         ]),
     );
+    // What other peers named is a source like the others.
+    let of_pex = &rows(&report, "addresses", "sources")[3];
+    assert_eq!(of_pex, &serde_json::json!(["pex", 1, 30, 6, 20.0]));
+    let total = &rows(&report, "addresses", "sources")[4];
+    let counts = serde_json::json!(["total", 6, 290, 101]);
+    assert_eq!(total.as_array().unwrap()[..4], *counts.as_array().unwrap());
     let totals = rows(&report, "outcomes", "totals");
     assert_eq!(totals[0], serde_json::json!(["First contact", 10, 4, 40.0]));
     assert_eq!(totals[1], serde_json::json!(["Later contact", 6, 6, 100.0]));
@@ -217,7 +224,7 @@ fn files_of_a_report() {
             figures += 1;
         }
     }
-    assert_eq!(figures, 12);
+    assert_eq!(figures, 13);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What follows from the call of a peer that told where it listens: it is
-//! visited there later, or never more. Caller threads, behind the record of
-//! the call, so that the ledger knows the caller before its first visit.
+//! visited there later, or never more; where it got to may make us stay with it
+//! at its next call. Caller threads, behind the record of the call, so that the
+//! ledger knows the caller before its first visit.
 
 use crate::config::settings::Identity;
 use crate::model::PeerKey;
@@ -16,7 +17,7 @@ impl Engine {
         let (Some(heard), Some(port)) = (heard, port) else {
             return;
         };
-        if self.settings.identity != Identity::Extended || !self.settings.active {
+        if self.settings.identity != Identity::Extended {
             return;
         }
         let Some(torrent) = self.directory.by_id(key.torrent) else {
@@ -24,6 +25,16 @@ impl Engine {
         };
         let listens = key.at_port(port);
         let reached = heard.pieces.count() >= torrent.threshold;
+        if let Some(told) = heard
+            .below
+            .filter(|_| !reached && self.settings.stay.is_some())
+        {
+            let revisits = self.scheduler.revisits();
+            revisits.heard_call(listens, told.pieces, told.at);
+        }
+        if !self.settings.active {
+            return;
+        }
         if reached {
             self.scheduler.finish(listens);
         } else {

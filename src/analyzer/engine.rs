@@ -26,7 +26,8 @@ use super::policy::Next;
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
-use super::visit::{Report, Visitor};
+use super::stays::{Candidate, Post, Stays, Whom};
+use super::visit::{Observe, Report, Visitor};
 use outcome::Outcome;
 
 pub use contacted::Contacted;
@@ -45,6 +46,8 @@ pub struct Engine {
     pub scheduler: Arc<Scheduler>,
     /// Callers that were evaluated by a call of ours.
     pub contacted: Contacted,
+    /// With whom we stay.
+    pub stays: Stays,
     /// To the writer.
     pub records: Sender<Record>,
     /// Live figures.
@@ -73,14 +76,18 @@ impl Engine {
             own_id: self.own_id,
             stop: &self.stop,
             peer: None,
+            observe: None,
         }
     }
 
     /// Reaches the peer at `peer`; the transports stand in the order in which they are
-    /// tried.
-    fn dialer(&self, peer: IpAddr) -> Dialer<'_> {
+    /// tried. `observe` decides whether the visit becomes a stay.
+    fn dialer<'a>(&'a self, peer: IpAddr, observe: Option<&'a dyn Observe>) -> Dialer<'a> {
         Dialer {
-            visitor: self.visitor().at(peer),
+            visitor: Visitor {
+                observe,
+                ..self.visitor().at(peer)
+            },
             transports: dial::transports(
                 self.settings.visit.transport,
                 &*self.connect,
@@ -148,7 +155,7 @@ impl Engine {
                     self.record(Record::Visit(Box::new(visit)));
                 }
                 self.follow_up(key, report);
-                self.take_named(key.torrent, source, report);
+                self.take_named(key.torrent, source, report.named());
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
@@ -214,13 +221,20 @@ pub struct InHand<'a> {
     ticket: Option<Ticket>,
 }
 
-impl InHand<'_> {
-    /// Contacts the peer and settles what comes of it.
-    pub fn contact(mut self) {
+impl<'a> InHand<'a> {
+    /// Contacts the peer and settles what comes of it. The thread has the `post`
+    /// that it may stay at.
+    pub fn contact<C>(mut self, post: &Post<'a, C>) {
         let engine = self.engine;
         let Some(ticket) = self.ticket else {
             return;
         };
+        if engine.stays.is_with(&ticket.key) {
+            // It called, and is heard there.
+            let due = engine.clock.now() + engine.settings.policy.revisit_delay;
+            self.ticket = None;
+            return engine.scheduler.put_back(ticket, due);
+        }
         let Some(torrent) = engine.directory.by_id(ticket.key.torrent) else {
             return;
         };
@@ -235,8 +249,13 @@ impl InHand<'_> {
         }
         let address = ticket.key.address.socket_addr();
         let worked = ticket.history.worked;
+        let candidate = Candidate {
+            engine,
+            post,
+            whom: Whom::Called(ticket),
+        };
         let report = engine
-            .dialer(address.ip())
+            .dialer(address.ip(), Some(&candidate))
             .visit(address, &torrent, worked, started);
         engine.pass_node(address, &report);
         self.settle(started, &report, torrent.threshold);
@@ -284,7 +303,7 @@ impl InHand<'_> {
         };
         self.ticket = None;
         outcome.settle(engine, &ticket);
-        engine.take_named(ticket.key.torrent, ticket.source, report);
+        engine.take_named(ticket.key.torrent, ticket.source, report.named());
     }
 }
 

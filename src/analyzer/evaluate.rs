@@ -1,17 +1,20 @@
 //! From messages to progress: what a peer told in one visit. Pure; the same
 //! messages always give the same pieces.
 
+mod verdict;
+
 use std::time::{Duration, Instant};
 
-use crate::config::settings::VisitSettings;
 use crate::model::record::{ExtensionHandshake, MessageCounts};
-use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, VisitEnd, WrongBitfield};
+use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, WrongBitfield};
 use crate::outside::outside_text;
 use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
 use crate::protocol::pex::UT_PEX;
 
 use super::exchange::Exchange;
+
+pub use verdict::{End, Verdict, judge};
 
 /// What was heard in one visit.
 #[derive(Debug, Clone)]
@@ -24,9 +27,9 @@ pub struct Heard {
     /// none).
     pub told: bool,
     /// The last time that it told less than the threshold; once it reached
-    /// it, the last time before that. What comes with one read, or within
-    /// [`OPENING`], is one statement: clients save haves up, and some tell a
-    /// complete set as a bitfield with gaps and haves behind it.
+    /// it, the last time before that. What comes within [`BURST`], or at first
+    /// within [`OPENING`], is one statement: clients save haves up, and some
+    /// tell a complete set as a bitfield with gaps and haves behind it.
     pub below: Option<Moment>,
     /// The first time that it told as much as the threshold, since when it
     /// never told less.
@@ -42,15 +45,23 @@ pub struct Heard {
     threshold: PieceCount,
     /// The first time that it told progress.
     since: Option<Instant>,
-    /// What `below` was by the read before.
+    /// What `below` was by the statement before.
     earlier: Option<Moment>,
+    /// What becomes `earlier` when it is [`BURST`] old.
+    recent: Option<Moment>,
     fast: bool,
     extension: bool,
     exchanges: bool,
+    /// While we stay with the peer: how long it may take to tell a piece.
+    have_delay: Option<Duration>,
 }
 
 /// How long a peer may take to tell what it has when the visit begins.
 pub const OPENING: Duration = Duration::from_secs(1);
+
+/// How long one statement may take: haves that were saved up arrive in several
+/// packets, which need not be read at once.
+pub const BURST: Duration = Duration::from_millis(100);
 
 /// Our number for `lt_donthave` (BEP 54).
 const DONT_HAVE: u8 = 1;
@@ -84,6 +95,7 @@ impl Heard {
             threshold: torrent.threshold,
             since: None,
             earlier: None,
+            recent: None,
             below: None,
             reached: None,
             counts: MessageCounts::default(),
@@ -95,6 +107,7 @@ impl Heard {
             fast,
             extension: false,
             exchanges: false,
+            have_delay: None,
         }
     }
 
@@ -111,6 +124,12 @@ impl Heard {
     pub const fn with_exchange(mut self, exchanges: bool) -> Self {
         self.exchanges = exchanges;
         self
+    }
+
+    /// From here on its connection is read without a pause: a peer takes at most
+    /// `have_delay` to tell a piece that it has, so its silence tells, too.
+    pub const fn stay(&mut self, have_delay: Duration) {
+        self.have_delay = Some(have_delay);
     }
 
     /// Takes one message, read at `now`.
@@ -249,8 +268,8 @@ impl Heard {
         let since = *self.since.get_or_insert(at);
         let pieces = self.pieces.count();
         let moment = Some(Moment { at, pieces });
-        if self.below.is_some_and(|below| below.at < at) && self.reached.is_none() {
-            self.earlier = self.below;
+        if self.reached.is_none() {
+            self.note_earlier(at);
         }
         if pieces < self.threshold {
             self.below = moment;
@@ -259,7 +278,23 @@ impl Heard {
             self.reached = moment;
             let opening = at.saturating_duration_since(since) < OPENING;
             self.below = self.earlier.filter(|_| !opening);
+            if let (Some(below), Some(delay)) = (&mut self.below, self.have_delay) {
+                below.at = at
+                    .checked_sub(delay)
+                    .map_or(below.at, |silent| below.at.max(silent));
+            }
         }
+    }
+
+    /// Keeps a moment that is [`BURST`] before `at`, and not much older than
+    /// twice that where the peer told anything meanwhile.
+    fn note_earlier(&mut self, at: Instant) {
+        let over = |it: &Moment| at.saturating_duration_since(it.at) >= BURST;
+        if self.recent.as_ref().is_none_or(over) {
+            self.earlier = self.recent.or(self.earlier);
+            self.recent = self.below;
+        }
+        self.earlier = self.below.filter(over).or(self.earlier);
     }
 
     /// The visit ends at `now`: a peer that told nothing has nothing.
@@ -327,61 +362,11 @@ const fn id_of(message: &Message<'_>) -> u8 {
     }
 }
 
-/// How the reading of messages came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Nothing came for the quiet timeout, and no message was half read.
-    Quiet,
-    /// The message limit was reached.
-    MessageLimit,
-    /// Every piece is there.
-    Complete,
-    /// The whole-visit budget ran out.
-    Budget,
-    /// The run is to end.
-    Stopped,
-    /// The connection or the protocol broke.
-    Broken(Reason),
-}
-
-/// What a contact is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It counts as a visit.
-    Counts(VisitEnd),
-    /// It failed.
-    Failed(Reason),
-    /// The run ended before the peer told its progress; as if it had not
-    /// taken place.
-    Interrupted,
-}
-
-/// Judges a contact whose handshake was done.
-///
-/// Silence until the quiet timeout means that the peer has nothing (it counts
-/// with zero pieces). A contact that breaks before the peer told its progress
-/// says nothing about it and fails: taken as zero pieces, a seed that hangs
-/// up early would later look like a confirmed download. What was told before
-/// a break counts (`visit.keep_partial`); in 2015 it did not.
-pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
-    match end {
-        End::Quiet => Verdict::Counts(VisitEnd::Quiet),
-        End::MessageLimit => Verdict::Counts(VisitEnd::MessageLimit),
-        End::Complete => Verdict::Counts(VisitEnd::Complete),
-        End::Budget if told => Verdict::Counts(VisitEnd::Budget),
-        End::Budget => Verdict::Failed(Reason::BudgetSpent),
-        End::Stopped if told => Verdict::Counts(VisitEnd::Stopped),
-        End::Stopped => Verdict::Interrupted,
-        End::Broken(reason) if told && settings.keep_partial => {
-            Verdict::Counts(VisitEnd::Broken(reason))
-        }
-        End::Broken(reason) => Verdict::Failed(reason),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::VisitSettings;
+    use crate::model::VisitEnd;
     use proptest::prelude::*;
 
     fn heard() -> Heard {
@@ -631,16 +616,28 @@ mod tests {
         let mut heard = Heard::new(&Torrent::sample(20), true);
         for (seconds, range) in [(0, 0..5), (5, 5..9), (9, 9..threshold)] {
             for piece in range {
-                let at = start + Duration::from_secs(seconds);
+                // Not all in one packet.
+                let pause = Duration::from_millis(piece.into());
+                let at = start + Duration::from_secs(seconds) + pause;
                 heard.take(&have(piece), at).unwrap();
             }
         }
         let below = heard.below.unwrap();
         assert_eq!(
             (below.at, below.pieces),
-            (start + Duration::from_secs(5), PieceCount(9))
+            (start + Duration::from_millis(5008), PieceCount(9))
         );
-        assert_eq!(heard.reached.unwrap().at, start + Duration::from_secs(9));
+        let last = Duration::from_millis(9000 + u64::from(threshold) - 1);
+        assert_eq!(heard.reached.unwrap().at, start + last);
+        // A stream without pauses: no statement is older than it must be.
+        let mut heard = Heard::new(&Torrent::sample(20), true);
+        let at = |piece: u32| start + Duration::from_secs(2) + BURST / 3 * piece;
+        heard.take(&have(0), start).unwrap();
+        for piece in 1..threshold {
+            heard.take(&have(piece), at(piece)).unwrap();
+        }
+        let width = heard.reached.unwrap().at - heard.below.unwrap().at;
+        assert!((BURST..=2 * BURST).contains(&width), "{width:?}");
     }
 
     #[test]

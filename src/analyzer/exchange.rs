@@ -45,6 +45,11 @@ impl Exchange {
     pub fn named(&self) -> &[NamedPeer] {
         &self.named
     }
+
+    /// Takes out who was named so far.
+    pub fn take_named(&mut self) -> Vec<NamedPeer> {
+        std::mem::take(&mut self.named)
+    }
 }
 
 #[cfg(test)]

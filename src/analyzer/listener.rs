@@ -9,6 +9,7 @@
 //! opt-out list. Pool threads that stay idle end.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +26,8 @@ use crate::threads::{VISIT_STACK, spawn};
 
 use super::encrypted;
 use super::engine::Engine;
-use super::visit::Report;
+use super::stays::{Candidate, Post, Whom};
+use super::visit::{Report, Visitor};
 
 /// Pause after an error of `accept`, so that a lack of descriptors does not
 /// become a busy loop.
@@ -175,7 +177,14 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
             Ok(())
         }
     };
-    let (torrent, report) = talk(engine, address.ip(), &mut *caller.stream, &admit);
+    let post = Post::new(None::<Infallible>);
+    let candidate = Candidate {
+        engine,
+        post: &post,
+        whom: Whom::Caller(address),
+    };
+    let visitor = engine.visitor().at(address.ip()).observed_by(&candidate);
+    let (torrent, report) = talk(engine, &visitor, &mut *caller.stream, &admit);
     let key = torrent.map(|torrent| PeerKey::new(address, torrent.id));
     engine.caller_done(key, caller.from, started, &report);
 }
@@ -183,7 +192,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
 /// Visits a caller in the way that its first bytes ask for.
 fn talk(
     engine: &Engine,
-    from: IpAddr,
+    visitor: &Visitor<'_>,
     stream: &mut dyn Stream,
     admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
 ) -> (Option<Arc<Torrent>>, Report) {
@@ -196,10 +205,7 @@ fn talk(
     };
     let (clock, patience) = (&*engine.clock, settings.quiet_timeout);
     let mut stream = encrypted::Incoming::new(stream, clock, patience, terms);
-    let (torrent, mut report) = engine
-        .visitor()
-        .at(from)
-        .incoming(&mut stream, directory, admit);
+    let (torrent, mut report) = visitor.incoming(&mut stream, directory, admit);
     report.verdict = stream.judge(report.verdict);
     (torrent, report)
 }

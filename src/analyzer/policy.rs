@@ -83,6 +83,13 @@ impl Course {
         Some((missing / speed - passed).max(0.0))
     }
 
+    /// When it is expected at `threshold`, from `now`; `None` while its speed is
+    /// not known or not above 0.
+    pub fn until(&self, threshold: PieceCount, now: Instant) -> Option<Duration> {
+        let missing = threshold.0.saturating_sub(self.pieces.0);
+        Duration::try_from_secs_f64(self.expected(missing.into(), now)?).ok()
+    }
+
     /// How long it was seen with the same pieces.
     fn idle(&self) -> Duration {
         self.seen.saturating_duration_since(self.since)

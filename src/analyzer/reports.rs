@@ -8,6 +8,8 @@ use crate::intake::Offer;
 use crate::model::record::{Exchanged, Record, Told};
 use crate::model::{Direction, Source, TorrentId};
 
+use crate::protocol::pex::NamedPeer;
+
 use super::engine::Engine;
 use super::evaluate::Moment;
 use super::visit::Report;
@@ -25,11 +27,7 @@ impl Engine {
         if !log::log_enabled!(log::Level::Debug) {
             return;
         }
-        let name = if self.settings.log.addresses {
-            address.to_string()
-        } else {
-            self.pseudonyms.of(address.ip()).to_string()
-        };
+        let name = self.name(address);
         let pieces = report
             .heard
             .as_ref()
@@ -41,6 +39,15 @@ impl Engine {
         );
     }
 
+    /// What a line of the log calls the peer at `address`.
+    pub(super) fn name(&self, address: SocketAddr) -> String {
+        if self.settings.log.addresses {
+            address.to_string()
+        } else {
+            self.pseudonyms.of(address.ip()).to_string()
+        }
+    }
+
     /// Hands on where the DHT node of a peer is, if it said so.
     pub(super) fn pass_node(&self, peer: SocketAddr, report: &Report) {
         let port = report.heard.as_ref().and_then(|heard| heard.dht_port);
@@ -50,8 +57,7 @@ impl Engine {
     }
 
     /// Takes the peers that one which was found by `source` named.
-    pub(super) fn take_named(&self, torrent: TorrentId, source: Source, report: &Report) {
-        let named = report.heard.iter().flat_map(|it| it.exchange.named());
+    pub(super) fn take_named(&self, torrent: TorrentId, source: Source, named: &[NamedPeer]) {
         let (mut received, mut duplicates) = (0_u32, 0_u32);
         for peer in named {
             match self.scheduler.offer_named(torrent, source, peer) {

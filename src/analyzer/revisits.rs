@@ -3,7 +3,7 @@
 //! small lock.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -75,6 +75,27 @@ impl Revisits {
             Next::Done => courses.remove(&key),
         };
         next
+    }
+
+    /// When `key`, which just told its `pieces`, is expected at the threshold,
+    /// from `now`; `None` when that cannot be told.
+    pub fn expected(
+        &self,
+        key: PeerKey,
+        (pieces, threshold, told): (PieceCount, PieceCount, Instant),
+        now: Instant,
+    ) -> Option<Duration> {
+        let course = *self.state.lock().courses.get(&key)?;
+        course.next(pieces, told).until(threshold, now)
+    }
+
+    /// A call of `key` told its `pieces`, below the threshold.
+    pub fn heard_call(&self, key: PeerKey, pieces: PieceCount, told: Instant) {
+        let mut state = self.state.lock();
+        let first = || Course::first(pieces, told);
+        let next = |course: &Course| course.next(pieces, told);
+        let course = state.courses.get(&key).map_or_else(first, next);
+        state.courses.insert(key, course);
     }
 
     /// The peer will not be visited again.

@@ -18,7 +18,7 @@ mod session;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::config::settings::VisitSettings;
@@ -27,6 +27,7 @@ use crate::model::{Link, PeerId, Reason, Torrent};
 use crate::net::Stream;
 use crate::protocol::extension::{CLIENT, OwnHandshake};
 use crate::protocol::handshake::{Handshake, Reserved};
+use crate::protocol::pex::NamedPeer;
 use crate::stop::StopToken;
 
 use super::directory::Directory;
@@ -47,6 +48,26 @@ pub struct Visitor<'a> {
     pub stop: &'a StopToken,
     /// Where the peer is, to tell it so.
     pub peer: Option<IpAddr>,
+    /// Decides whether the visit becomes a stay; `None`: it does not.
+    pub observe: Option<&'a dyn Observe>,
+}
+
+/// Decides whether a visit goes on as a stay.
+pub trait Observe {
+    /// Asked at most once in a visit, when it is over (quiet, message limit or
+    /// budget) and the peer told progress. `None` ends it as usual.
+    fn stay(&self, torrent: &Torrent, heard: &mut Heard) -> Option<StayTerms>;
+}
+
+/// How long a peer is stayed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StayTerms {
+    /// At most, from the start of the stay.
+    pub longest: Duration,
+    /// Without any piece more.
+    pub patience: Duration,
+    /// How long the peer may take to tell a piece that it has.
+    pub have_delay: Duration,
 }
 
 /// What came of a visit.
@@ -73,6 +94,13 @@ impl Report {
         }
     }
 
+    /// The peers that it named, less those that were taken out.
+    pub fn named(&self) -> &[NamedPeer] {
+        self.heard
+            .as_ref()
+            .map_or(&[], |heard| heard.exchange.named())
+    }
+
     /// The messages read, if any were.
     pub fn messages(&self) -> Option<Box<MessageCounts>> {
         let counts = self.heard.as_ref()?.counts;
@@ -82,6 +110,15 @@ impl Report {
 
 /// Requests that may wait, as BEP 10 has it; a peer without pieces gets none.
 const REQUEST_QUEUE: u32 = 250;
+
+impl<'a> Visitor<'a> {
+    /// The same with stays, as `observe` decides.
+    #[must_use]
+    pub const fn observed_by(mut self, observe: &'a dyn Observe) -> Self {
+        self.observe = Some(observe);
+        self
+    }
+}
 
 impl Visitor<'_> {
     /// The same for the peer at `ip`.

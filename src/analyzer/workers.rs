@@ -7,26 +7,35 @@ use crate::clock::Clock;
 
 use super::engine::Engine;
 use super::stats::Stats;
+use super::stays::{ContactPlace, Post};
 
 /// Body of one contact worker; ends when the scheduler is closed.
 pub fn run(engine: &Engine) {
-    while let Some(ticket) = engine.scheduler.take() {
+    while let Some(place) = engine.stays.enter(&engine.stop)
+        && let Some(ticket) = engine.scheduler.take()
+    {
         let in_hand = engine.in_hand(ticket);
-        let _busy = Busy::begin(&engine.stats, &engine.clock);
-        in_hand.contact();
+        let post = Post::new(Some(Busy::begin(&engine.stats, &engine.clock, place)));
+        in_hand.contact(&post);
     }
 }
 
-/// Marks a worker busy until dropped, also by a panic.
+/// Marks a worker busy until dropped, also by a panic; then its place for
+/// contacts is free.
 struct Busy<'a> {
     stats: &'a Stats,
     clock: &'a Arc<dyn Clock>,
+    _place: ContactPlace<'a>,
 }
 
 impl<'a> Busy<'a> {
-    fn begin(stats: &'a Stats, clock: &'a Arc<dyn Clock>) -> Self {
+    fn begin(stats: &'a Stats, clock: &'a Arc<dyn Clock>, place: ContactPlace<'a>) -> Self {
         stats.contact_begins(clock.now());
-        Self { stats, clock }
+        Self {
+            stats,
+            clock,
+            _place: place,
+        }
     }
 }
 

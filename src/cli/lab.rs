@@ -58,6 +58,12 @@ pub(super) struct LabArguments {
     /// When unfinished peers are visited again: adaptive, fixed
     #[arg(long, value_name = "MODE", value_parser = value_of(&keys::REVISIT_MODE))]
     revisit: Option<Value>,
+    /// What happens to peers that are soon to reach the threshold: visit, stay
+    #[arg(long, value_name = "WAY", value_parser = value_of(&keys::OBSERVE))]
+    observe: Option<Value>,
+    /// How long live peers tell what they get while connected [default: 0.8s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    live: Option<Duration>,
     /// Longest wait of the analyzer for a peer or tracker [default: 1s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
@@ -71,7 +77,7 @@ pub(super) struct LabArguments {
     #[arg(long)]
     json: bool,
     /// Only the swarm, for any client or analyzer, until Ctrl+C or the end of --time
-    #[arg(long, conflicts_with_all = ["method", "revisit", "revisit_delay", "timeout"])]
+    #[arg(long, conflicts_with_all = ["method", "revisit", "observe", "revisit_delay", "timeout"])]
     only_swarm: bool,
     /// Whom the callers call
     #[arg(long, value_name = "ADDRESS:PORT", requires = "only_swarm")]
@@ -107,6 +113,8 @@ impl LabArguments {
             json: self.json,
             method,
             adaptive,
+            stay: self.observe == Some(Value::Text("stay".into())),
+            live: self.live.unwrap_or(usual.live),
             timeout: self.timeout.unwrap_or(usual.timeout),
             revisit_delay: self.revisit_delay,
             output: self.output.unwrap_or(usual.output),
@@ -195,7 +203,7 @@ mod tests {
     fn everything_given() {
         let line = "--torrents 2 --peers 30 --callers 4 --time 20s --seed 9 --share all=0 \
                     --share seed=3 --magnets 2 --metadata all=0 --metadata gives=4 --dht pymdht \
-                    --dht-share 50 --dht-nodes 9 --speed 2.5 --method 2015 --revisit adaptive \
+                    --dht-share 50 --dht-nodes 9 --speed 2.5 --method 2015 --revisit adaptive --observe stay --live 30s \
                     --timeout 0.5 --revisit-delay 3 --output o --json";
         let options = parsed(line).unwrap();
         let wanted = TrialOptions {
@@ -220,6 +228,8 @@ mod tests {
             json: true,
             method: Method::Thesis2015,
             adaptive: Some(true),
+            stay: true,
+            live: Duration::from_secs(30),
             timeout: Duration::from_millis(500),
             revisit_delay: Some(Duration::from_secs(3)),
             output: "o".into(),

@@ -12,7 +12,8 @@ use super::key::{Key, Value};
 use super::settings::{
     AdaptiveSettings, ContactSettings, DhtChoice, DhtSourceSettings, EncryptionPolicy,
     HostSettings, Identity, InputSettings, ListenSettings, LogSettings, Method, PaceSettings,
-    PolicySettings, Settings, StorageSettings, TrackerSettings, TransportPolicy, VisitSettings,
+    PolicySettings, Settings, StaySettings, StorageSettings, TrackerSettings, TransportPolicy,
+    VisitSettings,
 };
 use super::{Config, keys};
 
@@ -55,6 +56,7 @@ impl Config {
             complete_threshold: self.number(&keys::TORRENT_COMPLETE_THRESHOLD),
             visit: self.visit(switches.dht),
             policy: self.policy(),
+            stay: self.stay(),
             contact: self.contact(),
             workers: self.integer(&keys::PEER_EVALUATION_THREADS),
             reaction: self.time(&keys::EVALUATOR_REACTION),
@@ -156,6 +158,15 @@ impl Config {
             attempts: self.integer(&keys::ATTEMPTS),
             tracked_attempts: self.integer(&keys::TRACKED_ATTEMPTS),
         }
+    }
+
+    fn stay(&self) -> Option<StaySettings> {
+        (self.text(&keys::OBSERVE) == "stay").then(|| StaySettings {
+            threads: self.integer(&keys::OBSERVE_THREADS),
+            within: self.time(&keys::STAY_WITHIN_SECONDS),
+            longest: self.time(&keys::STAY_SECONDS_MAX),
+            have_delay: self.time(&keys::HAVE_DELAY_SECONDS),
+        })
     }
 
     fn contact(&self) -> ContactSettings {

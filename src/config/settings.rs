@@ -2,10 +2,14 @@
 //!
 //! The rest of the program receives these, never raw keys.
 
+mod policy;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::Transport;
+
+pub use policy::{AdaptiveSettings, PolicySettings, StaySettings};
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,8 @@ pub struct Settings {
     pub visit: VisitSettings,
     /// When peers are visited again.
     pub policy: PolicySettings,
+    /// With whom we stay, with `revisit.observe = "stay"`.
+    pub stay: Option<StaySettings>,
     /// Whom we contact, and how fast.
     pub contact: ContactSettings,
     /// `peer_evaluation_threads`.
@@ -200,44 +206,6 @@ impl TransportPolicy {
     pub fn knows_utp(self) -> bool {
         self.attempts().contains(&Transport::Utp)
     }
-}
-
-/// When peers are visited again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PolicySettings {
-    /// `peer_revisit_delay`.
-    pub revisit_delay: Duration,
-    /// `revisit.mode`: what follows from a peer's progress; `None` when every
-    /// revisit comes after `revisit_delay`.
-    pub adaptive: Option<AdaptiveSettings>,
-    /// `retry.enabled`: visit a peer again after a failure.
-    pub retry: bool,
-    /// `retry.first_delay_seconds`: after the first failure.
-    pub first_delay: Duration,
-    /// `retry.tracked_delay_seconds`: after the first failure of a peer that
-    /// was evaluated before.
-    pub tracked_delay: Duration,
-    /// `retry.factor`: growth of the delay from failure to failure.
-    pub factor: f64,
-    /// `retry.max_delay_seconds`: the delay never grows above.
-    pub max_delay: Duration,
-    /// `retry.attempts`: failures in a row after which a peer that was never
-    /// evaluated is given up.
-    pub attempts: u8,
-    /// `retry.tracked_attempts`: the same for one that was.
-    pub tracked_attempts: u8,
-}
-
-/// Revisits by what a peer's progress lets expect.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdaptiveSettings {
-    /// `revisit.soonest_seconds`, at most `peer_revisit_delay`.
-    pub soonest: Duration,
-    /// `revisit.latest_seconds`, at least `peer_revisit_delay`.
-    pub latest: Duration,
-    /// `revisit.early_per_second_max`: revisits sooner than
-    /// `peer_revisit_delay` per second.
-    pub early_per_second: f64,
 }
 
 /// Whom we contact, and how fast.

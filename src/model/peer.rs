@@ -1,5 +1,6 @@
 //! Addresses and identities of peers.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::TorrentId;
@@ -8,7 +9,7 @@ use super::TorrentId;
 ///
 /// No `Display` and an empty `Debug`, so that no address slips into a log:
 /// use [`super::PseudonymKey`] to name a peer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeerAddress {
     ip: [u8; 16],
     port: [u8; 2],
@@ -35,6 +36,14 @@ impl PeerAddress {
             IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
             u16::from_be_bytes([high, low]),
         )
+    }
+
+    fn bytes(&self) -> [u8; 18] {
+        let mut bytes = [0; 18];
+        let (ip, port) = bytes.split_at_mut(16);
+        ip.copy_from_slice(&self.ip);
+        port.copy_from_slice(&self.port);
+        bytes
     }
 
     /// The IP address, IPv4 where it is one.
@@ -70,6 +79,13 @@ impl PeerAddress {
     }
 }
 
+/// All bytes at once; see [`PeerKey`].
+impl Hash for PeerAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.bytes());
+    }
+}
+
 impl From<SocketAddr> for PeerAddress {
     fn from(address: SocketAddr) -> Self {
         Self::new(address.ip(), address.port())
@@ -87,12 +103,24 @@ impl std::fmt::Debug for PeerAddress {
 /// The port that a caller calls from says nothing: in 2015 its identity is
 /// (address, torrent), here with port 0 ([`PeerKey::caller`]); else that with
 /// the port on which it says it listens ([`PeerKey::at_port`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerKey {
     /// Where the peer is.
     pub address: PeerAddress,
     /// What it was visited for.
     pub torrent: TorrentId,
+}
+
+/// All bytes at once: the keyed hash of the standard library, which strangers
+/// cannot aim at, begins anew for every part it is given.
+impl Hash for PeerKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut bytes = [0; 20];
+        let (address, torrent) = bytes.split_at_mut(18);
+        address.copy_from_slice(&self.address.bytes());
+        torrent.copy_from_slice(&self.torrent.number().to_ne_bytes());
+        state.write(&bytes);
+    }
 }
 
 impl PeerKey {
@@ -134,6 +162,23 @@ mod tests {
             PeerAddress::from_compact([192, 0, 2, 1, 0x1a, 0xe1]),
             plain.into()
         );
+    }
+
+    #[test]
+    fn hashes_tell_every_part() {
+        let hash = |key: PeerKey| {
+            let mut state = std::hash::DefaultHasher::new();
+            key.hash(&mut state);
+            state.finish()
+        };
+        let key = |ip: u8, port, torrent| {
+            let address = PeerAddress::new(IpAddr::from([192, 0, 2, ip]), port);
+            PeerKey::new(address, TorrentId::from_index(torrent).unwrap())
+        };
+        let different = [key(1, 1, 0), key(2, 1, 0), key(1, 2, 0), key(1, 1, 1)];
+        let hashes: std::collections::HashSet<u64> = different.map(hash).into();
+        assert_eq!(hashes.len(), different.len());
+        assert_eq!(hash(key(1, 1, 0)), hash(key(1, 1, 0)));
     }
 
     #[test]

@@ -149,6 +149,10 @@ pub enum VisitEnd {
     Budget,
     /// The run was stopped after the peer told its progress.
     Stopped,
+    /// The peer reached the threshold while we stayed with it.
+    Crossed,
+    /// We stayed for as long as `revisit.stay_seconds_max` allows.
+    StayOver,
     /// Cut short for this reason after the peer told its progress.
     Broken(Reason),
 }
@@ -162,6 +166,8 @@ impl VisitEnd {
             Self::Complete => "complete",
             Self::Budget => "budget",
             Self::Stopped => "stopped",
+            Self::Crossed => "crossed",
+            Self::StayOver => "stay over",
             Self::Broken(reason) => return reason.label(),
         })
     }

@@ -15,10 +15,15 @@
 //! # Ok::<(), btda::protocol::bencode::Malformed>(())
 //! ```
 
+pub mod write;
+
 use std::fmt;
 
 /// Lists and dictionaries inside each other, at most.
 pub const MAX_DEPTH: u32 = 60;
+
+/// Digits of the length of a string, at most.
+const LENGTH_DIGITS: usize = 19;
 
 /// The input is not bencoding that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +176,9 @@ impl<'a> Iterator for Elements<'a> {
 
 /// Length of the value at the start of `input`.
 fn skip_value(input: &[u8]) -> Result<usize, Malformed> {
+    if input.first().is_some_and(u8::is_ascii_digit) {
+        return Ok(string_span(input, 0)?.1);
+    }
     let mut walk = Walk {
         position: 0,
         depth: 0,
@@ -256,30 +264,27 @@ impl Walk {
 fn string_span(input: &[u8], offset: usize) -> Result<(usize, usize), Malformed> {
     let fail = |problem| Malformed { offset, problem };
     let rest = input.get(offset..).unwrap_or_default();
-    let colon = rest.iter().take(20).position(|&byte| byte == b':');
-    let Some(colon) = colon else {
-        let short = rest.len() < 20 && rest.iter().all(u8::is_ascii_digit);
-        return Err(fail(if short {
-            Problem::Truncated
-        } else {
-            Problem::BadNumber
-        }));
-    };
-    let digits = &rest[..colon];
-    let length = ascii_number(digits).ok_or(fail(Problem::BadNumber))?;
-    let start = offset + colon + 1;
-    let end = start.checked_add(length).ok_or(fail(Problem::BadNumber))?;
-    if end > input.len() {
-        return Err(fail(Problem::Truncated));
+    let mut length = 0_usize;
+    for (digits, &byte) in rest.iter().take(LENGTH_DIGITS + 1).enumerate() {
+        if byte == b':' && digits > 0 {
+            let start = offset + digits + 1;
+            let end = start.checked_add(length).ok_or(fail(Problem::BadNumber))?;
+            return if end > input.len() {
+                Err(fail(Problem::Truncated))
+            } else {
+                Ok((start, end))
+            };
+        }
+        let digit = byte.wrapping_sub(b'0');
+        let longer = length.checked_mul(10).filter(|_| digit < 10);
+        let longer = longer.and_then(|tens| tens.checked_add(digit.into()));
+        length = longer.ok_or(fail(Problem::BadNumber))?;
     }
-    Ok((start, end))
-}
-
-fn ascii_number(digits: &[u8]) -> Option<usize> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    Err(fail(if rest.len() <= LENGTH_DIGITS {
+        Problem::Truncated
+    } else {
+        Problem::BadNumber
+    }))
 }
 
 /// End of the integer that starts at `offset`.
@@ -346,6 +351,11 @@ mod tests {
         assert_eq!(problem(b"5:abcd"), Problem::Truncated);
         assert_eq!(problem(b"99999999999999999999999:a"), Problem::BadNumber);
         assert_eq!(problem(b"18446744073709551615:a"), Problem::BadNumber);
+        assert_eq!(problem(b"00000000000000000001:a"), Problem::BadNumber);
+        assert!(Value::parse(b"0000000000000000001:a").is_ok());
+        assert_eq!(problem(b"0000000000000000001"), Problem::Truncated);
+        assert_eq!(problem(b"9999999999999999999:a"), Problem::Truncated);
+        assert_eq!(problem(b"1;a"), Problem::BadNumber);
         assert_eq!(problem(b"ie"), Problem::BadNumber);
         assert_eq!(problem(b"i-e"), Problem::BadNumber);
         assert_eq!(problem(b"i1"), Problem::Truncated);

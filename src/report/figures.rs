@@ -7,6 +7,7 @@ mod columns;
 mod map;
 mod marks;
 mod panels;
+mod ranks;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ type Drawn = Result<String, DrawError>;
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
 pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);
-const ORANGE: RGBColor = RGBColor(230, 159, 0);
+pub(super) const ORANGE: RGBColor = RGBColor(230, 159, 0);
 const PURPLE: RGBColor = RGBColor(204, 121, 167);
 const SKY: RGBColor = RGBColor(86, 180, 233);
 const COLOURS: [RGBColor; 6] = [BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY];
@@ -62,6 +63,14 @@ fn drawings(item: &Item) -> Option<(&'static str, Vec<(&'static str, Draw)>)> {
                 ];
                 hourly_sets(item.title, it, &columns).map(Some)
             })],
+        ),
+        "outcomes" => (
+            "outcomes",
+            vec![("events", |item, it| ranks::outcomes(item, it).map(Some))],
+        ),
+        "hosts" => (
+            "hosts",
+            vec![("hosts", |item, it| ranks::hosts(item, it).map(Some))],
         ),
         "visits" => (
             "visits",
@@ -126,6 +135,7 @@ fn addresses(table: &Table) -> Drawn {
         ("tracker", "Trackers"),
         ("dht", "DHT"),
         ("incoming", "Callers"),
+        ("pex", "Other peers"),
     ];
     let panels = names.into_iter().filter_map(|(key, title)| {
         let unique = unique.get(key)?.clone();

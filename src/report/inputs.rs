@@ -20,12 +20,12 @@ use super::tally::{
     rounded_seconds, set_by_size,
 };
 use super::{ReportError, ReportOptions};
-use crate::storage::archive::{Archive, Sorter, TorrentRow};
+use crate::storage::archive::{Archive, NameColumn, Sorter, TorrentRow};
 
 /// Seconds before the second visit, unless the run says otherwise.
 const REVISIT_DELAY: i64 = 300;
 /// Host names shown, as in 2015.
-pub(super) const HOSTS_SHOWN: u32 = 50;
+pub(super) const HOSTS_SHOWN: usize = 50;
 
 /// Everything that was read.
 #[derive(Debug)]
@@ -249,30 +249,28 @@ impl Study {
     }
 
     fn add_hosts(&mut self, input: &Input) -> Result<(), ReportError> {
+        if input.archive.has_names()? {
+            return self.add_names(&input.archive);
+        }
         let other = beside(&input.path, "_hosts.sqlite");
-        let hosts = if input.archive.has_hosts() {
-            input.archive.hosts(HOSTS_SHOWN)?
-        } else if other.is_file() {
+        if other.is_file() {
             let archive = Archive::open(&other)?;
-            if !archive.has_hosts() {
-                return Ok(());
-            }
-            self.files.push(name_of(&other));
-            archive.hosts(HOSTS_SHOWN)?
-        } else {
-            return Ok(());
-        };
-        let (mut sums, mut known) = self.tally.hosts.take().unwrap_or_default();
-        known += hosts.1;
-        for (host, count) in hosts.0 {
-            match sums.iter_mut().find(|(name, _)| *name == host) {
-                Some((_, sum)) => *sum += count,
-                None => sums.push((host, count)),
+            if archive.has_names()? {
+                self.files.push(name_of(&other));
+                self.add_names(&archive)?;
             }
         }
-        sums.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        sums.truncate(HOSTS_SHOWN as usize);
-        self.tally.hosts = Some((sums, known));
+        Ok(())
+    }
+
+    fn add_names(&mut self, archive: &Archive) -> Result<(), ReportError> {
+        let hosts = &mut self.tally.hosts;
+        let names = |column| archive.names(column, HOSTS_SHOWN);
+        hosts.hosts.add(names(NameColumn::Host)?, HOSTS_SHOWN);
+        hosts.domains.add(names(NameColumn::Domain)?, HOSTS_SHOWN);
+        for (outcome, count) in archive.name_outcomes()? {
+            *hosts.outcomes.entry(outcome).or_default() += count;
+        }
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub use peers::{Judging, Leechers, PeerTally, SecondVisits, TorrentPeers, countr
 pub use requests::{Asked, FirstAnswer, RequestTally};
 pub use thresholds::{ThresholdError, Thresholds, needed_pieces};
 
-use crate::storage::archive::TorrentRow;
+use crate::storage::archive::{Names, TorrentRow};
 
 /// A torrent of the study.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,17 @@ pub struct StudiedTorrent {
     pub file: usize,
     /// `set_a` and so on.
     pub set: String,
+}
+
+/// Host names with their peers.
+#[derive(Debug, Clone, Default)]
+pub struct HostNames {
+    /// Last two labels, as in 2015.
+    pub hosts: Names,
+    /// Registrable domains; none in files of 2015.
+    pub domains: Names,
+    /// How look-ups ended; none in files of 2015.
+    pub outcomes: BTreeMap<String, u64>,
 }
 
 /// Counts of errors: event and reason of peers.
@@ -63,8 +74,8 @@ pub struct Tally {
     pub tracker_results: TrackerResults,
     /// Timeout file, or our table `visit`.
     pub waits: Waits,
-    /// Commonest host names with their peers, and peers with any.
-    pub hosts: Option<(Vec<(String, u64)>, u64)>,
+    /// Host names of peers.
+    pub hosts: HostNames,
 }
 
 impl Tally {

@@ -9,7 +9,6 @@ use super::combine::{refused, told};
 use crate::exit::Exit;
 use crate::storage::combine::{Purpose, combine};
 use crate::storage::export::{Export, ExportError, Format};
-use crate::storage::write_hosts;
 use crate::terminal::complain;
 
 /// What was asked for.
@@ -81,11 +80,7 @@ fn for_r(database: &Path, output: Option<&Path>) -> Exit {
         PathBuf::from(format!("{stem}_r.sqlite"))
     };
     let output = output.map_or_else(beside, Path::to_owned);
-    let made = combine(&[database.to_owned()], &output, Purpose::SingleRun).and_then(|mut made| {
-        made.files.extend(write_hosts(&output)?);
-        Ok(made)
-    });
-    match made {
+    match combine(&[database.to_owned()], &output, Purpose::SingleRun) {
         Ok(made) => told(&made),
         Err(error) => refused(&error),
     }

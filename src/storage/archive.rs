@@ -6,6 +6,7 @@
 //! cell of another type than it should have reads as unknown too.
 
 mod cells;
+mod names;
 mod rows;
 mod sorter;
 
@@ -17,6 +18,7 @@ use rusqlite::{Connection, Row};
 use super::error::StorageError;
 use super::reader;
 use cells::{decimal, text, whole};
+pub use names::{NameColumn, Names};
 pub use rows::{CrossingRow, MonitoringRow, PeerRow, RequestRow, ScrapeRow, TorrentRow, WaySeen};
 pub use sorter::Sorter;
 
@@ -77,7 +79,7 @@ impl Archive {
     }
 
     /// Every request in order of time, with the tracker's URL where the file
-    /// has it.
+    /// has it; among them what peers named since the tick before.
     pub fn each_request(&self, mut take: impl FnMut(&RequestRow<'_>)) -> Result<(), StorageError> {
         let columns = self.named("request", RequestRow::COLUMNS);
         let (url, join) = if self.has("announce") {
@@ -86,8 +88,15 @@ impl Archive {
         } else {
             ("NULL", "")
         };
+        let exchanged = if self.has("exchange") {
+            "UNION ALL SELECT time_ms / 1000, 'pex', received_peers, duplicate_peers, NULL, NULL,
+                              torrent, NULL, rowid FROM exchange"
+        } else {
+            ""
+        };
+        // Columns by number: time, and the row of its table.
         let sql = format!(
-            "SELECT {columns}, {url} FROM request {join} ORDER BY request.timestamp, request.rowid"
+            "SELECT {columns}, {url}, request.rowid FROM request {join} {exchanged} ORDER BY 1, 9"
         );
         self.query(&sql, |row| {
             take(&RequestRow::of(row)?);
@@ -177,36 +186,6 @@ impl Archive {
             Ok(())
         })?;
         Ok(facts)
-    }
-
-    /// Whether peers have host names (the run of 2015-08-26 and the
-    /// `_hosts.sqlite` variant).
-    pub fn has_hosts(&self) -> bool {
-        self.columns
-            .get("peer")
-            .is_some_and(|columns| columns.contains("host"))
-    }
-
-    /// The commonest host names with their peers, and the number of peers
-    /// with any. Sorted by SQLite, on disk where needed.
-    pub fn hosts(&self, most: u32) -> Result<(Vec<(String, u64)>, u64), StorageError> {
-        let mut hosts = Vec::new();
-        let sql = format!(
-            "SELECT host, count(*) AS peers FROM peer WHERE host IS NOT NULL
-             GROUP BY host ORDER BY peers DESC, host LIMIT {most}"
-        );
-        self.query(&sql, |row| {
-            if let Some(host) = text(row, 0)? {
-                hosts.push((host.into_owned(), cells::count(row, 1)?));
-            }
-            Ok(())
-        })?;
-        let mut known = 0;
-        self.query("SELECT count(host) FROM peer", |row| {
-            known = cells::count(row, 0)?;
-            Ok(())
-        })?;
-        Ok((hosts, known))
     }
 
     /// `take` for each row of `columns`; a column that is absent is NULL, a

@@ -23,6 +23,7 @@ pub use error::CombineError;
 use super::doctor::{Errors, beside, write_errors};
 use super::error::StorageError;
 use super::files;
+use super::names::write_hosts;
 use source::Source;
 use target::Target;
 pub(super) use target::uri;
@@ -48,15 +49,16 @@ pub struct Combination {
 }
 
 /// Combines `runs`, in this order, into `output`, and writes the sets, the
-/// thresholds and both error files beside it. Either all of it is there
-/// afterwards or nothing; no file is overwritten. Memory does not grow with
-/// the runs.
+/// thresholds, both error files and, where peers have any, the host names
+/// beside it. Either all of it is there afterwards or nothing; no file is
+/// overwritten. Memory does not grow with the runs.
 pub fn combine(
     runs: &[PathBuf],
     output: &Path,
     purpose: Purpose,
 ) -> Result<Combination, CombineError> {
-    let outputs = outputs(output)?;
+    let mut outputs = outputs(output)?;
+    let hosts = outputs.pop();
     let sources: Result<Vec<Source>, _> = runs.iter().map(|run| Source::read(run)).collect();
     let sources = sources?;
     fit::check(&sources, purpose)?;
@@ -79,13 +81,17 @@ pub fn combine(
     let confirmed = sets.confirmed(&target, &thresholds)?;
     target.close()?;
     let written = write_beside(&outputs, &errors, &sets.text(), &confirmed)
-        .and_then(|()| move_into_place(&unfinished.0, output));
-    if let Err(error) = written {
-        // Half a result is none; what cannot be removed changes nothing.
-        for file in outputs.iter().skip(1) {
-            let _ = std::fs::remove_file(file);
+        .and_then(|()| move_into_place(&unfinished.0, output))
+        .and_then(|()| write_hosts(output));
+    match written {
+        Ok(made) => outputs.extend(made),
+        Err(error) => {
+            // Half a result is none; what cannot be removed changes nothing.
+            for file in outputs.iter().chain(&hosts) {
+                let _ = std::fs::remove_file(file);
+            }
+            return Err(error.into());
         }
-        return Err(error.into());
     }
     Ok(Combination {
         rows,
@@ -94,7 +100,8 @@ pub fn combine(
     })
 }
 
-/// The files that will be made, the database first.
+/// The files that will be made, the database first; the last one, with host
+/// names, only if there are any.
 fn outputs(database: &Path) -> Result<Vec<PathBuf>, CombineError> {
     if database.extension().is_none_or(|ending| ending != "sqlite") {
         return Err(CombineError::Ending(database.to_owned()));
@@ -105,6 +112,7 @@ fn outputs(database: &Path) -> Result<Vec<PathBuf>, CombineError> {
         beside(database, "_threshold.csv"),
         beside(database, "_peer-error.txt"),
         beside(database, "_tracker-error.txt"),
+        beside(database, "_hosts.sqlite"),
     ];
     match files.iter().find(|file| file.symlink_metadata().is_ok()) {
         Some(taken) => Err(CombineError::Exists(taken.clone())),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior,
 };
@@ -264,7 +265,10 @@ impl<'a> Statements<'a> {
             self.in_use.len() - 1
         };
         let statement = &mut self.in_use[place].1;
-        statement.execute(rusqlite::params_from_iter(row.values()))
+        row.with_values(|values| {
+            let values = values.iter().copied().map(ToSqlOutput::Borrowed);
+            statement.execute(rusqlite::params_from_iter(values))
+        })
     }
 }
 

@@ -281,7 +281,7 @@ impl Ledger {
             Row::Outcome(CountRow {
                 time_ms,
                 event: event.into(),
-                reason,
+                reason: reason.into_owned(),
                 count,
             })
         }));

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
 
 use super::row::Row;
 
@@ -20,18 +20,22 @@ pub fn lost_statement(row: &Row) -> Option<String> {
         return None;
     }
     let mut line = format!("[SQL: '{}'] [parameters: (", row.sql());
-    for (place, value) in row.values().iter().enumerate() {
-        if place > 0 {
-            line.push_str(", ");
+    row.with_values(|values| {
+        for (place, value) in values.iter().enumerate() {
+            if place > 0 {
+                line.push_str(", ");
+            }
+            // Writing to a String cannot fail.
+            let _ = match value {
+                ValueRef::Integer(number) => write!(line, "{number}"),
+                ValueRef::Real(number) if number.is_finite() => write!(line, "{number:?}"),
+                ValueRef::Text(b"tracker") => write!(line, "'tracker'"),
+                ValueRef::Text(b"dht") => write!(line, "'dht'"),
+                ValueRef::Text(b"incoming") => write!(line, "'incoming'"),
+                _ => write!(line, "None"),
+            };
         }
-        // Writing to a String cannot fail.
-        let _ = match value {
-            Value::Integer(number) => write!(line, "{number}"),
-            Value::Real(number) if number.is_finite() => write!(line, "{number:?}"),
-            Value::Text(word) if is_source(word) => write!(line, "'{word}'"),
-            _ => write!(line, "None"),
-        };
-    }
+    });
     line.push_str(")]");
     Some(line)
 }
@@ -52,10 +56,6 @@ pub(super) fn log_lost(row: &Row, reason: &str) {
 pub(super) fn log_unreadable(line: u64, reason: &str) {
     let reason = super::text::clean(reason, 200);
     log::error!(target: "critical", "rows lost: a line of the spool file is damaged line={line} reason=\"{reason}\"");
-}
-
-fn is_source(word: &str) -> bool {
-    matches!(word, "tracker" | "dht" | "incoming")
 }
 
 #[cfg(test)]
@@ -122,7 +122,8 @@ mod tests {
             "{line}"
         );
         for row in [&peer, &update] {
-            assert_eq!(row.sql().matches('?').count(), row.values().len());
+            let values = row.with_values(|values| values.iter().len());
+            assert_eq!(row.sql().matches('?').count(), values);
         }
         let fact = Row::Fact {
             key: "host".into(),

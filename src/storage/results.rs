@@ -19,7 +19,7 @@ pub struct Results {
     /// Attempts by event and reason (`success` for those that counted).
     pub outcomes: BTreeMap<(String, String), u64>,
     /// Distinct addresses learnt, by torrent id: sum of `received_peers -
-    /// duplicate_peers` without callers.
+    /// duplicate_peers` over trackers, DHT and peer exchange, without callers.
     pub addresses: BTreeMap<u32, u64>,
     /// Greatest `memory_mb`.
     pub memory_mb: Option<f64>,
@@ -91,8 +91,11 @@ impl Results {
         let outcomes = rows(database, sql, |row| {
             Ok(((row.get(0)?, row.get(1)?), whole(row, 2)?))
         })?;
-        let sql = "SELECT torrent, sum(received_peers - duplicate_peers) FROM request
-                   WHERE source <> 'incoming' GROUP BY torrent";
+        let sql = "SELECT torrent, sum(received_peers - duplicate_peers)
+                   FROM (SELECT torrent, received_peers, duplicate_peers FROM request
+                         WHERE source <> 'incoming'
+                         UNION ALL SELECT torrent, received_peers, duplicate_peers FROM exchange)
+                   GROUP BY torrent";
         let addresses = rows(database, sql, |row| Ok((row.get(0)?, whole(row, 1)?)))?;
         let sql = "SELECT max(memory_mb) FROM statistic";
         let memory_mb = database.query_row(sql, [], |row| row.get(0))?;
@@ -175,6 +178,7 @@ mod tests {
                                             (2, 1, 'First contact', 'timed out', 3);
                  INSERT INTO request VALUES (1, 0, 'tracker', 9, 4, NULL, NULL, NULL, 0.1, 1),
                                             (2, 0, 'incoming', 7, 0, NULL, NULL, NULL, NULL, 1);
+                 INSERT INTO exchange VALUES (1, 0, 1, 6, 4);
                  INSERT INTO run VALUES ('method', '2015');",
             )
             .unwrap();
@@ -195,7 +199,7 @@ mod tests {
         );
         let timed_out = ("First contact".to_owned(), "timed out".to_owned());
         assert_eq!(results.outcomes[&timed_out], 5);
-        assert_eq!(results.addresses[&1], 5);
+        assert_eq!(results.addresses[&1], 7);
         assert_eq!(results.memory_mb, None);
         assert_eq!(results.facts["method"], "2015");
     }

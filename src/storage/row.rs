@@ -9,8 +9,10 @@
 
 mod form;
 mod host;
+mod request;
 mod sql;
 mod statement;
+mod values;
 
 use std::borrow::Cow;
 
@@ -20,6 +22,7 @@ use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Source, TorrentId};
 
 pub use host::HostRow;
+pub use request::{AnnounceRow, RequestRow, ScrapeRow, TrackerRow};
 pub(crate) use statement::{KINDS, kinds};
 
 /// One of a few fixed words; owned only when it was read from a file.
@@ -237,7 +240,7 @@ pub struct VisitRow {
     /// Word for the encryption.
     pub encryption: Word,
     /// How it ended.
-    pub ended: String,
+    pub ended: Word,
 }
 
 /// Row of `crossing`.
@@ -253,33 +256,6 @@ pub struct CrossingRow {
     pub first_at_ms: i64,
     /// Pieces then.
     pub first_at_pieces: u32,
-}
-
-/// Row of `request`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RequestRow {
-    /// `id`.
-    pub id: i64,
-    /// Seconds.
-    pub timestamp: i64,
-    /// `source`.
-    #[serde(with = "form::SourceForm")]
-    pub source: Source,
-    /// `received_peers`.
-    pub received: u64,
-    /// `duplicate_peers`.
-    pub duplicates: u64,
-    /// `seeders`.
-    pub seeders: Option<u32>,
-    /// `completed`.
-    pub completed: Option<u32>,
-    /// `leechers`.
-    pub leechers: Option<u32>,
-    /// `duration_sec`.
-    pub duration_sec: Option<f64>,
-    /// `torrent`.
-    #[serde(with = "form::torrent_id")]
-    pub torrent: TorrentId,
 }
 
 /// Row of `statistic`.
@@ -339,62 +315,7 @@ pub struct ErrorRow {
     /// Event.
     pub event: Word,
     /// Reason.
-    pub reason: String,
+    pub reason: Word,
     /// New count.
     pub count: u64,
-}
-
-/// Row of `tracker_result`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrackerRow {
-    /// `torrent`.
-    #[serde(with = "form::torrent_id")]
-    pub torrent: TorrentId,
-    /// Announce URL.
-    pub url: String,
-    /// Two words.
-    pub result: Word,
-    /// Empty for a success.
-    pub reason: String,
-    /// New count.
-    pub count: u64,
-}
-
-/// Row of `announce`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnnounceRow {
-    /// Row of `request`.
-    pub request: i64,
-    /// When the answer came.
-    pub time_ms: i64,
-    /// Announce URL.
-    pub url: String,
-    /// Seconds.
-    pub interval: Option<u32>,
-    /// Seconds.
-    pub min_interval: Option<u32>,
-    /// `complete`.
-    pub seeders: Option<u32>,
-    /// `incomplete`.
-    pub leechers: Option<u32>,
-    /// Warning message.
-    pub warning: Option<String>,
-}
-
-/// Row of `scrape`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScrapeRow {
-    /// When the answer came.
-    pub time_ms: i64,
-    /// `torrent`.
-    #[serde(with = "form::torrent_id")]
-    pub torrent: TorrentId,
-    /// Announce URL.
-    pub url: String,
-    /// Peers with everything.
-    pub seeders: Option<u32>,
-    /// Downloads registered.
-    pub completed: Option<u32>,
-    /// Peers still loading.
-    pub leechers: Option<u32>,
 }

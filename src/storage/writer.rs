@@ -9,13 +9,14 @@ mod ending;
 mod home;
 mod pending;
 mod rescue;
+mod turn;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 
 use super::database::{Database, SCHEMA_VERSION};
 use super::error::StorageError;
@@ -230,50 +231,6 @@ impl Writer {
         }
     }
 
-    /// Waits for a record or for the next commit; `false` when no record will
-    /// come any more.
-    fn turn(&mut self, records: &Receiver<Record>) -> bool {
-        if self.ended {
-            return false;
-        }
-        match records.recv_timeout(self.time_to_commit()) {
-            Ok(record) => {
-                self.take(record, records.len());
-                self.take_more(records);
-                if self.is_due() || (!self.has_room() && !self.pending.is_behind()) {
-                    self.commit();
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => self.commit(),
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-        self.show();
-        true
-    }
-
-    /// What a batch has room for; more while rows are spooled or kept, so
-    /// that measuring does not wait for a database that does not work.
-    fn take_more(&mut self, records: &Receiver<Record>) {
-        for _ in 0..RECORDS_AT_ONCE {
-            if self.ended || !(self.has_room() || self.pending.is_behind()) {
-                return;
-            }
-            let Ok(record) = records.try_recv() else {
-                return;
-            };
-            self.take(record, records.len());
-        }
-    }
-
-    /// Whether a batch has room for the rows of one more record. A record
-    /// that went beyond it would leave a row or two for a transaction of
-    /// their own, which costs as much as a whole batch.
-    fn has_room(&self) -> bool {
-        let batch = self.settings.batch_rows;
-        let spare = RECORD_ROWS.min(batch / 10);
-        self.pending.in_memory() < batch.saturating_sub(spare)
-    }
-
     fn take(&mut self, record: Record, waiting: usize) {
         let tick = matches!(record, Record::Tick(_));
         self.ended = matches!(&record, Record::Tick(tick) if tick.last);
@@ -379,11 +336,6 @@ fn open_geolocation(
 
 /// Age in days above which a geolocation database is warned about.
 const OLD_DAYS: u64 = 30;
-/// Rows that one visit changes at most: peer, place, visit, crossing and the
-/// error that it takes back.
-const RECORD_ROWS: usize = 5;
-/// Records taken in between two transactions at most.
-const RECORDS_AT_ONCE: usize = 4096;
 /// Memory for rows that the database does not take, beside
 /// `storage.memory_rows`.
 const MEMORY_BYTES: usize = 64 << 20;

@@ -115,8 +115,9 @@ pub(crate) fn many(scale: Scale) {
 
 fn at_once(scale: Scale, load: &str, full: usize) {
     let count = scale.pick(full, full / 25);
-    let bare = (0..scale.pick(3, 1)).map(|_| storing::bare(scale.pick(50_000, 1_000)));
-    let bare = Spread::of(bare);
+    let bare: Vec<storing::Rates> = (0..scale.pick(3, 1))
+        .map(|_| storing::bare(scale.pick(50_000, 1_000)))
+        .collect();
     let host = Host::start(scale);
     let before = cpu::resident("self");
     let crowd = Crowd {
@@ -161,7 +162,7 @@ fn waited(load: &str, seen: &Seen) {
 
 /// Rows stored while the callers are there, of a writer that always has more
 /// to do.
-fn flood(scale: Scale, host: &Host, load: &str, bare: &Spread) {
+fn flood(scale: Scale, host: &Host, load: &str, bare: &[storing::Rates]) {
     let over = Arc::new(AtomicBool::new(false));
     let (told, records) = (Arc::clone(&over), host.world.engine.records.clone());
     let feeder = std::thread::spawn(move || {
@@ -180,17 +181,19 @@ fn flood(scale: Scale, host: &Host, load: &str, bare: &Spread) {
     feeder.join().expect("no panic");
     let wall = Spread::of(rates.iter().map(|rate| rate.0));
     let of_cpu = Spread::of(rates.iter().map(|rate| rate.1));
-    let ratio = wall.scaled(1.0 / bare.median);
+    let alone = Spread::of(bare.iter().map(|rates| rates.wall)).median;
+    let ratio = wall.scaled(1.0 / alone);
     Row::new("rows stored/s beside the callers", load)
         .figure(wall.with_unit(1.0, "/s"))
-        .yardstick(format!("bare, alone {}/s", short(bare.median)))
+        .yardstick(format!("bare, alone {}/s", short(alone)))
         .ratio(&ratio)
         .goal("≥ 0.7", ratio.median >= 0.7)
         .tell();
-    let ratio = of_cpu.scaled(1.0 / bare.median);
+    let alone = Spread::of(bare.iter().map(|rates| rates.cpu)).median;
+    let ratio = of_cpu.scaled(1.0 / alone);
     Row::new("the same by CPU second of the writer", load)
         .figure(of_cpu.with_unit(1.0, "/s"))
-        .yardstick(format!("bare, alone {}/s", short(bare.median)))
+        .yardstick(format!("bare, alone {}/s", short(alone)))
         .ratio(&ratio)
         .tell();
 }

@@ -24,9 +24,12 @@ mod child;
 mod cpu;
 mod dht;
 mod load;
+#[path = "../common/study.rs"]
+mod made;
 mod memory;
 mod parsing;
 mod peers;
+mod report;
 mod run;
 mod scheduler;
 mod startstop;
@@ -57,7 +60,7 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 19] = [
+const ITEMS: [Item; 21] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("encrypted", visit::encrypted),
@@ -77,6 +80,8 @@ const ITEMS: [Item; 19] = [
     ("startstop", startstop::measure),
     ("throughput", throughput::measure),
     ("dht", dht::measure),
+    ("report-time", report::time),
+    ("report-memory", report::memory),
 ];
 
 fn main() -> ExitCode {

@@ -9,6 +9,7 @@ use btda::analyzer::directory::Directory;
 use btda::analyzer::engine::{Contacted, Engine};
 use btda::analyzer::scheduler::Scheduler;
 use btda::analyzer::stats::Stats;
+use btda::analyzer::stays::Stays;
 use btda::clock::{Clock, SystemClock};
 use btda::config::{Config, Settings, Sources, Switches};
 use btda::intake::PeerIntake;
@@ -94,6 +95,7 @@ impl World {
         let (trigger, stop) = stop_pair();
         let (sender, records) = bounded(settings.storage.queue_length);
         let engine = Arc::new(Engine {
+            stays: Stays::new(settings.stay.as_ref(), settings.workers),
             scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
             connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),
             utp,

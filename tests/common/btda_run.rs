@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use super::network::Network;
 use super::process::{Process, isolated};
 
 /// A running btda.
@@ -28,14 +29,39 @@ impl BtdaRun {
         config: &str,
         arguments: &[&str],
     ) -> Self {
+        let arguments = [&[switches], arguments].concat();
+        let command = Self::command(folder, input, config, &arguments);
+        Self::spawn(command, folder)
+    }
+
+    /// The same in another network than that of the test, with the switches
+    /// among `arguments`.
+    pub(crate) fn start_in(
+        network: &Network,
+        folder: &Path,
+        input: &Path,
+        config: &str,
+        arguments: &[&str],
+    ) -> Self {
+        let command = Self::command(folder, input, config, arguments);
+        Self::spawn(network.enter(&command), folder)
+    }
+
+    fn spawn(command: Command, folder: &Path) -> Self {
+        Self {
+            process: Process::spawn("btda", command, folder),
+            output: output_of(folder),
+        }
+    }
+
+    fn command(folder: &Path, input: &Path, config: &str, arguments: &[&str]) -> Command {
         let file = folder.join("config.toml");
         fs::write(&file, config).expect("configuration can be written");
-        let output = folder.join("output");
+        let output = output_of(folder);
         fs::create_dir_all(&output).expect("folder can be made");
         let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
         command
             .current_dir(folder)
-            .arg(switches)
             .arg("--config")
             .arg(file)
             .arg("--input")
@@ -43,10 +69,7 @@ impl BtdaRun {
             .arg("--output")
             .arg(&output)
             .args(arguments);
-        Self {
-            process: Process::spawn("btda", command, folder),
-            output,
-        }
+        command
     }
 
     /// Ends it at once, as the kernel does when memory is short: it gets no
@@ -87,6 +110,10 @@ impl BtdaRun {
         let status = self.process.wait(limit)?;
         Some((status, began.elapsed()))
     }
+}
+
+fn output_of(folder: &Path) -> PathBuf {
+    folder.join("output")
 }
 
 /// A failing test shows what it left and its log.

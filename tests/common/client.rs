@@ -1,17 +1,20 @@
 //! The common face of the real BitTorrent clients.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use btda::model::InfoHash;
 
+use super::network::Network;
 use super::samples::{Sample, Timeline};
 
 /// Where and what a client downloads.
 pub(crate) struct Assignment<'a> {
-    /// Loopback address of its own.
-    pub(crate) address: Ipv4Addr,
+    /// Address of its own.
+    pub(crate) address: IpAddr,
+    /// Further addresses where it listens; libtorrent only.
+    pub(crate) further_addresses: &'a [IpAddr],
     /// Its folder: configuration, data and logs.
     pub(crate) folder: &'a Path,
     /// Torrent files.
@@ -23,18 +26,35 @@ pub(crate) struct Assignment<'a> {
     pub(crate) dht: Option<SocketAddr>,
     /// Peers that it knows from the start; libtorrent only.
     pub(crate) peers: &'a [SocketAddr],
+    /// The network where it is, if not that of the test; libtorrent only.
+    pub(crate) network: Option<&'a Network>,
 }
 
 impl<'a> Assignment<'a> {
     /// With trackers alone, as fast as it can.
-    pub(crate) fn new(address: Ipv4Addr, folder: &'a Path, torrents: &'a [PathBuf]) -> Self {
+    pub(crate) fn new(
+        address: impl Into<IpAddr>,
+        folder: &'a Path,
+        torrents: &'a [PathBuf],
+    ) -> Self {
         Self {
-            address,
+            address: address.into(),
+            further_addresses: &[],
             folder,
             torrents,
             download_limit: 0,
             dht: None,
             peers: &[],
+            network: None,
+        }
+    }
+
+    /// The same with several addresses, at all of which it listens.
+    pub(crate) fn at(addresses: &'a [IpAddr], folder: &'a Path, torrents: &'a [PathBuf]) -> Self {
+        let (first, further) = addresses.split_first().expect("an address");
+        Self {
+            further_addresses: further,
+            ..Self::new(*first, folder, torrents)
         }
     }
 }

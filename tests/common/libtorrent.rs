@@ -5,6 +5,7 @@
 //! which is bound to one address.
 
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use super::process::{Process, free_port, isolated, start_with_retries, wait_unti
 use super::samples::Sample;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// Where it listens in a network of its own.
+const PORT: u16 = 6881;
 
 /// Debian's Python: a Python of the user's own would not see the package.
 const PYTHON: &str = "/usr/bin/python3";
@@ -28,45 +32,79 @@ pub(crate) struct Libtorrent {
     lines_read: usize,
 }
 
-/// What the session does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Has everything from the start. Bears a fingerprint of its own so that
-    /// the results tell it from the leecher.
-    Seeder,
-    /// Has nothing.
-    Leecher,
-    /// Has everything, and talks with and without encryption.
-    EitherSeeder,
-    /// Has nothing, and talks only by RC4.
-    Rc4Leecher,
-    /// Has nothing, and talks only with an encrypted handshake and a stream
-    /// in the clear.
-    PlaintextLeecher,
-    /// Has everything, and talks only by uTP.
-    UtpSeeder,
-    /// Has nothing, and talks only by uTP.
-    UtpLeecher,
+/// What a session is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Role {
+    /// Name for messages.
+    pub(crate) name: &'static str,
+    /// First eight bytes of its peer id, so that the results tell it from
+    /// others; empty for libtorrent's own.
+    pub(crate) fingerprint: &'static str,
+    /// Has everything from the start.
+    pub(crate) seeds: bool,
+    /// With and without encryption, as the driver calls it.
+    pub(crate) encryption: &'static str,
+    /// What carries its connections, as the driver calls it.
+    pub(crate) transport: &'static str,
+    /// Names its peers to others (BEP 11).
+    pub(crate) exchange: bool,
+    /// Finishes only while somebody at one of these addresses is connected.
+    pub(crate) company: &'static [&'static str],
 }
 
 impl Role {
-    const fn seeds(self) -> bool {
-        matches!(self, Self::Seeder | Self::EitherSeeder | Self::UtpSeeder)
-    }
-
-    /// Word of the driver.
-    const fn encryption(self) -> &'static str {
-        match self {
-            Self::Seeder | Self::Leecher => "not outward",
-            Self::EitherSeeder | Self::UtpSeeder | Self::UtpLeecher => "either",
-            Self::Rc4Leecher => "rc4",
-            Self::PlaintextLeecher => "plaintext",
-        }
-    }
-
-    const fn is_utp_only(self) -> bool {
-        matches!(self, Self::UtpSeeder | Self::UtpLeecher)
-    }
+    /// Has everything, calls in the clear over TCP, and takes all callers.
+    pub(crate) const SEEDER: Self = Self {
+        name: "libtorrent-seeder",
+        fingerprint: "-SE2080-",
+        seeds: true,
+        encryption: "not outward",
+        transport: "tcp, utp inward",
+        exchange: false,
+        company: &[],
+    };
+    /// The same, but has nothing, and has libtorrent's own fingerprint.
+    pub(crate) const LEECHER: Self = Self {
+        name: "libtorrent",
+        fingerprint: "",
+        seeds: false,
+        ..Self::SEEDER
+    };
+    /// Has everything, and talks with and without encryption.
+    pub(crate) const EITHER_SEEDER: Self = Self {
+        name: "libtorrent-either",
+        encryption: "either",
+        ..Self::SEEDER
+    };
+    /// Has nothing, and talks only by RC4.
+    pub(crate) const RC4_LEECHER: Self = Self {
+        name: "libtorrent-rc4",
+        fingerprint: "-LR2080-",
+        encryption: "rc4",
+        ..Self::LEECHER
+    };
+    /// Has nothing, and talks only with an encrypted handshake and a stream
+    /// in the clear.
+    pub(crate) const PLAINTEXT_LEECHER: Self = Self {
+        name: "libtorrent-plaintext",
+        fingerprint: "-LP2080-",
+        encryption: "plaintext",
+        ..Self::LEECHER
+    };
+    /// Has everything, and talks only by uTP.
+    pub(crate) const UTP_SEEDER: Self = Self {
+        encryption: "either",
+        transport: "utp",
+        ..Self::SEEDER
+    };
+    /// Has nothing, and talks only by uTP.
+    pub(crate) const UTP_LEECHER: Self = Self {
+        name: "libtorrent-utp",
+        fingerprint: "-LU2080-",
+        encryption: "either",
+        transport: "utp",
+        ..Self::LEECHER
+    };
 }
 
 impl Libtorrent {
@@ -88,36 +126,44 @@ impl Libtorrent {
     }
 
     fn attempt(role: Role, assignment: &Assignment) -> Result<Self, String> {
-        let (name, fingerprint) = match role {
-            Role::Seeder | Role::UtpSeeder => ("libtorrent-seeder", "-SE2080-"),
-            Role::Leecher => ("libtorrent", ""),
-            Role::EitherSeeder => ("libtorrent-either", "-SE2080-"),
-            Role::Rc4Leecher => ("libtorrent-rc4", "-LR2080-"),
-            Role::PlaintextLeecher => ("libtorrent-plaintext", "-LP2080-"),
-            Role::UtpLeecher => ("libtorrent-utp", "-LU2080-"),
+        let port = match assignment.network {
+            // Nobody else is there.
+            Some(_) => PORT,
+            None => free_port(assignment.address),
         };
-        let port = free_port(assignment.address);
+        let further = assignment.further_addresses.iter();
+        let addresses: Vec<_> = std::iter::once(&assignment.address)
+            .chain(further)
+            .collect();
+        let at = |address: &&IpAddr| SocketAddr::new(**address, port).to_string();
+        let listen: Vec<String> = addresses.iter().map(at).collect();
+        let call: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         let settings = json!({
-            "address": assignment.address.to_string(),
-            "port": port,
+            "listen": listen.join(","),
+            "call_from": call.join(","),
             "folder": assignment.folder,
             "torrents": assignment.torrents,
-            "seed": role.seeds(),
-            "encryption": role.encryption(),
-            "utp_only": role.is_utp_only(),
+            "seed": role.seeds,
+            "encryption": role.encryption,
+            "transport": role.transport,
             "download_limit": assignment.download_limit,
-            "fingerprint": fingerprint,
+            "fingerprint": role.fingerprint,
             "dht": assignment.dht.map(|node| node.to_string()),
             "peers": assignment.peers,
+            "exchange": role.exchange,
+            "company": role.company,
         });
         let file = assignment.folder.join("session.json");
         fs::write(&file, settings.to_string()).map_err(|error| error.to_string())?;
         let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/libtorrent_client.py");
         let mut command = isolated(Path::new(PYTHON), assignment.folder);
         command.arg(driver).arg(file);
+        if let Some(network) = assignment.network {
+            command = network.enter(&command);
+        }
         let mut session = Self {
-            name,
-            process: Process::spawn(name, command, assignment.folder),
+            name: role.name,
+            process: Process::spawn(role.name, command, assignment.folder),
             port,
             code: String::new(),
             lines_read: 0,

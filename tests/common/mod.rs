@@ -13,7 +13,9 @@
 )]
 
 pub(crate) mod aria2;
+pub(crate) mod browser;
 pub(crate) mod btda_run;
+pub(crate) mod capture;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod http;
@@ -27,8 +29,10 @@ pub(crate) mod opentracker;
 pub(crate) mod process;
 pub(crate) mod results;
 pub(crate) mod samples;
+pub(crate) mod study;
 pub(crate) mod swarm;
 pub(crate) mod thesis;
 pub(crate) mod torrent;
+pub(crate) mod tracker6;
 pub(crate) mod transmission;
 pub(crate) mod trial;

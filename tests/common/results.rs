@@ -57,6 +57,11 @@ impl Results {
         row.map(|number: Option<i64>| number.unwrap_or(0))
     }
 
+    /// The single text that `sql` asks for.
+    pub(crate) fn text(&self, sql: &str, params: impl Params) -> rusqlite::Result<String> {
+        self.0.query_row(sql, params, |row| row.get(0))
+    }
+
     /// The single column that `sql` asks for.
     pub(crate) fn numbers(&self, sql: &str) -> rusqlite::Result<Vec<i64>> {
         self.rows(sql, (), |row| row.get(0))

@@ -1,41 +1,40 @@
-//! A swarm of real programs on loopback: a tracker, a seeder and three
-//! leechers on two torrents.
+//! A swarm of real programs: a tracker, a seeder, and the leechers that a
+//! test adds, on as many torrents as it wants.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::aria2::Aria2;
 use super::client::{Assignment, Client, Progress};
 use super::libtorrent::{Libtorrent, Role};
 use super::opentracker::OpenTracker;
 use super::process::wait_until;
 use super::torrent::TestTorrent;
-use super::transmission::Transmission;
-
-/// 25 MB: with [`DOWNLOAD_LIMIT`] some 45 s.
-const PIECES: u32 = 384;
-const PIECE_LENGTH: u32 = 64 * 1024;
-
-/// Bytes a second for each leecher and torrent.
-const DOWNLOAD_LIMIT: u32 = 576 * 1024;
-
-/// Address of the tracker.
-const TRACKER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
-
-/// Addresses of the seeder and the leechers, in this order.
-pub(crate) const CLIENT_ADDRESSES: [Ipv4Addr; 4] = [
-    Ipv4Addr::new(127, 0, 1, 2),
-    Ipv4Addr::new(127, 0, 1, 3),
-    Ipv4Addr::new(127, 0, 1, 4),
-    Ipv4Addr::new(127, 0, 1, 5),
-];
 
 /// How long a program may take to announce itself.
 const ANNOUNCE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Time between two samples of the clients' own interfaces.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a swarm begins with.
+pub(crate) struct Beginning<'a> {
+    /// Address of the tracker.
+    pub(crate) tracker: Ipv4Addr,
+    /// What is downloaded: every second torrent names the UDP tracker first,
+    /// the others the HTTP tracker.
+    pub(crate) torrents: Vec<TestTorrent>,
+    /// Trackers that each torrent names behind those two.
+    pub(crate) further_trackers: &'a [String],
+    /// Who has everything.
+    pub(crate) seeder: Role,
+    /// Addresses of the seeder.
+    pub(crate) seeder_addresses: &'a [IpAddr],
+}
 
 /// The running swarm. Fields are dropped in this order: programs, then the
 /// folder they work in.
@@ -46,33 +45,31 @@ pub(crate) struct Swarm {
     pub(crate) seeder: Libtorrent,
     /// The tracker.
     pub(crate) tracker: OpenTracker,
-    /// What is downloaded: the first torrent names the HTTP tracker first,
-    /// the second the UDP tracker.
+    /// What is downloaded.
     pub(crate) torrents: Vec<TestTorrent>,
-    files: Vec<PathBuf>,
+    /// The torrent files, in the same order.
+    pub(crate) files: Vec<PathBuf>,
     folder: TempDir,
 }
 
 impl Swarm {
     /// Starts tracker and seeder and waits until the tracker knows the seeder
     /// for every torrent.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(beginning: Beginning) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder can be made");
-        let torrents = vec![
-            TestTorrent::generate("first.bin", 1, PIECES, PIECE_LENGTH),
-            TestTorrent::generate("second.bin", 2 << 20, PIECES, PIECE_LENGTH),
-        ];
+        let torrents = beginning.torrents;
         let hashes: Vec<_> = torrents.iter().map(TestTorrent::hash).collect();
         let own = subfolder(&folder, "opentracker");
-        let tracker = OpenTracker::start(&own, TRACKER_ADDRESS, &hashes);
-        let files = write_files(&subfolder(&folder, "input"), &torrents, &tracker);
+        let tracker = OpenTracker::start(&own, beginning.tracker, &hashes);
+        let input = subfolder(&folder, "input");
+        let files = write_files(&input, &torrents, &tracker, beginning.further_trackers);
         let own = subfolder(&folder, "seeder");
         for torrent in &torrents {
             fs::write(own.join(torrent.name), &torrent.data).expect("data can be written");
         }
         let seeder = Libtorrent::start(
-            Role::Seeder,
-            &Assignment::new(CLIENT_ADDRESSES[0], &own, &files),
+            beginning.seeder,
+            &Assignment::at(beginning.seeder_addresses, &own, &files),
         );
         wait_until("the tracker knows the seeder", ANNOUNCE_LIMIT, || {
             hashes
@@ -89,21 +86,20 @@ impl Swarm {
         }
     }
 
-    /// Starts the leechers.
-    pub(crate) fn start_leechers(&mut self) {
-        let folders = ["transmission", "aria2", "libtorrent"];
-        let folders = folders.map(|name| subfolder(&self.folder, name));
-        let assignment = |index: usize| Assignment {
-            download_limit: DOWNLOAD_LIMIT,
-            ..Assignment::new(CLIENT_ADDRESSES[1 + index], &folders[index], &self.files)
-        };
-        let clients: [Box<dyn Client>; 3] = [
-            Box::new(Transmission::start(&assignment(0))),
-            Box::new(Aria2::start(&assignment(1))),
-            Box::new(Libtorrent::start(Role::Leecher, &assignment(2))),
-        ];
-        let clients = clients.into_iter();
-        self.leechers = clients.map(|c| (c, Progress::default())).collect();
+    /// Adds a leecher that was started.
+    pub(crate) fn add(&mut self, leecher: impl Client + 'static) {
+        self.leechers.push((Box::new(leecher), Progress::default()));
+    }
+
+    /// Waits until the tracker has heard of a program that loads every
+    /// torrent.
+    pub(crate) fn wait_until_known(&self, who: &str, mut running: impl FnMut()) {
+        let what = format!("the tracker knows {who}");
+        wait_until(&what, ANNOUNCE_LIMIT, || {
+            running();
+            let mut torrents = self.torrents.iter();
+            torrents.all(|torrent| self.tracker.scrape(torrent.hash()).incomplete == 1)
+        });
     }
 
     /// Folder with the torrent files and nothing else.
@@ -127,6 +123,32 @@ impl Swarm {
             client
                 .sample(progress)
                 .unwrap_or_else(|error| panic!("{name} does not tell its progress: {error}"));
+        }
+    }
+
+    /// Samples the clients twice a second until `done`; fails the test with
+    /// `what` after `limit`.
+    pub(crate) fn sample_until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut done: impl FnMut(&Self) -> bool,
+    ) {
+        let began = Instant::now();
+        let mut next = began;
+        loop {
+            self.sample();
+            if done(self) {
+                eprintln!("{what} after {:?}", began.elapsed());
+                return;
+            }
+            assert!(
+                began.elapsed() < limit,
+                "not within {limit:?}: {what}\n{}",
+                self.report()
+            );
+            next += SAMPLE_INTERVAL;
+            thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     }
 
@@ -169,12 +191,18 @@ fn subfolder(folder: &TempDir, name: &str) -> PathBuf {
     path
 }
 
-fn write_files(folder: &Path, torrents: &[TestTorrent], tracker: &OpenTracker) -> Vec<PathBuf> {
+fn write_files(
+    folder: &Path,
+    torrents: &[TestTorrent],
+    tracker: &OpenTracker,
+    further: &[String],
+) -> Vec<PathBuf> {
     let mut trackers = [tracker.http_url(), tracker.udp_url()];
     let mut files = Vec::new();
     for torrent in torrents {
         let file = folder.join(format!("{}.torrent", torrent.name));
-        fs::write(&file, torrent.file(&trackers)).expect("torrent can be written");
+        let all = [&trackers[..], further].concat();
+        fs::write(&file, torrent.file(&all)).expect("torrent can be written");
         files.push(file);
         trackers.reverse();
     }

@@ -106,6 +106,7 @@ impl World {
                 own_id: PeerId::new([b'O'; 20]),
                 stop: &self.stop,
                 peer: None,
+                observe: None,
             },
             transports: self.transports(),
         };

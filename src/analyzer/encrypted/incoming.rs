@@ -38,8 +38,10 @@ enum State {
     Unknown(Vec<u8>),
     /// In the clear; these bytes are to be read first.
     Plain(Vec<u8>),
-    Shaking(Responder),
-    Open(Tunnel),
+    /// Both are large, and the state lies on the stack of each caller, most of
+    /// whom speak in the clear.
+    Shaking(Box<Responder>),
+    Open(Box<Tunnel>),
 }
 
 impl<'a> Incoming<'a> {
@@ -92,7 +94,8 @@ impl<'a> Incoming<'a> {
                 } else {
                     Method::Plaintext
                 };
-                self.state = State::Shaking(Responder::new(method, &(self.terms.chance)()?));
+                let responder = Responder::new(method, &(self.terms.chance)()?);
+                self.state = State::Shaking(Box::new(responder));
                 return self.shake(&bytes);
             }
             if bytes.len() >= PROTOCOL.len() {
@@ -123,7 +126,7 @@ impl<'a> Incoming<'a> {
         }
         if let Some(sealed) = sealed {
             let rest = input.get(used..).unwrap_or_default();
-            self.state = State::Open(Tunnel::new(sealed, rest));
+            self.state = State::Open(Box::new(Tunnel::new(sealed, rest)));
         }
         Ok(())
     }

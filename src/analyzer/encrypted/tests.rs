@@ -71,6 +71,7 @@ impl World {
             own_id: PeerId::new([b'O'; 20]),
             stop: &self.stop,
             peer: None,
+            observe: None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Contacts settled against a scripted network: what is recorded, what is
 //! scheduled.
 
+mod stays;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -72,6 +74,11 @@ struct World {
     _trigger: StopTrigger,
 }
 
+/// A thread that may stay.
+const fn idle<'a>() -> Post<'a, ()> {
+    Post::new(None)
+}
+
 const ID: PeerId = PeerId::new(*b"-XX0001-abcdefghijkl");
 
 fn torrent() -> Torrent {
@@ -100,6 +107,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
     let engine = Engine {
         clock: Arc::clone(&shared),
         scheduler: Arc::new(Scheduler::new(Arc::clone(&shared), settings.reaction)),
+        stays: Stays::new(settings.stay.as_ref(), settings.workers),
         settings,
         own_id: PeerId::new([b'O'; 20]),
         directory: Directory::new(vec![torrent()]),
@@ -161,7 +169,7 @@ impl World {
             waited = (self.clock.now() - start).as_secs();
             assert!(waited < 100_000, "nobody is due");
         };
-        self.engine.in_hand(ticket).contact();
+        self.engine.in_hand(ticket).contact(&idle());
         (waited, self.records.try_recv().unwrap())
     }
 }
@@ -275,7 +283,7 @@ fn a_caller_that_has_everything_is_visited_no_more() {
     assert_eq!(world.engine.scheduler.waiting(), 1);
     world.clock.advance(Duration::from_secs(300));
     let ticket = world.engine.scheduler.take_now().unwrap();
-    world.engine.in_hand(ticket).contact();
+    world.engine.in_hand(ticket).contact(&idle());
     assert!(
         matches!(world.records.try_recv(), Ok(Record::Visit(_))),
         "the call"
@@ -414,7 +422,7 @@ fn a_panic_in_a_visit_loses_no_contact() {
     world.engine.connect = Arc::new(Panics);
     world.offer();
     let ticket = world.engine.scheduler.take_now().unwrap();
-    let contact = std::panic::AssertUnwindSafe(|| world.engine.in_hand(ticket).contact());
+    let contact = std::panic::AssertUnwindSafe(|| world.engine.in_hand(ticket).contact(&idle()));
     assert!(std::panic::catch_unwind(contact).is_err());
     let Ok(Record::Failure(failure)) = world.records.try_recv() else {
         panic!("a failure")
@@ -456,7 +464,8 @@ fn wherever_a_contact_panics_it_is_recorded_once_and_comes_back() {
         });
         world.offer();
         let ticket = world.engine.scheduler.take_now().unwrap();
-        let contact = std::panic::AssertUnwindSafe(|| world.engine.in_hand(ticket).contact());
+        let contact =
+            std::panic::AssertUnwindSafe(|| world.engine.in_hand(ticket).contact(&idle()));
         let panicked = std::panic::catch_unwind(contact).is_err();
         panics += u32::from(panicked);
         let record = world.records.try_recv().unwrap();
@@ -500,7 +509,7 @@ fn an_interrupted_contact_leaves_the_peer_waiting() {
     world.offer();
     let ticket = world.engine.scheduler.take_now().unwrap();
     trigger.stop();
-    world.engine.in_hand(ticket).contact();
+    world.engine.in_hand(ticket).contact(&idle());
     assert!(world.records.is_empty());
     assert_eq!(
         (

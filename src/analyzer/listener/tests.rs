@@ -13,6 +13,7 @@ use crate::analyzer::directory::Directory;
 use crate::analyzer::engine::Contacted;
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::stats::Stats;
+use crate::analyzer::stays::Stays;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Sources, Switches};
 use crate::model::record::{Failure, Record, Visit};
@@ -56,6 +57,7 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
     let (trigger, stop) = stop_pair();
     let (sender, records) = unbounded();
     let engine = Arc::new(Engine {
+        stays: Stays::new(settings.stay.as_ref(), settings.workers),
         scheduler: Arc::new(Scheduler::new(Arc::clone(&clock), settings.reaction)),
         utp: None,
         connect: Arc::new(TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock))),

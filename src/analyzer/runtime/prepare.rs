@@ -16,8 +16,9 @@ use crate::analyzer::listener::{Listener, Seats};
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
 use crate::analyzer::stats::Stats;
+use crate::analyzer::stays::Stays;
 use crate::clock::{Clock, SystemClock};
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, StaySettings};
 use crate::exit::Exit;
 use crate::hosts::Hosts;
 use crate::logging::{self, LogCounts};
@@ -168,6 +169,7 @@ fn engine(
         utp,
         stats: Arc::new(Stats::new(clock.now())),
         contacted: Contacted::default(),
+        stays: Stays::new(settings.stay.as_ref(), settings.workers),
         nodes: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
@@ -252,19 +254,31 @@ fn import_torrents(
 fn fit(settings: &mut Settings, links: usize) {
     let limits = Limits::raise();
     let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let room = limits.fit(workers, callers, Magnets::threads_at_most(links));
+    let stays = settings.stay.map_or(0, |stay| stay.threads);
+    // One pool; those who stay come behind the contacts.
+    let pool = workers.saturating_add(stays);
+    let room = limits.fit(pool, callers, Magnets::threads_at_most(links));
     say(&format!("room for {} threads ({limits})", room.threads));
-    if (room.workers, room.callers) != (workers, callers) {
+    settings.workers = workers.min(room.workers);
+    settings.listen.callers_max = room.callers;
+    let left = room.workers - settings.workers;
+    settings.stay = settings.stay.map(|stay| StaySettings {
+        threads: stays.min(left),
+        ..stay
+    });
+    if (room.workers, room.callers) != (pool, callers) {
+        let of_stays = match settings.stay {
+            Some(stay) => format!("revisit.observe_threads {stays} -> {}, ", stay.threads),
+            None => String::new(),
+        };
         let text = format!(
-            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, \
+            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, {of_stays}\
              listen.callers_max {callers} -> {}; raise the limits or configure fewer",
-            room.workers, room.callers
+            settings.workers, room.callers
         );
         log::warn!("{text}");
         say(&format!("btda: {text}"));
     }
-    settings.workers = room.workers;
-    settings.listen.callers_max = room.callers;
 }
 
 /// The port to announce. Without `-p` nobody listens there, but trackers
@@ -369,6 +383,9 @@ fn manifest(
     ];
     if let Some(port) = listen_port {
         facts.push(("listen_port", port.to_string()));
+    }
+    if let Some(stay) = settings.stay {
+        facts.push(("observe_threads", stay.threads.to_string()));
     }
     facts
 }

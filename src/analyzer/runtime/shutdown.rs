@@ -105,6 +105,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         run.engine.scheduler.barred(),
     );
     let early = run.engine.scheduler.revisits().early();
+    let stays = run.engine.stays.counts();
     let magnets = run.magnets.as_ref().map_or(0, |magnets| magnets.pending());
     let never = run.engine.scheduler.never_contacted();
     vec![
@@ -115,6 +116,8 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("contacts_held_back_by_torrent", held.by_torrent),
         count("revisits_early", early.planned),
         count("revisits_early_put_off", early.put_off),
+        count("stays", stays.begun),
+        count("stays_without_place", stays.without_place),
         count("offers_reserved", barred.reserved),
         count("offers_opted_out", barred.opted_out),
         fact("magnets_pending", magnets.to_string()),

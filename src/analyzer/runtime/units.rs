@@ -169,7 +169,9 @@ fn statistics(run: &Run) -> Unit {
 }
 
 fn start_workers(run: &Run, crew: &mut Crew) -> io::Result<()> {
-    for number in 1..=run.engine.settings.workers {
+    let settings = &run.engine.settings;
+    let threads = settings.workers + settings.stay.map_or(0, |stay| stay.threads);
+    for number in 1..=threads {
         let engine = Arc::clone(&run.engine);
         let unit = Unit {
             name: format!("contact-{number:04}"),
@@ -181,9 +183,8 @@ fn start_workers(run: &Run, crew: &mut Crew) -> io::Result<()> {
         match crew.start(unit) {
             Err(error) if number > 1 => {
                 log::error!(
-                    "contact threads: {} of {} started: {error}",
-                    number - 1,
-                    run.engine.settings.workers
+                    "contact threads: {} of {threads} started: {error}",
+                    number - 1
                 );
                 return Ok(());
             }

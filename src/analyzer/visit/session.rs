@@ -1,6 +1,8 @@
 //! The conversation of one visit: handshakes, then messages to the end. All
 //! reading and writing is bounded by the quiet timeout and the budget.
 
+mod stay;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,6 +63,12 @@ pub(super) struct Session<'a> {
     late_reads: u32,
     /// Until when a complete peer may still name others.
     linger: Option<Deadline>,
+    /// Messages read at most.
+    message_limit: u32,
+    /// The visit has become a stay.
+    staying: bool,
+    /// When we last said something.
+    written: Instant,
     decoder: HandshakeDecoder,
     /// Bytes that came behind the handshake in the same read.
     unread: Vec<u8>,
@@ -75,6 +83,9 @@ impl<'a> Session<'a> {
             quiet: Deadline::after(now, visitor.settings.quiet_timeout),
             late_reads: LATE_READS,
             linger: None,
+            message_limit: visitor.settings.message_limit,
+            staying: false,
+            written: now,
             visitor,
             stream,
             decoder: HandshakeDecoder::default(),
@@ -89,10 +100,13 @@ impl<'a> Session<'a> {
 
     /// Our handshake first, then theirs.
     pub(super) fn greet(&mut self, torrent: &Torrent) -> Result<Handshake, Cut> {
+        let mut buffer = [0; READ_SIZE];
         self.write(&self.visitor.own_handshake(torrent).encode())?;
-        self.read_until(|decoder| decoder.header().is_some())?;
+        self.read_until(&mut buffer, |decoder| decoder.header().is_some())?;
         match self.decoder.header() {
-            Some((_, info_hash)) if info_hash == torrent.info_hash => self.rest_of_handshake(),
+            Some((_, info_hash)) if info_hash == torrent.info_hash => {
+                self.rest_of_handshake(&mut buffer)
+            }
             _ => Err(Cut::Broken(Reason::InfoHashMismatch)),
         }
     }
@@ -103,7 +117,8 @@ impl<'a> Session<'a> {
         directory: &Directory,
         admit: &dyn Fn(&Torrent) -> Result<(), Reason>,
     ) -> (Option<Arc<Torrent>>, Result<Handshake, Cut>) {
-        if let Err(cut) = self.read_until(|decoder| decoder.header().is_some()) {
+        let mut buffer = [0; READ_SIZE];
+        if let Err(cut) = self.read_until(&mut buffer, |decoder| decoder.header().is_some()) {
             return (None, Err(cut));
         }
         let torrent = self
@@ -116,12 +131,12 @@ impl<'a> Session<'a> {
         let theirs = admit(&torrent)
             .map_err(Cut::Broken)
             .and_then(|()| self.write(&self.visitor.own_handshake(&torrent).encode()))
-            .and_then(|()| self.rest_of_handshake());
+            .and_then(|()| self.rest_of_handshake(&mut buffer));
         (Some(torrent), theirs)
     }
 
-    fn rest_of_handshake(&mut self) -> Result<Handshake, Cut> {
-        self.read_until(|decoder| decoder.handshake().is_some())?;
+    fn rest_of_handshake(&mut self, buffer: &mut [u8]) -> Result<Handshake, Cut> {
+        self.read_until(buffer, |decoder| decoder.handshake().is_some())?;
         let theirs = self
             .decoder
             .handshake()
@@ -133,11 +148,15 @@ impl<'a> Session<'a> {
     }
 
     /// Feeds the handshake decoder until `enough`, all within one quiet
-    /// timeout from the start of the session.
-    fn read_until(&mut self, enough: impl Fn(&HandshakeDecoder) -> bool) -> Result<(), Cut> {
-        let mut buffer = [0; READ_SIZE];
+    /// timeout from the start of the session. All of it shares one `buffer`:
+    /// a page of stack is a quarter of what ten thousand callers may cost.
+    fn read_until(
+        &mut self,
+        buffer: &mut [u8],
+        enough: impl Fn(&HandshakeDecoder) -> bool,
+    ) -> Result<(), Cut> {
         while !enough(&self.decoder) {
-            let read = self.read(&mut buffer)?;
+            let read = self.read(buffer)?;
             let input = buffer.get(..read).unwrap_or_default();
             let used = self
                 .decoder
@@ -191,10 +210,23 @@ impl<'a> Session<'a> {
             max_length: longest.max(MESSAGE_LENGTH_MAX),
         };
         let mut frames = FrameDecoder::new(limits);
+        let end = self.hear_out(&mut frames, heard);
+        if heard.told
+            && matches!(end, End::Quiet | End::Budget | End::MessageLimit)
+            && let Some(observe) = self.visitor.observe
+            && let Some(terms) = observe.stay(torrent, heard)
+        {
+            return End::Stayed(self.stay(&mut frames, heard, terms));
+        }
+        end
+    }
+
+    /// Reads messages until the peer has told all it has.
+    fn hear_out(&mut self, frames: &mut FrameDecoder, heard: &mut Heard) -> End {
         let mut last = self.visitor.clock.now();
         self.start_quiet(self.visitor.clock.now());
         let early = std::mem::take(&mut self.unread);
-        if let Some(end) = self.take_messages(&mut frames, &early, heard, &mut last) {
+        if let Some(end) = self.take_messages(frames, &early, heard, &mut last) {
             return end;
         }
         let mut buffer = [0; READ_SIZE];
@@ -205,7 +237,7 @@ impl<'a> Session<'a> {
                 Err(cut) => return cut.into_end(frames.is_mid_frame()),
             };
             let input = buffer.get(..read).unwrap_or_default();
-            if let Some(end) = self.take_messages(&mut frames, input, heard, &mut last) {
+            if let Some(end) = self.take_messages(frames, input, heard, &mut last) {
                 return end;
             }
         }
@@ -224,9 +256,7 @@ impl<'a> Session<'a> {
         while !input.is_empty() {
             let haves = self.take_haves(frames, input, heard, now);
             if haves > 0 {
-                heard.waited(now.saturating_duration_since(*last));
-                *last = now;
-                self.start_quiet(now);
+                self.note_wait(heard, last, now);
                 if let Some(end) = self.is_enough(heard) {
                     return Some(end);
                 }
@@ -237,9 +267,7 @@ impl<'a> Session<'a> {
                 return Some(End::Broken(Reason::MessageTooLong));
             };
             if let Some(frame) = frame {
-                heard.waited(now.saturating_duration_since(*last));
-                *last = now;
-                self.start_quiet(now);
+                self.note_wait(heard, last, now);
                 let message = Message::parse(frame);
                 log_message(&message, settings.message_log_length);
                 if let Err(reason) = heard.take(&message, now)
@@ -256,6 +284,16 @@ impl<'a> Session<'a> {
         None
     }
 
+    /// A whole message is there. How long a peer takes between two pieces says
+    /// nothing of how long one has to listen, so a stay's waits do not count.
+    fn note_wait(&mut self, heard: &mut Heard, last: &mut Instant, now: Instant) {
+        if !self.staying {
+            heard.waited(now.saturating_duration_since(*last));
+        }
+        *last = now;
+        self.start_quiet(now);
+    }
+
     /// Takes haves in bulk between two messages, unless each is to be logged;
     /// returns their bytes.
     fn take_haves(
@@ -268,8 +306,8 @@ impl<'a> Session<'a> {
         if frames.is_mid_frame() || log::log_enabled!(log::Level::Trace) {
             return 0;
         }
-        let limit = self.visitor.settings.message_limit;
-        heard.take_haves(input, limit.saturating_sub(heard.counts.total), now)
+        let left = self.message_limit.saturating_sub(heard.counts.total);
+        heard.take_haves(input, left, now)
     }
 
     /// The end, when nothing more needs to be heard.
@@ -279,12 +317,12 @@ impl<'a> Session<'a> {
         let known = settings.finish_when_complete && complete && !heard.awaits_handshake();
         if known && !heard.awaits_exchange() {
             Some(End::Complete)
-        } else if known && heard.counts.total < settings.message_limit {
+        } else if known && heard.counts.total < self.message_limit {
             let now = self.visitor.clock.now();
             self.linger
                 .get_or_insert(Deadline::after(now, settings.exchange_wait));
             None
-        } else if heard.counts.total >= settings.message_limit {
+        } else if heard.counts.total >= self.message_limit {
             Some(End::MessageLimit)
         } else {
             None
@@ -311,8 +349,9 @@ impl<'a> Session<'a> {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
         // Ours to do: the peer is not quiet because we come late to it.
-        let wait = self.budget.left(self.visitor.clock.now());
-        let wait = wait.ok_or(Cut::Budget)?;
+        let now = self.visitor.clock.now();
+        let wait = self.budget.left(now).ok_or(Cut::Budget)?;
+        self.written = now;
         self.stream
             .write_all(bytes, wait.min(self.visitor.settings.quiet_timeout))
             .map_err(|error| self.broken(error.reason))

@@ -1,6 +1,8 @@
 //! Visits against scripted streams: every behaviour of a peer, no socket, no
 //! pause.
 
+mod stay;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -79,6 +81,7 @@ impl World {
             own_id: OWN,
             stop: &self.stop,
             peer: None,
+            observe: None,
         }
     }
 

@@ -89,6 +89,26 @@ registry! {
     /// `peer_revisit_delay`; beyond, they come after that time.
     EARLY_PER_SECOND_MAX: "revisit.early_per_second_max",
         number(0.01, 1_000_000.0), Value::Number(20.0), "own choice: ten times the revisits of the thesis";
+    /// What happens to a peer that is soon to reach the threshold. visit: it is
+    /// visited again like any other. stay: the visit goes on until it has got there,
+    /// and tells when to the second; nothing is requested.
+    OBSERVE: "revisit.observe",
+        Kind::Choice(&["visit", "stay"]), text("visit"), "2015 program";
+    /// Peers that are stayed with at one time, each on a thread beside
+    /// `peer_evaluation_threads`. For more there are visits.
+    OBSERVE_THREADS: "revisit.observe_threads",
+        integer(1, 32_768), Value::Integer(128), "own choice: an eighth of peer_evaluation_threads";
+    /// A peer is stayed with when its speed lets expect that it reaches the
+    /// threshold within this time.
+    STAY_WITHIN_SECONDS: "revisit.stay_within_seconds",
+        seconds(0.1, 86_400.0), Value::Number(300.0), "own choice: peer_revisit_delay";
+    /// Longest stay. One without a piece more for `peer_revisit_delay` ends, too.
+    STAY_SECONDS_MAX: "revisit.stay_seconds_max",
+        seconds(0.1, 86_400.0), Value::Number(900.0), "own choice: three times stay_within_seconds";
+    /// How long a client may take to tell a piece that it has. Who is stayed with
+    /// and tells nothing for so long had no more so long ago.
+    HAVE_DELAY_SECONDS: "revisit.have_delay_seconds",
+        seconds(0.0, 3600.0), Value::Number(10.0), "Transmission saves haves up for so long";
 
     /// Visits a peer again after a failure; otherwise the first failure drops
     /// it for the whole run.

@@ -74,10 +74,10 @@ pub fn from_compact(bytes: &[u8]) -> Option<PeerAddress> {
 /// Appends the 6 or 18 bytes of `address`.
 pub fn append_compact(out: &mut Vec<u8>, address: PeerAddress) {
     match address.ip() {
-        IpAddr::V4(v4) => out.extend(v4.octets()),
-        IpAddr::V6(v6) => out.extend(v6.octets()),
+        IpAddr::V4(v4) => out.extend_from_slice(&v4.octets()),
+        IpAddr::V6(v6) => out.extend_from_slice(&v6.octets()),
     }
-    out.extend(address.port().to_be_bytes());
+    out.extend_from_slice(&address.port().to_be_bytes());
 }
 
 /// Reads a list of ids with compact addresses of `family`; bytes beyond the
@@ -92,16 +92,6 @@ pub fn nodes_from_compact(bytes: &[u8], family: Family) -> Vec<NodeInfo> {
             (Family::of(address.ip()) == family).then_some(NodeInfo { id, address })
         })
         .collect()
-}
-
-/// The compact list of `nodes`, which must be of one family.
-pub fn nodes_to_compact(nodes: &[NodeInfo]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(nodes.len() * 38);
-    for node in nodes {
-        out.extend(node.id.as_bytes());
-        append_compact(&mut out, node.address);
-    }
-    out
 }
 
 /// Which addresses a node deals with.
@@ -184,7 +174,11 @@ mod tests {
                 id: NodeId::new([9; 20]),
                 address: address(text),
             };
-            let mut bytes = nodes_to_compact(&[node, node]);
+            let mut bytes = Vec::new();
+            for node in [node, node] {
+                bytes.extend(node.id.as_bytes());
+                append_compact(&mut bytes, node.address);
+            }
             assert_eq!(bytes.len(), 2 * (20 + family.compact_length()));
             bytes.extend([1, 2, 3]);
             assert_eq!(nodes_from_compact(&bytes, family), [node, node]);

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -50,6 +51,19 @@ impl NodeId {
             *byte ^= other;
         }
         Distance(bytes)
+    }
+
+    /// Which of two ids is closer to `target`, this one (`Less`) or `other`.
+    pub fn closer(&self, other: &Self, target: &Self) -> Ordering {
+        // Nearly always, the first bytes decide.
+        let head = |id: &Self| {
+            id.0.first_chunk()
+                .map_or(0, |head| u64::from_be_bytes(*head))
+        };
+        let towards = head(target);
+        let (this, that) = (head(self) ^ towards, head(other) ^ towards);
+        this.cmp(&that)
+            .then_with(|| self.distance(target).cmp(&other.distance(target)))
     }
 
     /// An id that a node at `ip` may have (BEP 42), random but for its first
@@ -226,6 +240,14 @@ mod tests {
             let own = NodeId::new(own);
             let made = own.random_beside(bits, &mut Random::from_seed(seed));
             prop_assert_eq!(own.distance(&made).common_bits(), bits);
+        }
+
+        #[test]
+        fn the_closer_one_is_less_far(a: [u8; 20], b: [u8; 20], target: [u8; 20], shared in 0_usize..=20) {
+            let [a, mut b, target] = [a, b, target].map(NodeId::new);
+            b.0[..shared].copy_from_slice(&a.0[..shared]);
+            let order = a.distance(&target).cmp(&b.distance(&target));
+            prop_assert_eq!(a.closer(&b, &target), order);
         }
 
         #[test]

@@ -117,7 +117,7 @@ impl RoutingTable {
                 found.extend(bucket.usable(now).map(|entry| entry.node));
             }
         }
-        found.sort_by_cached_key(|node| node.id.distance(target));
+        found.sort_by(|one, other| one.id.closer(&other.id, target));
         found.truncate(limit);
         found
     }

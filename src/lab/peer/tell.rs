@@ -267,7 +267,7 @@ impl Encounter<'_> {
         let options = &self.story.plan.options;
         let (pause, time) = (options.live_pause, millis(options.live_time));
         self.say_bitfield(&pieces)?;
-        let until = self.story.elapsed() + time;
+        let until = (self.story.elapsed() + time).min(self.story.plan.curfew());
         while self.story.elapsed() < until {
             self.line.pause(pause)?;
             let now = self.pieces_now();

@@ -54,6 +54,10 @@ pub struct TrialOptions {
     pub method: Method,
     /// `revisit.mode` of the analyzer; `None` leaves it to the method.
     pub adaptive: Option<bool>,
+    /// Whether the analyzer stays with peers (`revisit.observe`).
+    pub stay: bool,
+    /// How long live peers go on telling what they get while connected.
+    pub live: Duration,
     /// `network_timeout` of the analyzer.
     pub timeout: Duration,
     /// `peer_revisit_delay` of the analyzer; `None`: twice the timeout.
@@ -69,7 +73,7 @@ const MESSAGE_LIMIT: u32 = 256;
 /// Length of a story whose length nobody chose.
 const STORY: Duration = Duration::from_secs(60);
 
-/// How long pieces are told while connected.
+/// How long pieces are told while connected, unless somebody chose.
 const LIVE: Duration = Duration::from_millis(800);
 
 /// Threshold of the default configuration.
@@ -77,9 +81,6 @@ const THRESHOLD: f64 = 0.98;
 
 /// What a swarm on loopback needs, whatever the options.
 const ON_LOOPBACK: &str = "\
-     # The swarm speaks in the clear over TCP: a second connection would\n\
-     # be a contact of its own to its peers.\n\
-     [visit]\n\
      encryption = \"plain\"\n\
      transport = \"tcp\"\n\
      \n\
@@ -132,11 +133,11 @@ impl TrialOptions {
             shares: self.shares.clone(),
             pieces: (40, 400),
             download: (download(0.3), download(2.0)),
-            message_limit: MESSAGE_LIMIT,
+            message_limit: self.message_limit(),
             // Slow parties are slow by the measure of the analyzer.
             drip: (self.timeout / 2).min(usual.drip),
             live_pause: (self.timeout / 6).min(usual.live_pause),
-            live_time: LIVE,
+            live_time: self.live,
             tracker_interval: Duration::from_secs(2),
             answer_peers: 100,
             magnets: self.magnets.unwrap_or(self.torrents / 5),
@@ -154,7 +155,7 @@ impl TrialOptions {
     /// The longest contact: connection, handshake, messages, quiet; and a
     /// second for slow machines.
     fn ending(&self) -> Duration {
-        self.timeout * 3 + LIVE + Duration::from_secs(1)
+        self.timeout * 3 + self.live.min(LIVE) + Duration::from_secs(1)
     }
 
     /// What is wrong with them together, for a person.
@@ -178,6 +179,26 @@ impl TrialOptions {
         Ok(())
     }
 
+    /// `receive_message_max`. The limit does not bind a stay, so where long visits
+    /// are wanted it is out of the way for all.
+    fn message_limit(&self) -> u32 {
+        if self.stay || self.live > LIVE {
+            MESSAGE_LIMIT * 16
+        } else {
+            MESSAGE_LIMIT
+        }
+    }
+
+    /// `visit.budget_seconds`: as usual; but where peers go on telling, it is what
+    /// ends visits, and stands to the timeout as it usually does.
+    fn budget(&self) -> Duration {
+        if self.live > LIVE {
+            self.timeout * 10
+        } else {
+            Duration::from_secs(60)
+        }
+    }
+
     /// Length of the story.
     pub(super) fn story(&self) -> Duration {
         self.time.unwrap_or(STORY)
@@ -197,7 +218,7 @@ impl TrialOptions {
              network_timeout = {timeout}\n\
              peer_revisit_delay = {revisit}\n\
              peer_evaluation_threads = {threads}\n\
-             receive_message_max = {MESSAGE_LIMIT}\n\
+             receive_message_max = {messages}\n\
              tracker_request_interval = 2\n\
              statistic_interval = 2\n\
              evaluator_reaction = 1\n\
@@ -218,9 +239,15 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
+             # The swarm speaks in the clear over TCP: a second connection would\n\
+             # be a contact of its own to its peers.\n\
+             [visit]\n\
+             budget_seconds = {budget}\n\
              {ON_LOOPBACK}\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
+            messages = self.message_limit(),
+            budget = self.budget().as_secs_f64(),
             revisits = self.revisits(),
             revisit = self.revisit().as_secs_f64(),
             longest = (self.revisit() * 2).as_secs_f64(),
@@ -237,11 +264,17 @@ impl TrialOptions {
             Some(false) => "mode = \"fixed\"\n",
             None => "",
         };
+        let observe = if self.stay { "stay" } else { "visit" };
         format!(
-            "[revisit]\n{mode}soonest_seconds = {}\nlatest_seconds = {}\n\
-             early_per_second_max = 1000\n\n",
-            (self.revisit() / 10).as_secs_f64().max(0.1),
-            (self.revisit() * 3).as_secs_f64(),
+            "[revisit]\n{mode}soonest_seconds = {soonest}\nlatest_seconds = {latest}\n\
+             early_per_second_max = 1000\nobserve = \"{observe}\"\nobserve_threads = {threads}\n\
+             stay_within_seconds = {usual}\nstay_seconds_max = {latest}\n\
+             have_delay_seconds = {delay}\n\n",
+            soonest = (self.revisit() / 10).as_secs_f64().max(0.1),
+            usual = self.revisit().as_secs_f64(),
+            latest = (self.revisit() * 3).as_secs_f64(),
+            threads = (self.peers / 4).clamp(16, 256),
+            delay = self.timeout.as_secs_f64(),
         )
     }
 
@@ -308,6 +341,8 @@ impl Default for TrialOptions {
             json: false,
             method: Method::Corrected,
             adaptive: None,
+            stay: false,
+            live: LIVE,
             timeout: Duration::from_secs(1),
             revisit_delay: None,
             output: PathBuf::from("output"),

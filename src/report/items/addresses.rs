@@ -22,7 +22,7 @@ pub(super) fn addresses(study: &Study) -> Item {
     );
     let mut all = Asked::default();
     let mut shares = Vec::new();
-    for way in WaySeen::ALL {
+    for way in requests.ways() {
         let asked = of(way);
         all = all.plus(asked);
         let (name, new) = (way.as_str(), percent(asked.unique(), asked.received));
@@ -42,15 +42,15 @@ pub(super) fn addresses(study: &Study) -> Item {
         id: "addresses",
         title: "Addresses per source",
         kind: Kind::Thesis,
-        definition: "Addresses that trackers, the DHT and callers brought, and how many of them were \
-                     new. An address is an address and port of one torrent (of a caller: the address \
+        definition: "Addresses that trackers, the DHT and callers brought (and other peers, pex, which \
+                     2015 did not ask), and how many of them were new. An address is an address and port of one torrent (of a caller: the address \
                      without port).",
-        rule: "by source: sum(received_peers); sum(received_peers - duplicate_peers) from request; \
-               hours are UTC",
+        rule: "by source: sum(received_peers); sum(received_peers - duplicate_peers) from request, \
+               and of pex from exchange; hours are UTC",
         sample: all.received,
         sample_of: "addresses received",
         bias: "Unique addresses are more than peers: one peer has several over time (dynamic \
-               addresses), and the same address may be in several torrents. The three sources \
+               addresses), and the same address may be in several torrents. The sources \
                overlap, since an address counts for the source that was first; callers are counted \
                apart from the others, so an address can be in both.",
         finding: format!(
@@ -72,7 +72,7 @@ fn per_torrent(study: &Study) -> Table {
         &["torrent:i", "source:t", "requests:i", "total:i", "unique:i"],
     );
     for &torrent in study.tally.torrents.keys() {
-        for way in WaySeen::ALL {
+        for way in study.tally.requests.ways() {
             let it = study.tally.requests.of(torrent, way);
             table.row(cells![
                 torrent,

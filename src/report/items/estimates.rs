@@ -119,7 +119,7 @@ pub(super) fn swarm_size(study: &Study) -> Item {
         sample_of: "answers",
         bias: "Assumes a closed swarm, answers drawn at random, and the same chance for every address. \
                Sources that name the same addresses again and again make it too small, addresses that \
-               leave make it too large. An estimate that is surely below the number of addresses seen \
+               leave make it too large. What peers named each other counts as known, not as an answer. An estimate that is surely below the number of addresses seen \
                is marked as contradicted: the assumptions do not hold there, as is usual for a run of \
                hours, and the limits mean nothing. If trackers alone and the DHT alone differ by more \
                than their limits, the chances are not the same either.",

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{percent, sum};
 use crate::report::ReportError;
-use crate::report::inputs::{HOSTS_SHOWN, Study};
+use crate::report::inputs::Study;
 use crate::report::item::{Item, Kind, Table, cells, grouped, shown_percent};
 use crate::report::statistics::quantile::{BoxPlot, Quantiles, Whiskers, fences};
-use crate::report::tally::country_of;
+use crate::report::tally::{HostNames, country_of};
+use crate::storage::archive::Names;
 
 /// Countries of the box plot of 2015: those with most samples.
 const COUNTRIES_SHOWN: usize = 70;
@@ -278,35 +279,60 @@ pub(super) fn countries(study: &Study) -> Item {
     }
 }
 
-pub(super) fn hosts(study: &Study) -> Item {
-    let columns = ["host:t", "peers:i", "share:r:%"];
-    let mut table = Table::new("hosts", "Commonest host names", &columns);
-    let (hosts, known) = study.tally.hosts.clone().unwrap_or_default();
-    for (host, count) in &hosts {
-        table.row(cells![host.as_str(), *count, percent(*count, known)]);
+/// A table of names, the commonest first.
+fn named(id: &'static str, title: &str, column: &'static str, names: &Names) -> Table {
+    let mut table = Table::new(id, title, &[column, "peers:i", "share:r:%"]);
+    for (name, count) in &names.commonest {
+        table.row(cells![name.as_str(), *count, percent(*count, names.named)]);
     }
-    let finding = match hosts.first() {
+    table
+}
+
+pub(super) fn hosts(study: &Study) -> Item {
+    let HostNames {
+        hosts,
+        domains,
+        outcomes,
+    } = &study.tally.hosts;
+    let asked = sum(outcomes.values().copied());
+    let columns = ["outcome:t", "peers:i", "share:r:%"];
+    let mut ended = Table::new("outcomes", "How look-ups ended", &columns);
+    for (outcome, count) in outcomes {
+        ended.row(cells![outcome.as_str(), *count, percent(*count, asked)]);
+    }
+    let finding = match hosts.commonest.first() {
+        None if asked > 0 => format!("None of the {} peers looked up has a name.", grouped(asked)),
         None => "The results have no host names: reverse DNS was off.".to_owned(),
         Some((host, count)) => format!(
             "The commonest of the {} shown is {host} with {} of {} peers that have a name.",
-            hosts.len(),
-            shown_percent(percent(*count, known)),
-            grouped(known)
+            hosts.commonest.len(),
+            shown_percent(percent(*count, hosts.named)),
+            grouped(hosts.named)
         ),
     };
-    debug_assert!(hosts.len() <= HOSTS_SHOWN as usize, "limited by the query");
     Item {
         id: "hosts",
         title: "Providers by host name",
         kind: Kind::Thesis,
-        definition: "Peers by the last two labels of their host name.",
-        rule: "count of peer by host, 50 commonest; column host, or the file _hosts.sqlite",
-        sample: known,
+        definition: "Peers by the last two labels of their host name, and by registrable domain.",
+        rule: "count of peer by host, 50 commonest: table host, else column host, else the file \
+               _hosts.sqlite; domains: the public suffix list, registries only",
+        sample: hosts.named,
         sample_of: "peers with a host name",
         bias: "Addresses without a name are missing, and the last two labels are no provider where \
-               names end in two labels that many share (co.uk, com.br).",
+               names end in two labels that many share (co.uk, com.br): domains put that right, for \
+               runs of today.",
         finding,
-        tables: vec![table],
+        tables: vec![
+            named("hosts", "Commonest host names", "host:t", hosts),
+            named(
+                "domains",
+                "Commonest registrable domains",
+                "domain:t",
+                domains,
+            ),
+            ended,
+        ],
         figures: Vec::new(),
     }
 }

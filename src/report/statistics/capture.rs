@@ -58,6 +58,11 @@ impl Schnabel {
         self.marked = marked.saturating_add(drawn - recaptured);
     }
 
+    /// So many individuals were marked in another way than by a sample.
+    pub const fn mark(&mut self, new: u64) {
+        self.marked = self.marked.saturating_add(new);
+    }
+
     /// The size, with limits from the Poisson distribution of the recaptures;
     /// `None` before any sample followed another. It is not raised to the
     /// number of marked ones: an estimate below that says that the samples

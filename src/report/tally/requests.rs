@@ -105,9 +105,14 @@ impl RequestTally {
             self.asked.entry((torrent, way)).or_default().push(row);
             let of_hour = self.by_hour.entry((torrent, hour, way)).or_default();
             of_hour.push(row);
-            if way != WaySeen::Incoming {
+            if matches!(way, WaySeen::Tracker | WaySeen::Dht) {
                 *self.sizes.entry((way, row.received)).or_default() += 1;
                 self.sample(torrent, way, row);
+            } else if way == WaySeen::Exchange {
+                // Sums of many answers, each of which a peer picked from its
+                // own: no sample, but later answers know them.
+                let new = row.received.saturating_sub(row.duplicate);
+                self.census_of_all.entry(torrent).or_default().mark(new);
             }
         }
         if let Some(completed) = row.completed {
@@ -185,9 +190,19 @@ impl RequestTally {
         self.asked.get(&(torrent, way)).copied().unwrap_or_default()
     }
 
+    /// Sources of addresses: those of 2015, and peer exchange where there was
+    /// any.
+    pub fn ways(&self) -> Vec<WaySeen> {
+        let is_there =
+            |way: &WaySeen| *way != WaySeen::Exchange || self.asked.keys().any(|(_, it)| it == way);
+        let mut ways = WaySeen::OF_ADDRESSES.to_vec();
+        ways.retain(is_there);
+        ways
+    }
+
     /// Addresses of a torrent that were new, over all sources.
     pub fn unique(&self, torrent: u32) -> u64 {
-        let ways = WaySeen::ALL.into_iter();
+        let ways = WaySeen::OF_ADDRESSES.into_iter();
         ways.map(|way| self.of(torrent, way).unique()).sum()
     }
 
@@ -245,6 +260,21 @@ mod tests {
         assert_eq!(tally.census_of_all[&1].marked, 145);
         assert_eq!(tally.census_at_start[&1].samples, 1);
         assert_eq!(tally.time, Some((0, 9000)));
+    }
+
+    /// What peers named is known to the trackers afterwards, and no sample.
+    #[test]
+    fn exchanged_addresses_are_marked() {
+        let mut tally = RequestTally::default();
+        assert_eq!(tally.ways(), WaySeen::ALL);
+        tally.push(1, &row(0, WaySeen::Tracker, 50, 0));
+        tally.push(1, &row(1, WaySeen::Exchange, 40, 10));
+        tally.push(1, &row(2, WaySeen::Tracker, 50, 45));
+        assert_eq!(tally.ways(), WaySeen::OF_ADDRESSES);
+        assert_eq!(tally.unique(1), 50 + 30 + 5);
+        let census = tally.census_of_all[&1];
+        assert_eq!((census.marked, census.samples), (85, 1));
+        assert_eq!(tally.sizes.len(), 1);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::cells::{count, id};
 use super::{decimal, text, whole};
 use crate::outside::outside_text;
 
-/// How a peer was found first: column `source`.
+/// How a peer was found first: column `source`; and, of addresses alone, that
+/// another peer named them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WaySeen {
     /// Named by a tracker.
@@ -17,24 +18,32 @@ pub enum WaySeen {
     Dht,
     /// It called.
     Incoming,
+    /// Named by another peer (BEP 11): table `exchange`. Peers that came so have
+    /// another word in `source`.
+    Exchange,
 }
 
 impl WaySeen {
-    /// All, in the order of the thesis.
+    /// Those of 2015, in the order of the thesis.
     pub const ALL: [Self; 3] = [Self::Tracker, Self::Dht, Self::Incoming];
 
-    /// The word in the database.
+    /// All that bring addresses.
+    pub const OF_ADDRESSES: [Self; 4] = [Self::Tracker, Self::Dht, Self::Incoming, Self::Exchange];
+
+    /// The word in the database; `pex` is that of table `origin`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tracker => "tracker",
             Self::Dht => "dht",
             Self::Incoming => "incoming",
+            Self::Exchange => "pex",
         }
     }
 
-    fn of(word: Option<Cow<'_, str>>) -> Option<Self> {
+    fn of(word: Option<Cow<'_, str>>, among: &[Self]) -> Option<Self> {
         let word = word?;
-        Self::ALL.into_iter().find(|way| way.as_str() == word)
+        let mut among = among.iter().copied();
+        among.find(|way| way.as_str() == word)
     }
 }
 
@@ -150,13 +159,13 @@ impl<'a> PeerRow<'a> {
             last_seen: whole(row, 5)?,
             max_speed: decimal(row, 6)?,
             visits: count(row, 7)?,
-            way: WaySeen::of(text(row, 8)?),
+            way: WaySeen::of(text(row, 8)?, &WaySeen::ALL),
             torrent: id(row, 9)?,
         })
     }
 }
 
-/// A row of `request`.
+/// A row of `request`, or of `exchange`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestRow<'a> {
     /// Unix seconds.
@@ -191,7 +200,7 @@ impl<'a> RequestRow<'a> {
     pub(super) fn of(row: &'a Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             timestamp: whole(row, 0)?.unwrap_or(0),
-            way: WaySeen::of(text(row, 1)?),
+            way: WaySeen::of(text(row, 1)?, &WaySeen::OF_ADDRESSES),
             received: count(row, 2)?,
             duplicate: count(row, 3)?,
             completed: whole(row, 4)?,

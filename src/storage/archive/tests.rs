@@ -42,7 +42,46 @@ fn a_file_of_ours() {
         errors,
         [("First contact".to_owned(), "timed out".to_owned(), 4)]
     );
-    assert!(!archive.has_hosts());
+    assert!(!archive.has_names().unwrap());
+}
+
+/// What peers named stands among the requests, in order of time; names come
+/// from our table.
+#[test]
+fn exchanged_addresses_and_host_names() {
+    let (_folder, path) = file(&format!(
+        "{SCHEMA}
+         INSERT INTO request (timestamp, source, received_peers, duplicate_peers, torrent)
+         VALUES (10, 'tracker', 50, 0, 1), (30, 'dht', 60, 30, 1);
+         INSERT INTO exchange VALUES (1, 20500, 1, 9, 4);
+         INSERT INTO host VALUES (1, 0, 'name', 'co.uk', 'a.co.uk'), (2, 0, 'name', 'co.uk', 'b.co.uk'),
+                                 (3, 0, 'name', 'b.de', 'b.de'), (4, 0, 'timed out', NULL, NULL);"
+    ));
+    let archive = Archive::open(&path).unwrap();
+    let mut seen = Vec::new();
+    archive
+        .each_request(|it| seen.push((it.timestamp, it.way, it.received, it.duplicate)))
+        .unwrap();
+    let wanted = [
+        (10, Some(WaySeen::Tracker), 50, 0),
+        (20, Some(WaySeen::Exchange), 9, 4),
+        (30, Some(WaySeen::Dht), 60, 30),
+    ];
+    assert_eq!(seen, wanted);
+    assert!(archive.has_names().unwrap());
+    let hosts = archive.names(NameColumn::Host, 1).unwrap();
+    assert_eq!(hosts.commonest, [("co.uk".to_owned(), 2)]);
+    assert_eq!(hosts.named, 3);
+    let mut domains = archive.names(NameColumn::Domain, 50).unwrap();
+    assert_eq!(domains.commonest.len(), 3);
+    domains.add(domains.clone(), 2);
+    assert_eq!(domains.commonest[1], ("b.co.uk".to_owned(), 2));
+    assert_eq!((domains.commonest.len(), domains.named), (2, 6));
+    let outcomes = archive.name_outcomes().unwrap();
+    assert_eq!(
+        outcomes,
+        [("name".to_owned(), 3), ("timed out".to_owned(), 1)]
+    );
 }
 
 /// Other columns, in another order, with cells of other types.
@@ -81,10 +120,14 @@ fn an_older_file() {
         .each_request(|it| requests.push((it.timestamp, it.received)))
         .unwrap();
     assert_eq!(requests, [(1, 0)]);
-    assert_eq!(
-        archive.hosts(50).unwrap(),
-        (vec![("a.de".to_owned(), 2)], 2)
-    );
+    assert!(archive.has_names().unwrap());
+    let names = Names {
+        commonest: vec![("a.de".to_owned(), 2)],
+        named: 2,
+    };
+    assert_eq!(archive.names(NameColumn::Host, 50).unwrap(), names);
+    let none = archive.names(NameColumn::Domain, 50).unwrap();
+    assert_eq!(none, Names::default());
     let mut memory = Vec::new();
     archive
         .each_monitoring(|it| memory.push((it.vm, it.values[6])))

@@ -125,6 +125,40 @@ fn every_key_and_reference_moves_by_the_highest_before() {
 }
 
 #[test]
+fn host_names_of_all_runs_are_in_one_file() {
+    let folder = Folder::new();
+    let named = |name: &str| format!("INSERT INTO host VALUES (7, 1, 'name', '{name}', '{name}');");
+    let runs = [
+        folder.run("a.sqlite", "2015-01-01", &named("a.net")),
+        folder.run("b.sqlite", "2015-01-02", &named("b.net")),
+    ];
+    let output = folder.path("all.sqlite");
+    let made = combine(&runs, &output, Purpose::Combine).unwrap();
+    let hosts = folder.path("all_hosts.sqlite");
+    assert_eq!(made.files.last(), Some(&hosts));
+    let names = "SELECT id || ' ' || torrent || ' ' || host FROM peer WHERE host IS NOT NULL";
+    assert_eq!(column(&hosts, names), ["7 1 a.net", "14 2 b.net"]);
+    assert_eq!(column(&hosts, "SELECT count(*) || '' FROM peer"), ["4"]);
+    // One that is there is nobody's to overwrite.
+    let other = folder.path("other.sqlite");
+    std::fs::write(folder.path("other_hosts.sqlite"), "mine").unwrap();
+    let refused = combine(&runs, &other, Purpose::Combine).unwrap_err();
+    assert!(
+        refused.to_string().contains("other_hosts.sqlite"),
+        "{refused}"
+    );
+    assert!(!other.exists());
+    // Without names there is none.
+    let runs = [
+        folder.run("c.sqlite", "2015-01-03", ""),
+        folder.run("d.sqlite", "2015-01-04", ""),
+    ];
+    let made = combine(&runs, &folder.path("none.sqlite"), Purpose::Combine).unwrap();
+    assert_eq!(made.files.len(), 5);
+    assert!(!folder.path("none_hosts.sqlite").exists());
+}
+
+#[test]
 fn odd_texts_stay_as_they_are() {
     let folder = Folder::new();
     let odd = "UPDATE peer SET client = 'x' || char(0) || 'y''\"' || char(10) WHERE id = 1";

@@ -268,7 +268,7 @@ fn a_spool_is_stored_once() {
     for count in 5..8 {
         queue.push([Row::PeerError(ErrorRow {
             event: "First contact".into(),
-            reason: "timed out".to_owned(),
+            reason: "timed out".into(),
             count,
         })]);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::row::{ErrorRow, Row, TrackerRow};
+use super::super::row::{ErrorRow, Row, TrackerRow, Word};
 use super::super::text;
 use crate::model::record::{TrackerCall, TrackerFailure};
 use crate::model::{Event, Reason, TorrentId};
@@ -23,7 +23,7 @@ pub struct PeerErrors {
 
 impl PeerErrors {
     /// Event, reason and count of every line of the file, none with 0.
-    pub fn lines(&self) -> impl Iterator<Item = (&'static str, String, u64)> {
+    pub fn lines(&self) -> impl Iterator<Item = (&'static str, Word, u64)> {
         let counted = self.counts.iter().filter(|&(_, &count)| count > 0);
         counted.map(|(&(event, reason), &count)| (event.as_str(), label(reason), count))
     }
@@ -52,8 +52,8 @@ fn mirror(event: Event, reason: Reason, count: u64) -> Row {
     })
 }
 
-fn label(reason: Reason) -> String {
-    text::plain_field(&reason.label())
+fn label(reason: Reason) -> Word {
+    text::plain_field(reason.label())
 }
 
 /// Attempts since the last tick.
@@ -72,11 +72,11 @@ impl Outcomes {
         *self.counts.entry((event, Some(reason))).or_default() += 1;
     }
 
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (&'static str, String, u64)> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (&'static str, Word, u64)> {
         std::mem::take(&mut self.counts)
             .into_iter()
             .map(|((event, reason), count)| {
-                let reason = reason.map_or_else(|| "success".to_owned(), label);
+                let reason = reason.map_or("success".into(), label);
                 (event.as_str(), reason, count)
             })
     }

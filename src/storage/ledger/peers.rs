@@ -280,7 +280,7 @@ fn visit_row(number: i64, peer: i64, visit: &Visit) -> Row {
         direction: visit.direction.as_str().into(),
         transport: visit.transport.as_str().into(),
         encryption: visit.encryption.as_str().into(),
-        ended: visit.ended.label().into_owned(),
+        ended: visit.ended.label(),
     }))
 }
 

@@ -1,9 +1,10 @@
 //! The row of `host`: what is kept of a peer's name. Writer thread only.
 
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
 use serde::{Deserialize, Serialize};
 
 use super::Word;
+use super::values::{text, text_or_null, whole};
 use crate::model::record::HostName;
 
 /// Row of `host`.
@@ -38,13 +39,13 @@ impl HostRow {
     }
 
     /// In the order of the columns.
-    pub(super) fn values(&self) -> Vec<Value> {
-        vec![
-            self.peer.into(),
-            self.time_ms.into(),
-            Value::Text(self.outcome.to_string()),
-            self.host.clone().into(),
-            self.domain.clone().into(),
+    pub(super) fn values(&self) -> [ValueRef<'_>; 5] {
+        [
+            whole(self.peer),
+            whole(self.time_ms),
+            text(&self.outcome),
+            text_or_null(self.host.as_deref()),
+            text_or_null(self.domain.as_deref()),
         ]
     }
 }

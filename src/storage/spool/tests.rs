@@ -142,7 +142,7 @@ fn any_row() -> impl Strategy<Value = Row> {
                 direction: word.clone().into(),
                 transport: "tcp".into(),
                 encryption: word.into(),
-                ended: text,
+                ended: text.into(),
             })),
             4 => Row::Crossing(CrossingRow {
                 peer: id,
@@ -189,7 +189,7 @@ fn any_row() -> impl Strategy<Value = Row> {
             }),
             9 => Row::PeerError(ErrorRow {
                 event: word.into(),
-                reason: text,
+                reason: text.into(),
                 count: n.into(),
             }),
             10 => Row::TrackerResult(Box::new(TrackerRow {
@@ -236,6 +236,12 @@ proptest! {
     }
 
     #[test]
+    fn every_row_has_a_value_for_each_place_of_its_statement(row in any_row()) {
+        let places = row.sql().matches('?').count();
+        prop_assert_eq!(row.with_values(|values| values.iter().len()), places);
+    }
+
+    #[test]
     fn no_line_breaks_the_reader(line in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = form::record(&line);
     }
@@ -247,7 +253,7 @@ fn the_form_is_as_documented() {
     let mut spool = spool(&[folder.path()], 1 << 20);
     let error = Row::PeerError(ErrorRow {
         event: "First contact".into(),
-        reason: "timed out".to_owned(),
+        reason: "timed out".into(),
         count: 7,
     });
     spool.append(&mut queue([vec![error]])).unwrap();

@@ -23,12 +23,6 @@ impl Writer {
             .set_spooled(self.pending.in_spool(), self.pending.spooled_ever());
     }
 
-    pub(super) fn time_to_commit(&self) -> Duration {
-        let now = self.clock.now();
-        self.due
-            .map_or(IDLE, |due| due.saturating_duration_since(now))
-    }
-
     pub(super) fn is_due(&self) -> bool {
         self.due.is_some_and(|due| due <= self.clock.now())
     }
@@ -86,8 +80,6 @@ impl Writer {
     }
 }
 
-/// Wait while no row waits.
-const IDLE: Duration = Duration::from_secs(3600);
 /// For statements while the database takes no rows.
 const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// Transactions between which no record is taken in.

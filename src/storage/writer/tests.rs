@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{bounded, unbounded};
 use rusqlite::Connection;
 
 use super::*;
@@ -836,6 +836,34 @@ fn batches_are_committed_when_full_or_due() {
     assert_eq!((bench.progress.rows(), bench.progress.waiting()), (62, 0));
     drop(sender);
     assert!(!writer.turn(&receiver));
+}
+
+#[test]
+fn rows_that_wait_are_committed_in_time_with_what_came_meanwhile() {
+    // Records gather in a large channel; in a small one each is waited for.
+    for room in [10, 5000] {
+        let bench = Bench::new();
+        let mut writer = bench.writer_with(StorageSettings {
+            batch_interval: Duration::from_millis(30),
+            ..settings()
+        });
+        let (sender, receiver) = bounded(room);
+        let figures = || (bench.progress.rows(), bench.progress.waiting());
+        for (host, waiting) in [(1, 2), (2, 4)] {
+            let record = visited(visit(key(host, 1, 1), 0.0, 1));
+            sender.send(record).unwrap();
+            assert!(writer.turn(&receiver));
+            assert_eq!(figures(), (0, waiting));
+        }
+        assert!(writer.turn(&receiver));
+        assert_eq!(figures(), (4, 0));
+        sender
+            .send(visited(visit(key(3, 1, 1), 0.0, 1)))
+            .expect("the receiver is there");
+        drop(sender);
+        assert!(writer.turn(&receiver));
+        assert!(!writer.turn(&receiver), "nothing comes any more");
+    }
 }
 
 #[test]

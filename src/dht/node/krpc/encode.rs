@@ -1,61 +1,74 @@
 //! Writes packets, keys in order.
 
-use bendy::encoding::{AsString, Error, SingleItemEncoder, SortedDictEncoder, ToBencode};
-
 use super::{Announce, Body, Message, Method, Query, Reply, Want};
-use crate::dht::node::address::{append_compact, nodes_to_compact};
+use crate::dht::node::address::{Family, NodeInfo, append_compact};
+use crate::model::PeerAddress;
+use crate::protocol::bencode::write;
+
+/// Room that an answer with eight nodes and a token needs, and to spare.
+const USUAL_LENGTH: usize = 512;
 
 impl Message<'_> {
     /// The packet.
     pub fn encode(&self) -> Vec<u8> {
-        // Fails on unsorted keys and on depth only, and both are fixed below.
-        self.to_bencode().unwrap_or_default()
+        let mut packet = Vec::with_capacity(USUAL_LENGTH);
+        let out = &mut packet;
+        write::dict(out);
+        match &self.body {
+            Body::Query(query) => {
+                write::bytes(out, b"a");
+                write_arguments(out, query);
+            }
+            Body::Error(error) => {
+                write::bytes(out, b"e");
+                write::list(out);
+                write::integer(out, error.code);
+                write::bytes(out, error.message);
+                write::end(out);
+            }
+            Body::Reply(_) => {}
+        }
+        if let Some(ip) = self.ip {
+            write::bytes(out, b"ip");
+            write_address(out, ip);
+        }
+        let kind = match &self.body {
+            Body::Query(query) => {
+                pair(out, b"q", name(&query.method));
+                b"q"
+            }
+            Body::Reply(reply) => {
+                write::bytes(out, b"r");
+                write_reply(out, reply);
+                b"r"
+            }
+            Body::Error(_) => b"e",
+        };
+        if self.read_only {
+            set(out, b"ro");
+        }
+        pair(out, b"t", self.transaction.as_bytes());
+        if let Some(version) = self.version {
+            pair(out, b"v", version);
+        }
+        pair(out, b"y", kind);
+        write::end(out);
+        packet
     }
 }
 
-impl ToBencode for Message<'_> {
-    const MAX_DEPTH: usize = 3;
+fn pair(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    write::bytes(out, key);
+    write::bytes(out, value);
+}
 
-    fn encode(&self, encoder: SingleItemEncoder) -> Result<(), Error> {
-        encoder.emit_dict(|mut dict| {
-            match &self.body {
-                Body::Query(query) => {
-                    dict.emit_pair_with(b"a", |encoder| encode_arguments(query, encoder))?;
-                }
-                Body::Error(error) => dict.emit_pair_with(b"e", |encoder| {
-                    encoder.emit_list(|list| {
-                        list.emit_int(error.code)?;
-                        list.emit_bytes(error.message)
-                    })
-                })?,
-                Body::Reply(_) => {}
-            }
-            if let Some(ip) = self.ip {
-                let mut bytes = Vec::with_capacity(18);
-                append_compact(&mut bytes, ip);
-                dict.emit_pair(b"ip", AsString(bytes))?;
-            }
-            if let Body::Query(query) = &self.body {
-                dict.emit_pair(b"q", AsString(name(&query.method)))?;
-            }
-            if let Body::Reply(reply) = &self.body {
-                dict.emit_pair_with(b"r", |encoder| encode_reply(reply, encoder))?;
-            }
-            if self.read_only {
-                dict.emit_pair(b"ro", 1)?;
-            }
-            dict.emit_pair(b"t", AsString(self.transaction.as_bytes()))?;
-            if let Some(version) = self.version {
-                dict.emit_pair(b"v", AsString(version))?;
-            }
-            let kind = match self.body {
-                Body::Query(_) => "q",
-                Body::Reply(_) => "r",
-                Body::Error(_) => "e",
-            };
-            dict.emit_pair(b"y", kind)
-        })
-    }
+fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
+    write::bytes(out, key);
+    write::unsigned(out, value);
+}
+
+fn set(out: &mut Vec<u8>, key: &[u8]) {
+    number(out, key, 1);
 }
 
 const fn name<'a>(method: &Method<'a>) -> &'a [u8] {
@@ -69,105 +82,118 @@ const fn name<'a>(method: &Method<'a>) -> &'a [u8] {
     }
 }
 
-fn encode_arguments(query: &Query<'_>, encoder: SingleItemEncoder) -> Result<(), Error> {
-    encoder.emit_dict(|mut dict| {
-        dict.emit_pair(b"id", AsString(query.sender.as_bytes()))?;
-        match &query.method {
-            Method::Ping | Method::Unknown(_) => {}
-            Method::FindNode { target } | Method::SampleInfohashes { target } => {
-                dict.emit_pair(b"target", AsString(target.as_bytes()))?;
-            }
-            Method::GetPeers {
-                info_hash,
-                noseed,
-                scrape,
-            } => {
-                dict.emit_pair(b"info_hash", AsString(info_hash.as_bytes()))?;
-                if *noseed {
-                    dict.emit_pair(b"noseed", 1)?;
-                }
-                if *scrape {
-                    dict.emit_pair(b"scrape", 1)?;
-                }
-            }
-            Method::AnnouncePeer(announce) => encode_announce(announce, &mut dict)?,
+fn write_arguments(out: &mut Vec<u8>, query: &Query<'_>) {
+    write::dict(out);
+    pair(out, b"id", query.sender.as_bytes());
+    match &query.method {
+        Method::Ping | Method::Unknown(_) => {}
+        Method::FindNode { target } | Method::SampleInfohashes { target } => {
+            pair(out, b"target", target.as_bytes());
         }
-        encode_want(query.want, &mut dict)
-    })
+        Method::GetPeers {
+            info_hash,
+            noseed,
+            scrape,
+        } => {
+            pair(out, b"info_hash", info_hash.as_bytes());
+            if *noseed {
+                set(out, b"noseed");
+            }
+            if *scrape {
+                set(out, b"scrape");
+            }
+        }
+        Method::AnnouncePeer(announce) => write_announce(out, announce),
+    }
+    write_want(out, query.want);
+    write::end(out);
 }
 
-fn encode_announce(announce: &Announce<'_>, dict: &mut SortedDictEncoder) -> Result<(), Error> {
+fn write_announce(out: &mut Vec<u8>, announce: &Announce<'_>) {
     if announce.implied_port {
-        dict.emit_pair(b"implied_port", 1)?;
+        set(out, b"implied_port");
     }
-    dict.emit_pair(b"info_hash", AsString(announce.info_hash.as_bytes()))?;
+    pair(out, b"info_hash", announce.info_hash.as_bytes());
     if let Some(name) = announce.name {
-        dict.emit_pair(b"name", AsString(name))?;
+        pair(out, b"name", name);
     }
-    dict.emit_pair(b"port", announce.port)?;
+    number(out, b"port", announce.port.into());
     if let Some(seed) = announce.seed {
-        dict.emit_pair(b"seed", u8::from(seed))?;
+        number(out, b"seed", seed.into());
     }
-    dict.emit_pair(b"token", AsString(announce.token))
+    pair(out, b"token", announce.token);
 }
 
-fn encode_want(want: Want, dict: &mut SortedDictEncoder) -> Result<(), Error> {
+fn write_want(out: &mut Vec<u8>, want: Want) {
     if want == Want::default() {
-        return Ok(());
+        return;
     }
-    dict.emit_pair_with(b"want", |encoder| {
-        encoder.emit_list(|list| {
-            if want.v4 {
-                list.emit_str("n4")?;
-            }
-            if want.v6 {
-                list.emit_str("n6")?;
-            }
-            Ok(())
-        })
-    })
+    write::bytes(out, b"want");
+    write::list(out);
+    if want.v4 {
+        write::bytes(out, b"n4");
+    }
+    if want.v6 {
+        write::bytes(out, b"n6");
+    }
+    write::end(out);
 }
 
-fn encode_reply(reply: &Reply<'_>, encoder: SingleItemEncoder) -> Result<(), Error> {
-    encoder.emit_dict(|mut dict| {
-        if let Some(scrape) = &reply.scrape {
-            dict.emit_pair(b"BFpe", AsString(scrape.peers.as_bytes()))?;
-            dict.emit_pair(b"BFsd", AsString(scrape.seeds.as_bytes()))?;
+fn write_reply(out: &mut Vec<u8>, reply: &Reply<'_>) {
+    write::dict(out);
+    if let Some(scrape) = &reply.scrape {
+        pair(out, b"BFpe", scrape.peers.as_bytes());
+        pair(out, b"BFsd", scrape.seeds.as_bytes());
+    }
+    pair(out, b"id", reply.sender.as_bytes());
+    if let Some(samples) = &reply.samples {
+        number(out, b"interval", samples.interval.into());
+    }
+    if let Some(nodes) = &reply.nodes {
+        write::bytes(out, b"nodes");
+        write_nodes(out, nodes);
+    }
+    if let Some(nodes) = &reply.nodes6 {
+        write::bytes(out, b"nodes6");
+        write_nodes(out, nodes);
+    }
+    if let Some(samples) = &reply.samples {
+        number(out, b"num", samples.total);
+        write::bytes(out, b"samples");
+        write::length(out, samples.hashes.len() * 20);
+        for hash in &samples.hashes {
+            out.extend_from_slice(hash.as_bytes());
         }
-        dict.emit_pair(b"id", AsString(reply.sender.as_bytes()))?;
-        if let Some(samples) = &reply.samples {
-            dict.emit_pair(b"interval", samples.interval)?;
+    }
+    if let Some(token) = reply.token {
+        pair(out, b"token", token);
+    }
+    if let Some(values) = &reply.values {
+        write::bytes(out, b"values");
+        write::list(out);
+        for peer in values {
+            write_address(out, *peer);
         }
-        if let Some(nodes) = &reply.nodes {
-            dict.emit_pair(b"nodes", AsString(nodes_to_compact(nodes)))?;
-        }
-        if let Some(nodes) = &reply.nodes6 {
-            dict.emit_pair(b"nodes6", AsString(nodes_to_compact(nodes)))?;
-        }
-        if let Some(samples) = &reply.samples {
-            dict.emit_pair(b"num", samples.total)?;
-            let hashes: Vec<u8> = samples
-                .hashes
-                .iter()
-                .flat_map(|hash| *hash.as_bytes())
-                .collect();
-            dict.emit_pair(b"samples", AsString(hashes))?;
-        }
-        if let Some(token) = reply.token {
-            dict.emit_pair(b"token", AsString(token))?;
-        }
-        if let Some(values) = &reply.values {
-            dict.emit_pair_with(b"values", |encoder| {
-                encoder.emit_list(|list| {
-                    for peer in values {
-                        let mut bytes = Vec::with_capacity(18);
-                        append_compact(&mut bytes, *peer);
-                        list.emit_bytes(&bytes)?;
-                    }
-                    Ok(())
-                })
-            })?;
-        }
-        Ok(())
-    })
+        write::end(out);
+    }
+    write::end(out);
+}
+
+/// The nodes of one string, each with its id in front of its address.
+fn write_nodes(out: &mut Vec<u8>, nodes: &[NodeInfo]) {
+    let lengths = nodes.iter().map(|node| 20 + compact_length(node.address));
+    write::length(out, lengths.sum());
+    for node in nodes {
+        out.extend_from_slice(node.id.as_bytes());
+        append_compact(out, node.address);
+    }
+}
+
+fn write_address(out: &mut Vec<u8>, address: PeerAddress) {
+    write::length(out, compact_length(address));
+    append_compact(out, address);
+}
+
+const fn compact_length(address: PeerAddress) -> usize {
+    Family::of(address.ip()).compact_length()
 }

@@ -102,7 +102,7 @@ fn a_caller_and_a_contacted_peer_are_one() {
         assert_eq!(whose(&mut ledger, contact(2, 1, 6881)), 2);
     }
     let errors: Vec<_> = ledger.peer_errors().lines().collect();
-    let reason = Reason::AlreadyInIncoming.label().into_owned();
+    let reason = Reason::AlreadyInIncoming.label();
     assert_eq!(errors, [("First contact", reason, 1)]);
     assert_eq!(ledger.totals().unique_incoming, 1);
 }
@@ -116,7 +116,7 @@ fn a_caller_without_a_port_may_be_a_contacted_peer() {
     let unknown = Record::Visit(Box::new(tells(1, 2, None)));
     let rows = take(&mut ledger, unknown);
     assert!(rows.iter().all(|row| row.table() != "visit"));
-    let reason = Reason::AlreadyInOutgoing.label().into_owned();
+    let reason = Reason::AlreadyInOutgoing.label();
     let errors: Vec<_> = ledger.peer_errors().lines().collect();
     assert_eq!(errors, [("Incoming peer", reason, 1)]);
     assert_eq!(whose(&mut ledger, tells(1, 1, None)), 2, "its id is known");

@@ -29,13 +29,14 @@ pub(super) struct Spoken {
     pub(super) extension: bool,
 }
 
-/// Reads `stream`, which follows the handshake, by BEP 3, 6 and 54.
+/// Reads `stream`, which follows the handshake, by BEP 3, 6 and 54; with all
+/// counts below the threshold that were told on the way.
 pub(super) fn naive(
     stream: &[u8],
     spoken: Spoken,
     settings: &VisitSettings,
     torrent: &Torrent,
-) -> Sum {
+) -> (Sum, Vec<u32>) {
     let mut pieces = vec![false; torrent.pieces.0 as usize];
     let keep = if settings.extension_protocol {
         4096
@@ -50,6 +51,7 @@ pub(super) fn naive(
         below: None,
         reached: None,
     };
+    let mut belows = Vec::new();
     let mut greeted = !spoken.extension;
     let mut rest = stream;
     while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
@@ -71,6 +73,7 @@ pub(super) fn naive(
             Taken::Malformed if settings.ignore_malformed => {}
             Taken::Piece | Taken::Malformed => break,
         }
+        belows.extend(sum.below);
         let complete = sum.told && sum.pieces == torrent.pieces.0;
         let enough = sum.messages >= settings.message_limit;
         let Some(next) = behind.get(length..) else {
@@ -84,7 +87,7 @@ pub(super) fn naive(
     if !sum.told {
         sum.note(&pieces, torrent.threshold);
     }
-    sum
+    (sum, belows)
 }
 
 /// Whether a message is an extended handshake; what it says is tried

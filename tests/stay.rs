@@ -1,0 +1,90 @@
+//! Stays (`revisit.observe = "stay"`) with the real program: a peer that is soon to
+//! reach the threshold is not let go until it has, and never asked for anything.
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use btda::lab::{ScriptedPeer, ScriptedTracker, Step, wire};
+use common::load::tracker_naming;
+use common::trial::{PIECES, STOP_LIMIT, Setup, Trial};
+
+fn bitfield(pieces: u32) -> Step {
+    Step::Send(wire::bitfield(&wire::bits(PIECES, 0..pieces)))
+}
+
+/// A peer that has 30 pieces at the first visit and 33 at the second, behind which
+/// it does `steps`.
+fn peer(steps: Vec<Step>) -> ScriptedPeer {
+    let first = vec![Step::Answer, bitfield(30)];
+    let second = [vec![Step::Answer, bitfield(33)], steps].concat();
+    let any = (Ipv4Addr::LOCALHOST, 0).into();
+    ScriptedPeer::listen_at(any, vec![first, second]).expect("peer starts")
+}
+
+/// A run that visits it twice, five seconds apart, and hears one message before it
+/// decides whether to stay; the threshold is at 36 pieces.
+fn start(peer: &ScriptedPeer) -> (Trial, ScriptedTracker) {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, peer.address().port());
+    let tracker = tracker_naming(&[address]);
+    let keys = [
+        ("torrent_complete_threshold", "0.9"),
+        ("receive_message_max", "1"),
+        ("peer_revisit_delay", "5"),
+        ("revisit.mode", "\"fixed\""),
+        ("revisit.observe", "\"stay\""),
+        ("revisit.observe_threads", "2"),
+        ("revisit.have_delay_seconds", "1"),
+        ("visit.transport", "\"tcp\""),
+        ("visit.encryption", "\"plain\""),
+        ("log.level", "\"debug\""),
+    ];
+    let trial = Setup::new().torrent(&tracker.url()).config(&keys).start();
+    (trial, tracker)
+}
+
+fn ended(trial: &Trial, how: &str) -> i64 {
+    trial.number(&format!("SELECT count(*) FROM visit WHERE ended = '{how}'"))
+}
+
+#[test]
+fn a_crossing_is_known_to_the_second() {
+    let have = |piece| Step::Send(wire::have(piece));
+    let pause = || Step::Wait(Duration::from_millis(400));
+    let steps = [pause(), have(33), pause(), have(34), pause(), have(35)];
+    let peer = peer(steps.to_vec());
+    let (mut trial, _tracker) = start(&peer);
+    trial.wait_until("the peer has crossed", |trial| ended(trial, "crossed") == 1);
+    assert_eq!(trial.stop("INT", STOP_LIMIT), Some(0));
+    let width = "SELECT first_at_ms - last_below_ms FROM crossing WHERE last_below_pieces = 35";
+    let width = trial.number(width);
+    assert!((1..=1_000).contains(&width), "{width} ms");
+    let rows =
+        "SELECT count(*) FROM peer WHERE visits = 2 AND first_pieces = 30 AND last_pieces = 36";
+    assert_eq!((trial.number(rows), ended(&trial, "message limit")), (1, 1));
+    let long = "SELECT max(duration_ms - coalesce(longest_wait_ms, 0)) FROM visit";
+    assert!(trial.number(long) >= 1_000, "a stay counts to its visit");
+    assert_eq!(
+        (trial.fact("stays"), trial.fact("stays_without_place")),
+        ("1".into(), "0".into())
+    );
+    trial.assert_contract();
+}
+
+#[test]
+fn a_stay_ends_with_the_run() {
+    let peer = peer(vec![]);
+    let (mut trial, _tracker) = start(&peer);
+    trial.wait_until("the peer is stayed with", |trial| {
+        trial.log().contains("is stayed with")
+    });
+    assert_eq!(trial.stop("INT", STOP_LIMIT), Some(0));
+    assert_eq!(
+        (ended(&trial, "stopped"), ended(&trial, "message limit")),
+        (1, 1)
+    );
+    assert!(!trial.log().contains("127.0.0.1"), "no address in the log");
+    trial.assert_contract();
+}
