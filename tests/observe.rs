@@ -14,18 +14,32 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
+use btda::clock::SystemClock;
+use btda::dht::node::address::Family;
 use btda::dht::node::id::NodeId;
 use btda::dht::node::krpc::{Announce, Body, Message, Method, Query, TransactionId, Want};
+use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
 use btda::model::InfoHash;
 use btda::observe::record::{Kind, Named, Record};
 use btda::observe::slices::Lines;
+use btda::stop::{StopTrigger, stop_pair};
 use common::client::Assignment;
 use common::libtorrent::{Libtorrent, Role};
 use common::process::{Process, free_port, isolated, wait_until};
 use common::torrent::TestTorrent;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
+
+/// No other nodes, no surveys.
+const ALONE: [&str; 4] = [
+    "--set",
+    "dht.bootstrap=",
+    "--set",
+    "observe.survey_seconds=0",
+];
 
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -47,11 +61,15 @@ impl Observatory {
             .args(["observe", "--folder"])
             .arg(&own)
             .args(["--port", &address.port().to_string()])
-            .args(["--set", "dht.allow_private=true", "--set", "dht.bootstrap="])
+            .args([
+                "--set",
+                "dht.allow_private=true",
+                "--set",
+                "dht.packets_per_second=5000",
+            ])
             .args(["--set", "dht.address6=", "--set"])
             .arg(format!("listen.address={}", address.ip()))
             .args(["--set", "storage.geolocation_database="])
-            .args(["--set", "observe.survey_seconds=0"])
             .args(more);
         let process = Process::spawn("observe", command, folder);
         let observatory = Self {
@@ -69,6 +87,14 @@ impl Observatory {
         fs::read_to_string(self.process.log()).unwrap_or_default()
     }
 
+    /// A number from its store, while it runs; `None` before there is one.
+    fn number(&self, sql: &str) -> Option<f64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let path = self.folder.join("observatory.sqlite");
+        let store = Connection::open_with_flags(path, flags).ok()?;
+        store.query_row(sql, [], |row| row.get(0)).ok()
+    }
+
     /// Presses Ctrl+C; the records it left.
     fn end(&mut self) -> Vec<Record> {
         self.process.interrupt();
@@ -80,6 +106,9 @@ impl Observatory {
 
 /// All records in the slices of `folder`.
 fn records(folder: &Path) -> Vec<Record> {
+    if !folder.exists() {
+        return Vec::new();
+    }
     let entries = walkdir::WalkDir::new(folder).sort_by_file_name();
     let files = entries.into_iter().map(Result::unwrap);
     let files = files.filter(|entry| entry.file_type().is_file());
@@ -167,8 +196,7 @@ impl Asker {
 #[test]
 fn every_query_is_in_the_records() {
     let folder = tempfile::tempdir().unwrap();
-    let more = ["--set", "observe.resolve_threads=0"];
-    let mut observatory = Observatory::start(folder.path(), 1, &more);
+    let mut observatory = Observatory::start(folder.path(), 1, &ALONE);
     let mut sent: BTreeMap<(Kind, InfoHash), usize> = BTreeMap::new();
     for host in 11..15 {
         let asker = Asker::new(host, observatory.address);
@@ -249,25 +277,37 @@ fn no_address_below(folder: &Path) {
 #[test]
 fn what_libtorrent_seeds_is_resolved_and_found() {
     let folder = tempfile::tempdir().unwrap();
-    let mut observatory = Observatory::start(folder.path(), 31, &[]);
+    let mut observatory = Observatory::start(folder.path(), 31, &ALONE);
     let torrent = TestTorrent::generate("Observed.Thing-2018.mkv", 9, 20, 16 * 1024);
     let seed = folder.path().join("seed");
     fs::create_dir(&seed).unwrap();
     fs::write(seed.join(torrent.name), &torrent.data).unwrap();
     let file = seed.join("real.torrent");
     fs::write(&file, torrent.file(&[])).unwrap();
-    // libtorrent keeps a node to begin with out of its table, so it has
-    // another through which it learns of the first.
-    let second = second_node(observatory.address);
+    // libtorrent keeps a node to begin with out of its table: it learns of
+    // the others through that one.
+    let second = Node::start(35, None, observatory.address);
+    let third = Node::start(36, None, observatory.address);
+    for node in [&second, &third] {
+        wait_until("our nodes know each other", LIMIT, || {
+            node.handle.status().nodes_good() >= 2
+        });
+    }
     let files = [file];
     let assignment = Assignment {
         dht: Some(second.address),
         ..Assignment::new(Ipv4Addr::new(127, 0, 9, 40), &seed, &files)
     };
-    let _seeder = Libtorrent::start(Role::Seeder, &assignment);
+    let _seeder = Libtorrent::start(Role::SEEDER, &assignment);
     let name = torrent.hash().to_string().to_uppercase();
     let kept = observatory.folder.join(format!("torrents/{name}.torrent"));
     wait_until("it is resolved", LIMIT, || kept.is_file());
+    let seeds = "SELECT max(seeds) FROM swarm WHERE responders > 0";
+    wait_until("its swarm is measured", LIMIT, || {
+        observatory.number(seeds).is_some()
+    });
+    let seeds = observatory.number(seeds).unwrap();
+    assert!((0.9..1.1).contains(&seeds), "one seeder: {seeds}");
     let records = observatory.end();
     let resolved = records.iter().find_map(|record| match record {
         Record::Resolved(resolved) => Some(resolved),
@@ -321,31 +361,164 @@ fn what_libtorrent_seeds_is_resolved_and_found() {
     assert_eq!(summary["files"][0]["path"][0], torrent.name);
 }
 
-/// A node of ours that knows the observatory.
-struct SecondNode {
+/// A node of ours.
+struct Node {
     address: SocketAddr,
-    _handle: btda::dht::node::DhtHandle,
-    _trigger: btda::stop::StopTrigger,
+    handle: DhtHandle,
+    _trigger: StopTrigger,
 }
 
-fn second_node(first: SocketAddr) -> SecondNode {
-    use btda::dht::node::address::Family;
-    use btda::dht::node::{DhtNode, DhtSettings};
-    let (trigger, stop) = btda::stop::stop_pair();
-    let clock = std::sync::Arc::new(btda::clock::SystemClock::new());
-    let address = Ipv4Addr::new(127, 0, 9, 35);
-    let settings = DhtSettings {
-        bootstrap: vec![first.to_string()],
-        ..DhtSettings::loopback(address)
-    };
-    let handle = DhtNode::start(settings, clock, &stop, None).unwrap();
-    wait_until("our nodes know each other", LIMIT, || {
-        handle.status().nodes_good() >= 1
-    });
-    let port = handle.port(Family::V4).unwrap();
-    SecondNode {
-        address: SocketAddr::from((address, port)),
-        _handle: handle,
-        _trigger: trigger,
+impl Node {
+    fn start(host: u8, id: Option<NodeId>, first: SocketAddr) -> Self {
+        let (trigger, stop) = stop_pair();
+        let clock = Arc::new(SystemClock::new());
+        let address = Ipv4Addr::new(127, 0, 9, host);
+        let settings = DhtSettings {
+            bootstrap: vec![first.to_string()],
+            node_id: id,
+            ..DhtSettings::loopback(address)
+        };
+        let handle = DhtNode::start(settings, clock, &stop, None).unwrap();
+        let port = handle.port(Family::V4).unwrap();
+        Self {
+            address: SocketAddr::from((address, port)),
+            handle,
+            _trigger: trigger,
+        }
     }
+
+    fn announce(&self, info_hash: InfoHash) {
+        let request = LookupRequest {
+            info_hash,
+            announce_port: Some(6881),
+            private: false,
+            limit: Duration::from_secs(20),
+        };
+        let events = self.handle.lookup(&request).unwrap();
+        loop {
+            match events.recv_timeout(LIMIT).unwrap() {
+                LookupEvent::Peers(_) => {}
+                LookupEvent::Done(summary) => {
+                    assert!(summary.announced > 0);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_network_of_known_size_is_surveyed() {
+    const NODES: u8 = 32;
+    let folder = tempfile::tempdir().unwrap();
+    // Spread evenly, so that the estimate does not depend on luck.
+    let id = |number: u8| {
+        let mut id = *InfoHash::of(&[number]).as_bytes();
+        id[0] = number * 8;
+        NodeId::new(id)
+    };
+    let nobody = SocketAddr::from((Ipv4Addr::new(127, 0, 9, 100), 9));
+    let first = Node::start(100, Some(id(0)), nobody);
+    let mut nodes = vec![first];
+    for number in 1..NODES {
+        let address = nodes[0].address;
+        nodes.push(Node::start(100 + number, Some(id(number)), address));
+    }
+    wait_until("they know each other", LIMIT, || {
+        let known = |node: &Node| node.handle.status().nodes_good();
+        nodes.iter().all(|node| known(node) >= 16)
+    });
+    for number in 0..3 {
+        nodes[5].announce(InfoHash::of(&[number, 1]));
+    }
+    let bootstrap = format!("dht.bootstrap={}", nodes[0].address);
+    let more = [
+        "--set",
+        &bootstrap,
+        "--set",
+        "observe.survey_seconds=3600",
+        "--set",
+        "observe.resolve_threads=0",
+    ];
+    let mut observatory = Observatory::start(folder.path(), 99, &more);
+    wait_until("the survey is stored", LIMIT, || {
+        observatory.number("SELECT nodes FROM network").is_some()
+    });
+    let number = |sql: &str| observatory.number(sql).unwrap();
+    let (low, high) = (
+        number("SELECT low FROM network"),
+        number("SELECT high FROM network"),
+    );
+    let truth = f64::from(NODES);
+    assert!(low < truth && truth < high, "{low} to {high}");
+    let hashes = number("SELECT CAST(hashes AS REAL) FROM survey");
+    assert!((2.9..3.1).contains(&hashes), "{hashes}");
+    // Nobody gives samples twice: the interval is five minutes. On a busy
+    // machine some may be too slow to give any.
+    let answered = number("SELECT CAST(answered AS REAL) FROM survey");
+    assert!((truth / 2.0..=truth).contains(&answered), "{answered}");
+    observatory.end();
+}
+
+/// Lookups at the rate of 2018, each for another torrent from another address.
+fn write_traffic(path: &Path, records: u32) {
+    use std::io::Write;
+    let mut file = std::io::BufWriter::new(fs::File::create(path).unwrap());
+    for number in 0..records {
+        let hash = InfoHash::of(&number.to_be_bytes())
+            .to_string()
+            .to_uppercase();
+        let [a, b, c, d] = (number.wrapping_mul(2_654_435_761)).to_be_bytes();
+        let at = 1_700_000_000_000_u64 + u64::from(number) * 1000 / 81;
+        writeln!(
+            file,
+            "{{\"type\":\"get_peers\",\"v\":4,\"infohash\":\"{hash}\",\"our_id\":\"{hash}\",\
+             \"their_id\":\"{hash}\",\"their_ip\":\"{a}.{b}.{c}.{d}\",\"version\":\"LT\",\
+             \"version_hex\":\"4C540102\",\"timestamp\":{at}}}"
+        )
+        .unwrap();
+    }
+    file.flush().unwrap();
+}
+
+/// Replays as fast as it goes; the most memory it had, in KiB.
+fn memory_of_replay(folder: &Path, records: u32) -> u64 {
+    let file = folder.join(format!("traffic-{records}"));
+    write_traffic(&file, records);
+    let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
+    command
+        .current_dir(folder)
+        .args([
+            "observe",
+            "--set",
+            "storage.geolocation_database=",
+            "--folder",
+        ])
+        .arg(folder.join(format!("replayed-{records}")))
+        .arg("--replay")
+        .arg(&file);
+    let mut process = Process::spawn("replay", command, folder);
+    let status = format!("/proc/{}/status", process.id());
+    let mut most = 0;
+    wait_until("it is replayed", LIMIT, || {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse().ok());
+        most = most.max(peak.unwrap_or(0));
+        process.ended().is_some()
+    });
+    assert!(process.ended().unwrap().success());
+    let said = fs::read_to_string(process.log()).unwrap();
+    assert!(said.contains(&format!("{records} records in ")), "{said}");
+    most
+}
+
+#[test]
+fn memory_stays_the_same_however_much_is_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let little = memory_of_replay(folder.path(), 20_000);
+    let much = memory_of_replay(folder.path(), 100_000);
+    assert!(little > 0 && much > 0);
+    // Five times as much; what is kept is that of ten seconds of traffic.
+    assert!(much < little + 16 * 1024, "{little} KiB, then {much} KiB");
 }

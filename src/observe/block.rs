@@ -113,6 +113,16 @@ impl Blocked {
         !self.words.is_empty() && words(text).any(|word| self.words.contains(&word))
     }
 
+    /// The blocked hashes.
+    pub fn hashes(&self) -> impl Iterator<Item = InfoHash> {
+        self.hashes.iter().copied()
+    }
+
+    /// The blocked words.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
     /// Hashes and words.
     pub fn len(&self) -> usize {
         self.hashes.len() + self.words.len()

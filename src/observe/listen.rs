@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::analyzer::runtime::address_rules;
@@ -15,7 +15,7 @@ use crate::dht::node::address::Family;
 use crate::dht::node::hook::{ChannelHook, QueryEvent};
 use crate::dht::node::random::Random;
 use crate::exit::Exit;
-use crate::model::PeerId;
+use crate::model::{InfoHash, PeerId};
 use crate::net::guard::Guarded;
 use crate::net::tcp::{SocketRegister, TcpConnector};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
@@ -23,24 +23,33 @@ use crate::threads::{self, LARGE_STACK};
 use crate::torrent::metadata::{FetchContext, FetchSettings, Fetcher};
 
 use super::nodes;
-use super::pipeline::FoundTorrent;
+use super::pipeline::News;
 use super::queue::ResolveQueue;
 use super::resolver::{Archive, ResolveCounts, Resolver};
 use super::settings::ObserveSettings;
 use super::station::{Refused, Sources, Station, refused};
+use super::survey::Surveyor;
 
 /// Queries that wait for the writer; those beyond are lost and counted.
 const EVENTS_MAX: usize = 65_536;
 
-/// Folder of torrent files.
-const ARCHIVE: &str = "torrents";
+/// Results that wait for the writer; who sends waits.
+const NEWS_MAX: usize = 64;
+
+/// Torrents whose swarm waits to be measured; there are enough others.
+const MEASURED_MAX: usize = 64;
+
+fn random() -> Result<Random, Refused> {
+    Random::from_system().map_err(|_| refused(Exit::Failed, &"the system gives no random numbers"))
+}
 
 /// Everything that speaks to the network.
 pub(super) struct Listening {
     nodes: Vec<Arc<DhtHandle>>,
     events: Option<(Receiver<QueryEvent>, Arc<ChannelHook>)>,
-    found: Option<Receiver<FoundTorrent>>,
+    news: Option<Receiver<News>>,
     resolver: Option<Arc<Resolver>>,
+    measured: Option<Sender<InfoHash>>,
     sockets: Arc<SocketRegister>,
     trigger: StopTrigger,
     threads: Vec<JoinHandle<()>>,
@@ -55,15 +64,23 @@ impl Listening {
         let mut listening = Self {
             nodes,
             events: Some((events, hook)),
-            found: None,
+            news: None,
             resolver: None,
+            measured: None,
             sockets: Arc::default(),
             trigger,
             threads: Vec::new(),
         };
+        let (news_send, news) = bounded(NEWS_MAX);
+        let (measured, wanted) = bounded(MEASURED_MAX);
         if settings.resolve_threads > 0 && !settings.hashes_only {
-            listening.start_resolver(settings, station, stop)?;
+            let channels = (news_send.clone(), measured.clone());
+            listening.start_resolver(settings, station, (&stop, channels))?;
         }
+        listening.start_surveyor(settings, station, (&stop, news_send, wanted))?;
+        // Without a resolver nobody else would keep the thread going.
+        listening.measured = Some(measured);
+        listening.news = Some(news);
         Ok(listening)
     }
 
@@ -71,21 +88,19 @@ impl Listening {
         &mut self,
         settings: &ObserveSettings,
         station: &Station,
-        stop: StopToken,
+        (stop, (news, measured)): (&StopToken, (Sender<News>, Sender<InfoHash>)),
     ) -> Result<(), Refused> {
-        let mut random = Random::from_system()
-            .map_err(|_| refused(Exit::Failed, &"the system gives no random numbers"))?;
-        let (found_send, found) = bounded(64);
-        let archive = settings.folder.join(ARCHIVE);
+        let mut random = random()?;
         let resolver = Arc::new(Resolver {
             queue: Arc::new(Mutex::new(ResolveQueue::new(random.bytes()))),
-            fetcher: self.fetcher(settings, (&station.clock, &stop), &mut random)?,
+            fetcher: self.fetcher(settings, (&station.clock, stop), &mut random)?,
             nodes: self.nodes.clone(),
             blocked: Arc::clone(&station.blocked),
-            archive: Archive::new(archive, settings.bytes_max / 4),
-            found: found_send,
+            archive: Archive::new(settings.folder.clone(), settings.bytes_max / 4),
+            news,
+            measured,
             clock: Arc::clone(&station.clock),
-            stop,
+            stop: stop.clone(),
             counts: ResolveCounts::default(),
         });
         for number in 0..settings.resolve_threads {
@@ -96,8 +111,29 @@ impl Listening {
             let thread = thread.map_err(|error| refused(Exit::Failed, &error))?;
             self.threads.push(thread);
         }
-        self.found = Some(found);
         self.resolver = Some(resolver);
+        Ok(())
+    }
+
+    fn start_surveyor(
+        &mut self,
+        settings: &ObserveSettings,
+        station: &Station,
+        (stop, news, wanted): (&StopToken, Sender<News>, Receiver<InfoHash>),
+    ) -> Result<(), Refused> {
+        let surveyor = Surveyor {
+            nodes: self.nodes.clone(),
+            queue: self.resolver.as_ref().map(|it| Arc::clone(&it.queue)),
+            wanted,
+            news,
+            interval: settings.survey_interval,
+            clock: Arc::clone(&station.clock),
+            stop: stop.clone(),
+            random: random()?,
+        };
+        let thread = threads::spawn("survey", LARGE_STACK, move || surveyor.run());
+        let thread = thread.map_err(|error| refused(Exit::Failed, &error))?;
+        self.threads.push(thread);
         Ok(())
     }
 
@@ -133,7 +169,7 @@ impl Listening {
     pub(super) fn sources(&mut self) -> Sources {
         Sources {
             events: self.events.take(),
-            found: self.found.take(),
+            news: self.news.take(),
             queue: self.resolver.as_ref().map(|it| Arc::clone(&it.queue)),
             nodes: self.nodes.clone(),
         }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::dht::node::hook::{QueryEvent, QueryKind};
 use crate::model::{PeerAddress, Timestamp};
 use crate::storage::geo::{FindPlace, Place};
+use crate::storage::observatory::{NetworkRow, SurveyRow, SwarmRow};
 use crate::storage::search::Document;
 use crate::torrent::summary::Summary;
 
@@ -23,7 +24,7 @@ use super::queue::{Job, SourceNode};
 use super::record::{Heard, Kind, Named, Record, Resolved, SourcePeer, write_line};
 use super::rules::Rules;
 
-pub use files::{Files, FilesSetup};
+pub use files::{ARCHIVE, Files, FilesSetup, archived};
 pub use tally::Tally;
 
 /// How long counts wait before they are stored.
@@ -56,6 +57,19 @@ pub struct FoundTorrent {
     pub at: Timestamp,
 }
 
+/// What resolver and surveyor tell.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// A torrent was resolved.
+    Found(Box<FoundTorrent>),
+    /// A swarm was measured.
+    Swarm(SwarmRow),
+    /// The network was measured.
+    Network(NetworkRow),
+    /// A survey has ended.
+    Survey(SurveyRow),
+}
+
 /// The pipeline.
 pub struct Pipeline {
     rules: Rules,
@@ -84,6 +98,15 @@ impl Pipeline {
     /// The rules, to be told our ids.
     pub const fn rules(&mut self) -> &mut Rules {
         &mut self.rules
+    }
+
+    /// Takes out of the files what the block list has by now.
+    pub fn forget_blocked(&mut self) {
+        let blocked = Arc::clone(&self.setup.blocked);
+        let count = self.setup.files.forget(&blocked);
+        if count > 0 {
+            log::info!("blocked torrents taken out count={count}");
+        }
     }
 
     /// The time of the latest record.
@@ -154,6 +177,20 @@ impl Pipeline {
             at: event.timestamp,
             location: None,
         })
+    }
+
+    /// Takes what was resolved or measured. Measurements that wait for the
+    /// disk too long are the oldest to go.
+    pub fn news(&mut self, news: News) {
+        let batch = self.tally.batch();
+        match news {
+            News::Found(found) => {
+                self.resolved(&found);
+            }
+            News::Swarm(row) => keep(&mut batch.swarms, row),
+            News::Network(row) => keep(&mut batch.networks, row),
+            News::Survey(row) => keep(&mut batch.surveys, row),
+        }
     }
 
     /// Takes a torrent that was resolved; `false` when it is blocked.
@@ -289,6 +326,13 @@ impl Pipeline {
         &mut self.tally
     }
 
+    /// Whether [`Self::tick`] is due by the time of the records, which in a
+    /// replay runs faster than ours.
+    pub fn is_due(&self) -> bool {
+        let due = self.next_store.is_some_and(|due| self.latest >= due);
+        due || self.tally.is_large()
+    }
+
     /// Lets time pass: about once a second, with the time of the records.
     pub fn tick(&mut self, now: Timestamp) {
         self.setup.naming.turn(now);
@@ -317,6 +361,14 @@ impl Pipeline {
         self.setup.files.slices.close(now);
         self.store(now);
     }
+}
+
+/// Adds a row to those that wait, 1,000 at most.
+fn keep<T>(rows: &mut Vec<T>, row: T) {
+    if rows.len() >= 1000 {
+        rows.remove(0);
+    }
+    rows.push(row);
 }
 
 /// Whether name or a path is blocked.

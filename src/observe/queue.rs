@@ -157,6 +157,34 @@ impl ResolveQueue {
         Entered::Known
     }
 
+    /// A node named it in a sample (BEP 51): nobody is known yet who has it.
+    pub fn sampled(
+        &mut self,
+        hash: InfoHash,
+        by: PeerAddress,
+        our_id: NodeId,
+        now: Timestamp,
+    ) -> Entered {
+        if self.seen.contains(&hash) {
+            return Entered::Seen;
+        }
+        if self.entries.contains_key(&hash) {
+            return Entered::Known;
+        }
+        let source = SourceNode {
+            address: by,
+            id: our_id,
+            peer_port: None,
+            last_seen: now,
+        };
+        let entered = self.enter(hash, source, our_id);
+        if let Some(entry) = self.entries.get_mut(&hash) {
+            entry.sources.clear();
+            entry.heard = 0;
+        }
+        entered
+    }
+
     fn enter(&mut self, hash: InfoHash, source: SourceNode, our_id: NodeId) -> Entered {
         let now = source.last_seen;
         if self.entries.len() >= WAITING_MAX || !self.may_bring(source.address.ip(), now) {

@@ -24,7 +24,7 @@ use crate::torrent::metadata::{Fetcher, torrent_file};
 use crate::torrent::summary::Summary;
 
 use super::block::Blocked;
-use super::pipeline::{FoundTorrent, addresses_of, is_blocked};
+use super::pipeline::{ARCHIVE, FoundTorrent, News, addresses_of, archived, is_blocked};
 use super::queue::{Job, ResolveQueue};
 
 /// Time for one torrent in all.
@@ -52,7 +52,9 @@ pub struct Resolver {
     /// Keeps torrent files.
     pub archive: Archive,
     /// Takes what was found.
-    pub found: Sender<FoundTorrent>,
+    pub news: Sender<News>,
+    /// Takes torrents whose swarm is worth measuring.
+    pub measured: Sender<InfoHash>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The end.
@@ -114,16 +116,13 @@ impl Resolver {
             return;
         }
         let hash = job.info_hash;
-        match self.fetch(&job, number) {
-            Some(info) => {
-                in_hand.done = true;
-                self.counts.resolved.fetch_add(1, Ordering::Relaxed);
-                self.keep(job, &info);
-            }
-            None => {
-                self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                log::debug!("torrent not resolved info_hash={hash}");
-            }
+        if let Some(info) = self.fetch(&job, number) {
+            in_hand.done = true;
+            self.counts.resolved.fetch_add(1, Ordering::Relaxed);
+            self.keep(job, &info);
+        } else {
+            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+            log::debug!("torrent not resolved info_hash={hash}");
         }
     }
 
@@ -194,8 +193,10 @@ impl Resolver {
             summary,
             at: self.clock.timestamp(),
         };
+        // There are enough others when too many wait.
+        let _ = self.measured.try_send(found.summary.infohash);
         // Waits when the disk is slow; the writer outlives this thread.
-        let _ = self.found.send(found);
+        let _ = self.news.send(News::Found(Box::new(found)));
     }
 }
 
@@ -208,10 +209,10 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Uses `folder`, made when something is stored, for at most `bytes_max`
-    /// bytes.
+    /// Uses the archive below `folder`, made when something is stored, for at
+    /// most `bytes_max` bytes.
     pub fn new(folder: PathBuf, bytes_max: u64) -> Self {
-        let entries = fs::read_dir(&folder).into_iter().flatten();
+        let entries = fs::read_dir(folder.join(ARCHIVE)).into_iter().flatten();
         let sizes = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
         Self {
             bytes: AtomicU64::new(sizes.sum()),
@@ -222,8 +223,7 @@ impl Archive {
 
     /// The file of a torrent, whether it is there or not.
     pub fn path(&self, hash: InfoHash) -> PathBuf {
-        let name = hash.to_string().to_uppercase();
-        self.folder.join(format!("{name}.torrent"))
+        archived(&self.folder, hash)
     }
 
     /// Whether it is there.
@@ -239,7 +239,7 @@ impl Archive {
             let text = "the archive has reached its part of observe.disk_max_bytes";
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
         }
-        fs::create_dir_all(&self.folder)?;
+        fs::create_dir_all(self.folder.join(ARCHIVE))?;
         let path = self.path(hash);
         let part = path.with_extension("part");
         let written = write_new(&part, &bytes).and_then(|()| fs::rename(&part, &path));
@@ -270,7 +270,7 @@ mod tests {
     fn the_archive_keeps_to_its_limit() {
         let folder = tempfile::tempdir().unwrap();
         let hash = InfoHash::of(INFO);
-        let archive = Archive::new(folder.path().join("torrents"), 100);
+        let archive = Archive::new(folder.path().to_owned(), 100);
         assert!(!archive.has(hash));
         let path = archive.store(hash, INFO).unwrap();
         assert!(archive.has(hash));
@@ -281,7 +281,7 @@ mod tests {
         let other = InfoHash::new([1; 20]);
         let refused = archive.store(other, INFO).unwrap_err();
         assert!(refused.to_string().contains("disk_max_bytes"));
-        let again = Archive::new(folder.path().join("torrents"), 100);
+        let again = Archive::new(folder.path().to_owned(), 100);
         assert!(again.store(other, INFO).is_err(), "what is there counts");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }

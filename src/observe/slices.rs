@@ -138,7 +138,9 @@ impl Slices {
 
     /// Ends the slice when `now` is outside it.
     fn begin_next(&mut self, now: Timestamp) {
-        let over = |since: Timestamp| now < since || now >= since.plus(self.length);
+        // Some are a little late: they came to another node.
+        let over =
+            |since: Timestamp| now >= since.plus(self.length) || now.plus(self.length) <= since;
         if self.since.is_some_and(over) {
             self.write_out(now);
             self.finish(now);

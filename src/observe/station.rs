@@ -22,7 +22,7 @@ use crate::threads::{self, LARGE_STACK};
 use super::block::Blocked;
 use super::live::Live;
 use super::naming::Naming;
-use super::pipeline::{Files, FilesSetup, FoundTorrent, Pipeline, PipelineSetup};
+use super::pipeline::{Files, FilesSetup, News, Pipeline, PipelineSetup};
 use super::queue::ResolveQueue;
 use super::record::Record;
 use super::settings::ObserveSettings;
@@ -49,7 +49,7 @@ pub(super) fn refused(exit: Exit, error: &impl ToString) -> Refused {
 #[derive(Default)]
 pub(super) struct Sources {
     pub(super) events: Option<(Receiver<QueryEvent>, Arc<ChannelHook>)>,
-    pub(super) found: Option<Receiver<FoundTorrent>>,
+    pub(super) news: Option<Receiver<News>>,
     pub(super) queue: Option<Arc<Mutex<ResolveQueue>>>,
     pub(super) nodes: Vec<Arc<DhtHandle>>,
 }
@@ -107,7 +107,7 @@ impl Station {
             replay: events.is_none(),
             events: events.unwrap_or_else(never),
             hook,
-            found: sources.found.unwrap_or_else(never),
+            news: sources.news.unwrap_or_else(never),
             replayed,
             queue: sources.queue,
             nodes: sources.nodes,

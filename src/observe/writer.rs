@@ -13,7 +13,7 @@ use crate::dht::node::hook::{ChannelHook, QueryEvent, QueryKind};
 use crate::model::{InfoHash, Timestamp};
 use crate::stop::StopToken;
 
-use super::pipeline::{FoundTorrent, Pipeline};
+use super::pipeline::{News, Pipeline};
 use super::queue::{Entered, ResolveQueue};
 use super::record::Record;
 
@@ -31,8 +31,8 @@ pub struct Writer {
     pub events: Receiver<QueryEvent>,
     /// The hook of the nodes, which counts what the channel did not take.
     pub hook: Option<Arc<ChannelHook>>,
-    /// Torrents of the resolver.
-    pub found: Receiver<FoundTorrent>,
+    /// What resolver and surveyor tell.
+    pub news: Receiver<News>,
     /// Replayed records.
     pub replayed: Receiver<Record>,
     /// Where torrents wait that were heard of.
@@ -51,6 +51,7 @@ impl Writer {
     /// Body of the thread: until the end is told and what was sent before is
     /// done. Gives the pipeline back, for its counts.
     pub fn run(mut self) -> Pipeline {
+        self.pipeline.forget_blocked();
         let mut next_tick = self.clock.now();
         let mut next_forget = next_tick;
         loop {
@@ -64,14 +65,12 @@ impl Writer {
                     Ok(event) => self.query(&event),
                     Err(_) => self.events = never(),
                 },
-                recv(self.found) -> torrent => match torrent {
-                    Ok(torrent) => {
-                        self.pipeline.resolved(&torrent);
-                    }
-                    Err(_) => self.found = never(),
+                recv(self.news) -> news => match news {
+                    Ok(news) => self.pipeline.news(news),
+                    Err(_) => self.news = never(),
                 },
                 recv(self.replayed) -> record => match record {
-                    Ok(record) => self.pipeline.record(record),
+                    Ok(record) => self.replay(record),
                     Err(_) => self.replayed = never(),
                 },
                 recv(self.end.channel()) -> _ => break,
@@ -87,15 +86,23 @@ impl Writer {
         while let Ok(event) = self.events.try_recv() {
             self.query(&event);
         }
-        while let Ok(torrent) = self.found.try_recv() {
-            self.pipeline.resolved(&torrent);
+        while let Ok(news) = self.news.try_recv() {
+            self.pipeline.news(news);
         }
         while let Ok(record) = self.replayed.try_recv() {
-            self.pipeline.record(record);
+            self.replay(record);
         }
         self.note_dropped();
         let now = self.time();
         self.pipeline.finish(now);
+    }
+
+    fn replay(&mut self, record: Record) {
+        self.pipeline.record(record);
+        if self.pipeline.is_due() {
+            let now = self.pipeline.latest();
+            self.pipeline.tick(now);
+        }
     }
 
     fn query(&mut self, event: &QueryEvent) {

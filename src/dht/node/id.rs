@@ -24,6 +24,11 @@ impl Distance {
     /// Farther than anything.
     pub const MAX: Self = Self([0xff; 20]);
 
+    /// Its bytes, the highest first.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+
     /// Bits that two ids have in common at their beginning; [`BITS`] for
     /// equal ones.
     pub fn common_bits(&self) -> usize {

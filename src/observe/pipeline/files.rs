@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::Timestamp;
+use crate::model::{InfoHash, Timestamp};
+use crate::observe::block::Blocked;
 use crate::observe::slices::{SliceCounts, Slices, prune};
 use crate::storage::StorageError;
 use crate::storage::observatory::{Batch, Observatory};
-use crate::storage::search::{Document, SearchIndex};
+use crate::storage::search::{Document, Query, SearchIndex};
 
 use super::tally::{Tally, minute_of};
 
@@ -27,6 +28,18 @@ pub struct FilesSetup {
     pub keep: Duration,
     /// Bytes of everything; half for slices, a quarter for minutes.
     pub bytes_max: u64,
+}
+
+/// Torrents with one blocked word that are taken out at one start.
+const FORGOTTEN_MAX: usize = 100_000;
+
+/// Folder of torrent files.
+pub const ARCHIVE: &str = "torrents";
+
+/// The file of a torrent in the archive below `folder`, be it there or not.
+pub fn archived(folder: &Path, hash: InfoHash) -> PathBuf {
+    let name = hash.to_string().to_uppercase();
+    folder.join(ARCHIVE).join(format!("{name}.torrent"))
 }
 
 /// The files.
@@ -92,6 +105,36 @@ impl Files {
         let new = lost - self.lost_before;
         self.lost_before = lost;
         new
+    }
+
+    /// Takes blocked torrents out of index and archive; how many.
+    pub(super) fn forget(&mut self, blocked: &Blocked) -> usize {
+        let mut hashes: Vec<InfoHash> = blocked.hashes().collect();
+        for word in blocked.words() {
+            let query = Query {
+                words: word.to_owned(),
+                limit: FORGOTTEN_MAX,
+                ..Query::default()
+            };
+            match self.index.search(&query) {
+                Ok(found) => hashes.extend(found.hits.iter().map(|hit| hit.info_hash)),
+                Err(error) => self.failed(&error),
+            }
+        }
+        let mut count = 0;
+        for hash in hashes {
+            match self.index.remove(hash) {
+                Ok(removed) => count += usize::from(removed),
+                Err(error) => self.failed(&error),
+            }
+            let file = archived(&self.setup.folder, hash);
+            if let Err(error) = std::fs::remove_file(&file)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                log::error!("blocked torrent file stays: {error}");
+            }
+        }
+        count
     }
 
     /// Stores what waits; what is refused waits on.

@@ -241,3 +241,47 @@ fn hashes_only_keeps_no_name() {
     assert!(kept.iter().all(|record| record.name().is_none()));
     assert!(hits(second.path(), "name").is_empty());
 }
+
+#[test]
+fn what_is_blocked_later_is_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = pipeline(folder.path(), "", false);
+    let thing = found("a thing", "x");
+    before.resolved(&thing);
+    before.resolved(&found("my secret", "x"));
+    before.resolved(&found("harmless", "x"));
+    before.finish(NOW);
+    drop(before);
+    let kept = archived(folder.path(), thing.summary.infohash);
+    std::fs::create_dir(kept.parent().unwrap()).unwrap();
+    std::fs::write(&kept, "d4:info").unwrap();
+    let block = format!("{}\nSecret\n", thing.summary.infohash);
+    pipeline(folder.path(), &block, false).forget_blocked();
+    assert!(hits(folder.path(), "thing").is_empty());
+    assert!(hits(folder.path(), "secret").is_empty());
+    assert_eq!(hits(folder.path(), "harmless").len(), 1);
+    assert!(!kept.exists());
+}
+
+#[test]
+fn a_store_that_refuses_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pipeline = pipeline(folder.path(), "", false);
+    let path = folder.path().join(Files::STORE);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute_batch("ALTER TABLE event RENAME TO away")
+        .unwrap();
+    pipeline.query(&announce(1, "")).unwrap();
+    pipeline.tick(NOW);
+    pipeline.tick(NOW.plus(Duration::from_secs(10)));
+    assert_eq!(pipeline.files().failures(), 1);
+    pipeline.query(&announce(2, "")).unwrap();
+    other
+        .execute_batch("ALTER TABLE away RENAME TO event")
+        .unwrap();
+    pipeline.finish(NOW.plus(Duration::from_secs(20)));
+    let store = Observatory::read(&path).unwrap();
+    assert_eq!(store.kinds(0).unwrap(), [("announce".to_owned(), 2)]);
+    assert_eq!(pipeline.files().slice_counts().written, 2);
+}

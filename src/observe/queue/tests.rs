@@ -122,3 +122,23 @@ fn while_busy_an_address_brings_one_in_ten_minutes() {
     assert_eq!(bring(BUSY_AT + 2, 1, 600), Entered::Refused);
     assert_eq!(bring(BUSY_AT + 2, 1, 601), Entered::New);
 }
+
+#[test]
+fn a_sampled_torrent_has_no_source_yet() {
+    let mut queue = queue();
+    let by = source(7, 0).address;
+    assert_eq!(queue.sampled(hash(1), by, OURS, Timestamp(0)), Entered::New);
+    assert_eq!(
+        queue.sampled(hash(1), by, OURS, Timestamp(0)),
+        Entered::Known
+    );
+    queue.heard(hash(1), source(1, 1), OURS);
+    assert_eq!(queue.lengths().initial, 1, "heard of once");
+    let job = queue.next_job().unwrap();
+    assert_eq!((job.heard, job.sources.len()), (1, 1));
+    queue.resolved(hash(1));
+    assert_eq!(
+        queue.sampled(hash(1), by, OURS, Timestamp(1)),
+        Entered::Seen
+    );
+}

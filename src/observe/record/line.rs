@@ -292,7 +292,7 @@ fn ip_text(ip: Named<IpAddr>) -> String {
 /// The two letters of a program, when they are printable.
 fn letters(version: &[u8]) -> Option<&str> {
     let two = version.get(..2)?;
-    let printable = two.iter().all(|byte| byte.is_ascii_graphic());
+    let printable = two.iter().all(u8::is_ascii_graphic);
     printable.then(|| std::str::from_utf8(two).ok()).flatten()
 }
 

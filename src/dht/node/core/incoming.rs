@@ -146,6 +146,7 @@ impl Core {
             Purpose::Ping => {}
             Purpose::Lookup(number) => self.lookup_answer(number, from, reply, now),
             Purpose::Announce(number) => self.lookup_announced(number, from, now),
+            Purpose::Probe(number) => self.probe_answer(number, reply),
         }
         self.pass_hints(reply);
     }
@@ -189,6 +190,7 @@ impl Core {
             Purpose::Lookup(number) | Purpose::Announce(number) => {
                 self.lookup_failed(number, pending.address);
             }
+            Purpose::Probe(number) => self.probe_failed(number),
         }
     }
 
