@@ -7,7 +7,8 @@
 //!
 //! It is an independent implementation of the wire formats: nothing here uses
 //! `crate::protocol` or `crate::tracker`, so that an error in the analyzer's
-//! codecs cannot hide behind the same error on the other side.
+//! codecs cannot hide behind the same error on the other side. Two exceptions
+//! are below these formats: uTP and message stream encryption (`channel`).
 //!
 //! All sockets are on loopback. Unlike the rest of the program the lab opens
 //! its sockets itself; they are not what is measured.
@@ -15,7 +16,9 @@
 mod behaviour;
 mod bencode;
 mod caller;
+mod channel;
 mod dht;
+mod doors;
 mod judge;
 mod manner;
 mod peer;
@@ -23,6 +26,7 @@ mod plan;
 mod pool;
 pub mod pymdht;
 mod random;
+mod reach;
 pub mod script;
 pub mod scripted_tracker;
 mod serve;
@@ -32,17 +36,21 @@ mod swarm;
 mod tracker;
 pub mod trial;
 mod truth;
+mod tunnel;
 pub mod wire;
 
 pub use behaviour::Behaviour;
 pub use dht::DhtCounts;
-pub use judge::{Failures, Judge, Judgement, MagnetJudgement, Terms, TorrentJudgement};
+pub use judge::{
+    ClassJudgement, Failures, Judge, Judgement, MagnetJudgement, Terms, TorrentJudgement, Ways,
+};
 pub use manner::MetadataManner;
 pub use plan::{
     LabOptions, NamedBy, Plan, PlanDigest, PlannedCall, PlannedMagnet, PlannedNode, PlannedParty,
     PlannedTorrent, Progress,
 };
 pub use pymdht::{PymdhtLookup, PymdhtStep, ScriptedPymdht};
+pub use reach::Reach;
 pub use script::{ScriptedCaller, ScriptedPeer, Step};
 pub use scripted_tracker::{HttpRequest, Reply, ScriptedTracker};
 pub use swarm::Swarm;

@@ -87,9 +87,9 @@ pub enum ReportError {
     Threshold(ThresholdError),
     /// A figure cannot be drawn.
     Figure {
-        /// Short name of its item.
-        item: &'static str,
-        /// What the drawing library says.
+        /// Its file, or the short name of its item.
+        name: String,
+        /// What the library says.
         reason: String,
     },
     /// A file of the report cannot be written.
@@ -115,8 +115,8 @@ impl fmt::Display for ReportError {
                  of a run that imported torrents",
             ),
             Self::Threshold(error) => error.fmt(f),
-            Self::Figure { item, reason } => {
-                write!(f, "the figure of {item} cannot be drawn ({reason})")
+            Self::Figure { name, reason } => {
+                write!(f, "the figure {name} cannot be drawn ({reason})")
             }
             Self::Output { path, source } => write!(
                 f,

@@ -224,7 +224,7 @@ fn files_of_a_report() {
             figures += 1;
         }
     }
-    assert_eq!(figures, 13);
+    assert_eq!(figures, 15);
 }
 
 #[test]

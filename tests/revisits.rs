@@ -19,7 +19,7 @@ use common::results::Results;
 
 /// Peers that tell a bitfield and then each piece as it comes.
 const STORY: &str = "--torrents 3 --peers 120 --callers 0 --time 60s --timeout 0.5s \
-                     --revisit-delay 8s --share all=0 --share live-haves=1 --live 60s";
+                     --revisit-delay 8s --share all=0 --share live-haves=1 --live 60s --reach all=0 --reach tcp=1";
 
 const MODES: [&str; 3] = [
     "--revisit fixed",

@@ -196,7 +196,7 @@ impl Run {
         Figures {
             now,
             held_back: held.in_all + held.by_network + held.by_torrent,
-            barred: barred.reserved + barred.opted_out,
+            barred: barred.reserved + barred.opted_out + barred.ipv6,
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,

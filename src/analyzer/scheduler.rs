@@ -69,6 +69,8 @@ pub struct BarredOffers {
     pub reserved: u64,
     /// Of addresses on the opt-out list.
     pub opted_out: u64,
+    /// Of IPv6 addresses, where only IPv4 is contacted.
+    pub ipv6: u64,
 }
 
 /// Tickets that are looked at before another thread gets the lock.
@@ -290,6 +292,7 @@ impl Scheduler {
             match barred {
                 Barred::Reserved => state.barred.reserved += 1,
                 Barred::OptedOut => state.barred.opted_out += 1,
+                Barred::Ipv6 => state.barred.ipv6 += 1,
             }
             return Offer::Barred;
         }
@@ -551,6 +554,7 @@ mod tests {
     fn who_may_not_be_contacted_is_turned_away_and_counted() {
         let rules = AddressRules {
             allow_private: false,
+            ipv4_only: false,
             opt_out: crate::model::NetworkSet::parse("8.8.8.0/24").unwrap(),
         };
         let scheduler = Scheduler::with_rules(
@@ -570,6 +574,7 @@ mod tests {
         let counted = BarredOffers {
             reserved: 1,
             opted_out: 2,
+            ipv6: 0,
         };
         assert_eq!((scheduler.barred(), scheduler.waiting()), (counted, 1));
     }

@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use super::{usage, value_of};
 use crate::config::{Method, Value, keys, parse_seconds};
 use crate::lab::trial::{DhtOfTrial, TrialOptions};
-use crate::lab::{Behaviour, MetadataManner};
+use crate::lab::{Behaviour, MetadataManner, Reach};
 
 /// Options of `btda lab`; those left out keep the defaults of
 /// [`TrialOptions`].
@@ -34,6 +34,9 @@ pub(super) struct LabArguments {
     /// How often a behaviour occurs, as silent=5 or all=0; repeatable, in their order
     #[arg(long = "share", value_name = "BEHAVIOUR=WEIGHT", value_parser = share)]
     shares: Vec<(Option<Behaviour>, u32)>,
+    /// How often parties are reached in a way, as utp=5 or all=0; repeatable, in their order
+    #[arg(long = "reach", value_name = "CLASS=WEIGHT", value_parser = reach)]
+    reach: Vec<(Option<Reach>, u32)>,
     /// Of the torrents, those given by a magnet link only [default: a fifth]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=200))]
     magnets: Option<u32>,
@@ -102,6 +105,7 @@ impl LabArguments {
             time: self.time,
             seed: self.seed.unwrap_or(usual.seed),
             shares: TrialOptions::changed(usual.shares, &self.shares),
+            reach: TrialOptions::changed(usual.reach, &self.reach),
             magnets: self.magnets.map(|count| count as usize),
             manners: TrialOptions::changed(usual.manners, &self.manners),
             dht: self.dht.unwrap_or(usual.dht),
@@ -142,6 +146,18 @@ fn share(text: &str) -> Result<(Option<Behaviour>, u32), String> {
         unknown("behaviour", name, names)
     })?;
     Ok((Some(behaviour), weight))
+}
+
+fn reach(text: &str) -> Result<(Option<Reach>, u32), String> {
+    let (name, weight) = weighted(text, "expected CLASS=WEIGHT, as utp=5")?;
+    if name == "all" {
+        return Ok((None, weight));
+    }
+    let reach = Reach::named(name).ok_or_else(|| {
+        let names = Reach::ALL.iter().map(|it| it.as_str());
+        unknown("class", name, names)
+    })?;
+    Ok((Some(reach), weight))
 }
 
 fn manner(text: &str) -> Result<(Option<MetadataManner>, u32), String> {
@@ -202,7 +218,7 @@ mod tests {
     #[test]
     fn everything_given() {
         let line = "--torrents 2 --peers 30 --callers 4 --time 20s --seed 9 --share all=0 \
-                    --share seed=3 --magnets 2 --metadata all=0 --metadata gives=4 --dht pymdht \
+                    --share seed=3 --reach tcp=0 --reach utp=7 --magnets 2 --metadata all=0 --metadata gives=4 --dht pymdht \
                     --dht-share 50 --dht-nodes 9 --speed 2.5 --method 2015 --revisit adaptive --observe stay --live 30s \
                     --timeout 0.5 --revisit-delay 3 --output o --json";
         let options = parsed(line).unwrap();
@@ -215,6 +231,10 @@ mod tests {
             shares: TrialOptions::changed(
                 LabOptions::usual_shares(),
                 &[(None, 0), (Some(Behaviour::Seed), 3)],
+            ),
+            reach: TrialOptions::changed(
+                Reach::usual_shares(),
+                &[(Some(Reach::Tcp), 0), (Some(Reach::Utp), 7)],
             ),
             magnets: Some(2),
             manners: TrialOptions::changed(
@@ -247,6 +267,8 @@ mod tests {
             ("--share fish=1", "no behaviour is called \"fish\""),
             ("--share seed", "expected BEHAVIOUR=WEIGHT"),
             ("--share all=0", "every behaviour has weight 0"),
+            ("--reach moon=1", "no class is called \"moon\""),
+            ("--reach all=0", "every class has weight 0"),
             ("--metadata no=1", "no manner is called \"no\""),
             ("--metadata all=0", "every manner has weight 0"),
             ("--magnets 6", "not so many torrents"),

@@ -180,6 +180,7 @@ impl Config {
             },
             opt_out_file: (!file.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(file)),
             allow_private: self.flag(&keys::CONTACT_ALLOW_PRIVATE),
+            ipv6: self.flag(&keys::CONTACT_IPV6),
         }
     }
 

@@ -33,10 +33,10 @@ pub fn is_table(name: &str) -> bool {
 }
 
 /// What the method of 2015 sets: its way to visit (all messages until the
-/// timeout, plain BEP 3 in the clear over TCP, nothing from broken visits), to
+/// timeout, plain BEP 3 in the clear over TCP and IPv4, nothing from broken visits), to
 /// drop a peer for good at its first failure, and to visit it again after the
 /// same time always.
-pub fn method_2015() -> [(&'static Key, Value); 12] {
+pub fn method_2015() -> [(&'static Key, Value); 13] {
     [
         (&IDENTITY, text("2015")),
         (&SPEED_GAP_SECONDS, Value::Number(0.0)),
@@ -49,6 +49,7 @@ pub fn method_2015() -> [(&'static Key, Value); 12] {
         (&TRANSPORT, text("tcp")),
         (&RETRY_ENABLED, Value::Flag(false)),
         (&REVISIT_MODE, text("fixed")),
+        (&CONTACT_IPV6, Value::Flag(false)),
         (&LISTEN_IPV6, Value::Flag(false)),
     ]
 }

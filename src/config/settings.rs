@@ -218,6 +218,8 @@ pub struct ContactSettings {
     pub opt_out_file: Option<PathBuf>,
     /// `contact.allow_private`: contact reserved addresses too.
     pub allow_private: bool,
+    /// `contact.ipv6`: contact IPv6 addresses too.
+    pub ipv6: bool,
 }
 
 /// New contacts per second, above 0; `None` without a limit.
@@ -357,8 +359,7 @@ pub struct HostSettings {
 /// The log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
-    /// `log.level`: level and up that is written; with `--debug` at least
-    /// debug.
+    /// `log.level`: least level that is written; with `--debug` at least debug.
     pub level: log::LevelFilter,
     /// `--debug`: to standard output, no file.
     pub to_console: bool,

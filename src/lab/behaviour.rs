@@ -33,6 +33,9 @@ pub enum Behaviour {
     KeepAlives,
     /// A bitfield, with half the pieces gone on every second visit. Counts.
     Fluctuates,
+    /// Loads nothing but while somebody stays: from its second contact on, a
+    /// bitfield and then the pieces that were missing as haves. Counts.
+    Finishes,
     /// Refuses calls in the first fifth of the story, then as `Bitfield`:
     /// fails with [`Reason::REFUSED`], later counts.
     RefusesFirst,
@@ -90,7 +93,7 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// Every behaviour, in the order of their declaration.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Bitfield,
         Self::LazyBitfield,
         Self::HavesOnly,
@@ -101,6 +104,7 @@ impl Behaviour {
         Self::Chatty,
         Self::KeepAlives,
         Self::Fluctuates,
+        Self::Finishes,
         Self::RefusesFirst,
         Self::ClosesFirst,
         Self::Refuses,
@@ -136,6 +140,7 @@ impl Behaviour {
             Self::Chatty => "chatty",
             Self::KeepAlives => "keep-alives",
             Self::Fluctuates => "fluctuates",
+            Self::Finishes => "finishes",
             Self::RefusesFirst => "refuses-first",
             Self::ClosesFirst => "closes-first",
             Self::Refuses => "refuses",
@@ -181,6 +186,16 @@ impl Behaviour {
             Self::WrongInfoHash => Some(Reason::InfoHashMismatch),
             _ => None,
         }
+    }
+
+    /// Whether all of its contacts count, none of them floods, and what it has
+    /// does not depend on who is there.
+    pub const fn is_steady(self) -> bool {
+        self.counts()
+            && !matches!(
+                self,
+                Self::RefusesFirst | Self::ClosesFirst | Self::HugeLengthFlood | Self::Finishes
+            )
     }
 
     /// Whether its contacts count for a correct analyzer (for the two that

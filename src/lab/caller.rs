@@ -4,12 +4,15 @@
 //! due. A caller whose last call is still going on misses its turn: calls of
 //! one identity never overlap, so that first and last are never in doubt.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::peer::{Meeting, meet};
+use super::channel::Channel;
+use super::peer::{Meeting, line, meet};
+use super::plan::PlannedParty;
 use super::pool::Pool;
 use super::sockets;
 use super::story::Story;
@@ -61,14 +64,29 @@ fn call(story: &Story, index: usize, target: SocketAddr) {
         visit: visits.fetch_add(1, Ordering::AcqRel),
         started: story.clock.timestamp(),
     };
-    let contact = match sockets::connect(Some(meeting.address.ip()), target, CONNECT_LIMIT) {
-        Ok(stream) => {
-            if let Ok(address) = stream.local_addr() {
-                meeting.address = address;
-            }
-            meet(story, caller, &meeting, stream)
+    let contact = match connect(story, caller, target) {
+        Ok((channel, from)) => {
+            meeting.address = from;
+            meet(story, caller, &meeting, line(story, channel))
         }
         Err(_) => meeting.contact(caller, End::NotConnected, story.clock.timestamp()),
     };
     story.record(contact);
+}
+
+/// Connects in the way of the caller; gives the address that it calls from,
+/// too.
+fn connect(
+    story: &Story,
+    caller: &PlannedParty,
+    target: SocketAddr,
+) -> io::Result<(Channel, SocketAddr)> {
+    let source = IpAddr::V4(caller.ip);
+    if caller.reach.is_over_utp() {
+        let clock = Arc::clone(&story.clock);
+        return Channel::call_over_utp(source, target, CONNECT_LIMIT, clock);
+    }
+    let stream = sockets::connect(Some(source), target, CONNECT_LIMIT)?;
+    let from = stream.local_addr()?;
+    Ok((stream.into(), from))
 }

@@ -179,9 +179,9 @@ impl Dht {
         counts: &mut DhtCounts,
     ) -> Vec<SocketAddr> {
         let story = &self.story;
-        let peers = peers.filter_map(|peer| story.plan.peers.get(peer));
-        let of_torrent = peers.filter(|peer| peer.torrent == torrent);
-        let given = of_torrent.map(|peer| story.address_of(peer));
+        let is_of = |peer: usize| story.plan.peers.get(peer).map(|it| it.torrent);
+        let of_torrent = peers.filter(|peer| is_of(*peer) == Some(torrent));
+        let given = of_torrent.filter_map(|peer| story.address_of(peer));
         let mut given: Vec<SocketAddr> = given.collect();
         counts.addresses.extend(&given);
         let announcers = self.announcers.lock();

@@ -12,39 +12,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 mod callers;
+mod classes;
 mod judgement;
 mod magnets;
 mod matching;
 mod report;
 mod sequence;
+mod terms;
 mod verdict;
 
-pub use judgement::{Failures, Judgement, MagnetJudgement, TorrentJudgement};
+pub use judgement::{ClassJudgement, Failures, Judgement, MagnetJudgement, TorrentJudgement};
+pub use terms::{Terms, Ways};
 
 use super::behaviour::Behaviour;
 use super::plan::{Plan, PlannedParty};
-use super::truth::{Contact, Expected, Rules};
+use super::reach::Reach;
+use super::truth::{Contact, Expected};
 use crate::config::settings::Identity;
-use crate::model::{Direction, PieceCount, Reason, Timestamp, Torrent};
+use crate::model::{Direction, Link, PieceCount, Reason, Timestamp, Torrent, Transport};
 use callers::{blur, join};
 use sequence::{Element, Sequence};
-
-/// What the analyzer was told to do.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Terms {
-    /// What a contact counts for.
-    pub rules: Rules,
-    /// `torrent_complete_threshold`.
-    pub threshold: f64,
-    /// Who a caller is (`run.identity`).
-    pub identity: Identity,
-    /// Milliseconds until a peer is visited again (`peer_revisit_delay`).
-    pub revisit: i64,
-    /// Whether failed peers are visited again (`retry.enabled`).
-    pub retry: bool,
-    /// When the analyzer was told to end; `None` while it runs.
-    pub stopped: Option<Timestamp>,
-}
 
 /// Two events on different threads less than so many milliseconds apart may
 /// be seen in either order.
@@ -71,6 +58,10 @@ struct Seen {
     over: bool,
     /// Opened by the analyzer.
     outgoing: bool,
+    /// No contact of its own: [`Contact::unfit`].
+    unfit: bool,
+    /// What it went over; `None` where that is in doubt.
+    link: Option<Link>,
     expected: Expected,
 }
 
@@ -119,15 +110,19 @@ impl<'a> Judge<'a> {
     /// Takes a contact of the story; their order does not matter. About 40
     /// bytes of it are kept.
     pub fn take(&mut self, contact: &Contact) {
-        let total = self.plan.pieces_of(contact.torrent);
-        let limit = self.plan.options.message_limit;
+        if !self.terms.ways.utp && contact.link.transport == Transport::Utp {
+            // Nobody answers such a call.
+            return;
+        }
         let seen = Seen {
             visit: contact.visit,
             started: contact.started.millis(),
             ended: contact.ended.millis(),
             over: is_over(contact),
             outgoing: contact.direction == Direction::Outgoing,
-            expected: self.at_the_end(contact.expected(self.terms.rules, total, limit), contact),
+            unfit: contact.unfit,
+            link: Some(contact.link),
+            expected: self.at_the_end(self.expected(contact), contact),
         };
         let parties = match contact.direction {
             Direction::Outgoing if !contact.called_back => &mut self.peers,
@@ -139,10 +134,28 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// What it must lead to, the end of the run apart.
+    fn expected(&self, contact: &Contact) -> Expected {
+        let total = self.plan.pieces_of(contact.torrent);
+        let limit = self.plan.options.message_limit;
+        let expected = contact.expected(self.terms.rules, total, limit);
+        let secret = contact.reach.is_encrypted() && !contact.called_back;
+        match expected {
+            Expected::TurnedAway if secret && !self.terms.ways.encryption => {
+                Expected::Fails(Reason::UnknownProtocol)
+            }
+            expected => expected,
+        }
+    }
+
     /// What the end of the run may have broken off is open.
     fn at_the_end(&self, expected: Expected, contact: &Contact) -> Expected {
         let stopped = self.terms.stopped.map_or(i64::MAX, Timestamp::millis);
-        if contact.ended.millis() < stopped - MARGIN {
+        // Who was closed on tries uTP, where nobody answers.
+        let tries_on = matches!(expected, Expected::Fails(_)) && self.terms.ways.utp;
+        let other_way = i64::from(self.terms.rules.quiet / 2) + MARGIN;
+        let margin = MARGIN + if tries_on { other_way } else { 0 };
+        if contact.ended.millis() < stopped - margin {
             return expected;
         }
         match expected {
@@ -164,7 +177,10 @@ impl<'a> Judge<'a> {
         let mut peers = std::mem::take(&mut self.peers);
         let mut callers = std::mem::take(&mut self.callers);
         for seen in peers.iter_mut().chain(&mut callers) {
-            seen.sort_by_key(|seen| seen.visit);
+            seen.sort_by_key(|seen| (seen.visit, seen.started));
+            if self.terms.ways.encryption {
+                join_ways(seen);
+            }
         }
         let taken = self.taken(&peers);
         let joined = self.joined(&peers);
@@ -197,7 +213,9 @@ impl<'a> Judge<'a> {
 
     fn taken(&self, peers: &[Vec<Seen>]) -> HashMap<(IpAddr, usize), Taken> {
         let mut taken = HashMap::new();
-        for (party, seen) in self.plan.peers.iter().zip(peers) {
+        let here = self.plan.peers.iter().zip(peers);
+        // All at one address: nobody else is there.
+        for (party, seen) in here.filter(|(party, _)| party.reach != Reach::Ipv6) {
             let possible = |seen: &&Seen| !matches!(seen.expected, Expected::Fails(_));
             let certain =
                 |seen: &&Seen| matches!(seen.expected, Expected::Counts(_) | Expected::Between(..));
@@ -283,12 +301,33 @@ impl Demand {
                 }
                 Expected::TurnedAway => continue,
             };
-            sequence.0.push(element);
+            sequence.0.push((element, seen.link));
             begin = begin.min(seen.started);
         }
         self.sequences.push(sequence);
         self.begins.push(begin);
     }
+}
+
+/// An analyzer that was closed on for the way in which it began tries another
+/// one, in the same contact: only that is left. Where the party was slow to
+/// close, the analyzer may have given up: then nothing is certain of what was
+/// before, either.
+fn join_ways(seen: &mut Vec<Seen>) {
+    let mut contacts: Vec<Seen> = Vec::with_capacity(seen.len());
+    for seen in seen.drain(..) {
+        if !seen.unfit {
+            contacts.push(seen);
+        } else if matches!(seen.expected, Expected::Open(_)) {
+            if let Some(before) = contacts.last_mut()
+                && matches!(before.expected, Expected::Fails(_))
+            {
+                before.expected = Expected::Open(PieceCount(0));
+            }
+            contacts.push(seen);
+        }
+    }
+    *seen = contacts;
 }
 
 /// Whether the party closed because of [`Plan::curfew`].

@@ -5,22 +5,26 @@
 //! deadline.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::behaviour::Behaviour;
+use super::channel::Channel;
 use super::plan::PlannedParty;
 use super::sockets::{Line, Quit};
 use super::story::Story;
 use super::truth::{Contact, End};
-use super::wire;
+use super::{tunnel, wire};
 use crate::deadline::Deadline;
-use crate::model::{Direction, Reason, Timestamp};
+use crate::model::{Direction, InfoHash, Reason, Timestamp};
 
+mod exchange;
 mod metadata;
+mod opening;
 mod tell;
 
 pub(super) use metadata::{asks_for_metadata, meet_for_metadata};
+pub(super) use opening::{Opening, look, refuse};
 
 /// How long a connection may last, whatever the analyzer does. Longer than
 /// any sensible visit: it is a net, not a part of the story.
@@ -50,11 +54,15 @@ impl Meeting {
             address: self.address,
             torrent: party.torrent,
             behaviour: party.behaviour,
+            reach: party.reach,
+            link: party.reach.link(),
             visit: self.visit,
+            unfit: false,
             handshake: false,
             told: None,
             settled: None,
             slowest: 0,
+            waited: 0,
             messages: 0,
             fault: None,
             finished: false,
@@ -82,10 +90,25 @@ struct Encounter<'a> {
     fast: bool,
     /// Both sides announced BEP 10.
     extended: bool,
+    /// The analyzer's number for `ut_metadata`; 0 while it told none.
+    their_metadata: u8,
     /// Blocks of the metadata that were asked for.
     asked: u32,
     /// Blocks that were given as they are.
     given: BTreeSet<u32>,
+}
+
+/// A connection of the story, not yet used.
+pub(super) fn line(story: &Story, channel: Channel) -> Line<'_> {
+    let clock = &*story.clock;
+    Line {
+        channel,
+        clock,
+        stop: &story.stop,
+        deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
+        // Requests for metadata may come early.
+        early: Some(VecDeque::new()),
+    }
 }
 
 /// Acts out one contact and returns what happened.
@@ -93,10 +116,10 @@ pub(super) fn meet(
     story: &Story,
     party: &PlannedParty,
     meeting: &Meeting,
-    stream: TcpStream,
+    line: Line<'_>,
 ) -> Contact {
     let clock = &*story.clock;
-    let mut encounter = Encounter::new(story, party, meeting, stream);
+    let mut encounter = Encounter::new(story, party, meeting, line);
     let left = encounter.act();
     let Encounter {
         mut line,
@@ -104,6 +127,7 @@ pub(super) fn meet(
         mut said,
         ..
     } = encounter;
+    contact.link = line.channel.link();
     contact.end = match left {
         Ok(leave) => {
             contact.finished = true;
@@ -134,6 +158,7 @@ pub(super) fn meet(
     contact.told = said.told();
     contact.settled = said.settled(contact.end, contact.ended);
     contact.slowest = said.slowest();
+    contact.waited = said.waited(contact.ended);
     contact.messages = said.messages();
     contact
 }
@@ -148,28 +173,16 @@ const fn ended(quit: Quit) -> End {
 }
 
 impl<'a> Encounter<'a> {
-    fn new(
-        story: &'a Story,
-        party: &'a PlannedParty,
-        meeting: &Meeting,
-        stream: TcpStream,
-    ) -> Self {
-        let clock = &*story.clock;
+    fn new(story: &'a Story, party: &'a PlannedParty, meeting: &Meeting, line: Line<'a>) -> Self {
         let mut encounter = Self {
-            line: Line {
-                stream,
-                clock,
-                stop: &story.stop,
-                deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
-                // Requests for metadata may come early.
-                early: Some(VecDeque::new()),
-            },
+            line,
             story,
             party,
             contact: meeting.contact(party, End::TheyClosed, meeting.started),
             said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
             fast: false,
             extended: false,
+            their_metadata: 0,
             asked: 0,
             given: BTreeSet::new(),
         };
@@ -185,6 +198,7 @@ impl Encounter<'_> {
             self.contact.fault = Some(Reason::Closed);
             return Ok(Leave::Close);
         }
+        self.shake_in_secret()?;
         let behaviour = match self.party.behaviour {
             Behaviour::ClosesFirst if self.contact.visit == 0 => Behaviour::ClosesAtOnce,
             other => other,
@@ -207,6 +221,22 @@ impl Encounter<'_> {
             return Err(self.serve_requests());
         }
         Ok(leave)
+    }
+
+    /// The handshake of MSE, where the party speaks it: peers when they are
+    /// called, callers when they call.
+    fn shake_in_secret(&mut self) -> Result<(), Quit> {
+        let Some(method) = tunnel::method_of(self.party.reach.link().encryption) else {
+            return Ok(());
+        };
+        let torrent = InfoHash::new(self.info_hash());
+        match (self.contact.direction, self.contact.called_back) {
+            (_, true) => return Ok(()),
+            (Direction::Incoming, false) => tunnel::begin(&mut self.line, torrent, method)?,
+            (Direction::Outgoing, false) => tunnel::answer(&mut self.line, torrent, method)?,
+        }
+        self.said.spoke(self.story.clock.timestamp());
+        Ok(())
     }
 
     /// The contacts that never get to messages.

@@ -7,6 +7,7 @@ mod digest;
 mod options;
 mod parties;
 mod progress;
+mod reaches;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -23,11 +24,13 @@ use super::behaviour::Behaviour;
 use super::bencode::{Item, append_bytes};
 use super::manner::MetadataManner;
 use super::random::Chance;
+use super::reach::Reach;
 use super::tracker::TrackerMode;
 use crate::model::InfoHash;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use parties::{overlap, plan_callers, plan_peers};
+use reaches::{deal_reach, plan_exchange};
 use sources::{deal_manners, is_magnet, is_trackerless, name_peers, plan_hints, plan_nodes};
 
 /// A whole story.
@@ -70,7 +73,8 @@ pub struct PlannedTorrent {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedParty {
     /// Where it listens or calls from, in 127.0.0.0/8. Among peers one has it
-    /// alone; callers may share one, also with a peer. No two parties that
+    /// alone; callers may share one, also with a peer. A peer that is reached
+    /// by IPv6 only is at `::1` instead. No two parties that
     /// are ever evaluated share address, torrent and direction, but for
     /// callers that tell different ports.
     pub ip: Ipv4Addr,
@@ -78,6 +82,8 @@ pub struct PlannedParty {
     pub listens: Option<CallerPort>,
     /// Index of its torrent.
     pub torrent: usize,
+    /// How it is reached.
+    pub reach: Reach,
     /// What it does.
     pub behaviour: Behaviour,
     /// What it has when.
@@ -86,6 +92,8 @@ pub struct PlannedParty {
     pub peer_id: [u8; 20],
     /// Who names it; without meaning for callers.
     pub named_by: NamedBy,
+    /// Peers (indices) that it names in its contacts (BEP 11).
+    pub names: Vec<usize>,
     /// How it gives the metadata of a magnet torrent.
     pub manner: MetadataManner,
 }
@@ -123,6 +131,12 @@ impl Plan {
         overlap(&options, &peers, &mut callers, &mut chance.fork(5));
         let calls = plan_calls(&options, callers.len(), &mut chance.fork(4));
         name_peers(&options, &torrents, &mut peers, &mut chance.fork(6));
+        let mut reached = chance.fork(11);
+        deal_reach(&options.reach, &torrents, &mut peers, &mut reached);
+        let mut for_callers = options.reach.clone();
+        for_callers.retain(|(reach, _)| !reach.is_for_peers_only());
+        deal_reach(&for_callers, &torrents, &mut callers, &mut reached);
+        plan_exchange(&torrents, &mut peers, &mut chance.fork(12));
         deal_manners(&options, &torrents, &mut peers, &mut chance.fork(7));
         plan_hints(&mut torrents, &peers, &mut chance.fork(8));
         let nodes = plan_nodes(&options, &torrents, &peers, &mut chance.fork(10));

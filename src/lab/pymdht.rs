@@ -204,7 +204,7 @@ impl Node {
     fn converse(&mut self, stream: TcpStream, clock: &dyn Clock, stop: &StopToken) -> Outcome {
         let mut session = Session {
             line: Line {
-                stream,
+                channel: stream.into(),
                 clock,
                 stop,
                 deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),

@@ -220,7 +220,7 @@ fn run(
     stop: &StopToken,
 ) -> Visited {
     let mut line = Line {
-        stream,
+        channel: stream.into(),
         clock,
         stop,
         deadline: Deadline::after(clock.now(), CONNECTION_LIMIT),
@@ -281,7 +281,7 @@ fn act(line: &mut Line<'_>, step: &Step, visited: &mut Visited) -> Result<(), Qu
         Step::Flood(bytes, limit) => flood(line, bytes, *limit),
         Step::Wait(time) => line.pause(*time),
         Step::CloseSending => {
-            drop(line.stream.shutdown(std::net::Shutdown::Write));
+            line.channel.end_writing();
             Ok(())
         }
         Step::Close | Step::Reset => Ok(()),

@@ -226,7 +226,7 @@ pub(super) fn exchange(
     answer: &mut dyn FnMut(&HttpRequest) -> Reply,
 ) -> Result<(), Quit> {
     let mut line = Line {
-        stream,
+        channel: stream.into(),
         clock,
         stop,
         deadline: Deadline::after(clock.now(), EXCHANGE_LIMIT),

@@ -5,14 +5,16 @@
 //! descriptor a connection.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::channel::Channel;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::protocol::mse::Sealed;
 use crate::stop::StopToken;
 
 /// Longest time in one system call.
@@ -45,7 +47,8 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// A socket that has `address` but does not listen: who calls is refused, and
 /// nobody else gets the port. Listening may begin later.
 pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_read_timeout(Some(TICK))?;
     if address.ip().is_unspecified() {
         // A wildcard address must not be reachable from outside. Not every
@@ -115,7 +118,7 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
 
 /// One connection with its clock, its deadline and the stop token.
 pub(super) struct Line<'a> {
-    pub(super) stream: TcpStream,
+    pub(super) channel: Channel,
     pub(super) clock: &'a dyn Clock,
     pub(super) stop: &'a StopToken,
     pub(super) deadline: Deadline,
@@ -151,7 +154,9 @@ impl Line<'_> {
         }
         loop {
             self.check()?;
-            match self.stream.read(buffer) {
+            match self.channel.read(buffer) {
+                // So ends a uTP stream whose socket is shut, too.
+                Ok(0) if self.stop.is_stopped() => return Err(Quit::Stopped),
                 Ok(0) => return Err(Quit::Closed),
                 Ok(count) => return Ok(count),
                 Err(error) if is_timeout(&error) => {}
@@ -161,23 +166,63 @@ impl Line<'_> {
     }
 
     /// Fails when the other side has closed already; forgets what it sent
-    /// before, or keeps it for [`Self::read`] where that is wanted. On loopback everything written before this is in its hands: it
+    /// before, or keeps it for [`Self::read`] where that is wanted. On
+    /// loopback everything written over TCP before this is in its hands: it
     /// reads it, or its closing becomes a reset.
     pub(super) fn check_open(&mut self) -> Result<(), Quit> {
         let mut buffer = [0; 4096];
-        if self.stream.set_nonblocking(true).is_err() {
+        if self.channel.set_patient(false).is_err() {
             return Err(Quit::Reset);
         }
         let end = loop {
-            match self.stream.read(&mut buffer) {
+            match self.channel.read(&mut buffer) {
                 Ok(0) => break Err(Quit::Closed),
                 Ok(count) => self.keep(buffer.get(..count).unwrap_or_default()),
                 Err(error) if is_timeout(&error) => break Ok(()),
                 Err(_) => break Err(Quit::Reset),
             }
         };
-        let restored = self.stream.set_nonblocking(false);
+        let restored = self.channel.set_patient(true);
         end.and(restored.map_err(|_| Quit::Reset))
+    }
+
+    /// Waits for as many bytes as `enough` wants to see, at most `limit`, and
+    /// gives them; they are still to be read.
+    pub(super) fn look(
+        &mut self,
+        limit: Duration,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<u8>, Quit> {
+        let whole = self.deadline;
+        self.deadline = whole.earlier(Deadline::after(self.clock.now(), limit));
+        let mut seen = Vec::new();
+        let mut buffer = [0; 256];
+        let end = loop {
+            if enough(&seen) {
+                break Ok(());
+            }
+            match self.read(&mut buffer) {
+                Ok(count) => seen.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+                Err(quit) => break Err(quit),
+            }
+        };
+        self.deadline = whole;
+        let early = self.early.get_or_insert_default();
+        seen.iter().rev().for_each(|byte| early.push_front(*byte));
+        match end {
+            Ok(()) | Err(Quit::Deadline) => Ok(seen),
+            Err(quit) => Err(quit),
+        }
+    }
+
+    /// From here on the stream is sealed; `rest` came behind the handshake,
+    /// and so did what was not read yet.
+    pub(super) fn seal(&mut self, mut sealed: Sealed, rest: &[u8]) {
+        let mut early = rest.to_vec();
+        early.extend(self.early.take().into_iter().flatten());
+        sealed.decrypt.apply(&mut early);
+        self.early = Some(early.into());
+        self.channel.seal(sealed);
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -200,10 +245,11 @@ impl Line<'_> {
 
     /// Sends everything.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Quit> {
-        let mut rest = bytes;
+        let bytes = self.channel.encrypted(bytes);
+        let mut rest = &*bytes;
         while !rest.is_empty() {
             self.check()?;
-            match self.stream.write(rest) {
+            match self.channel.write(rest) {
                 Ok(count) => rest = rest.get(count..).unwrap_or_default(),
                 Err(error) if is_timeout(&error) => {}
                 Err(_) => return Err(Quit::Reset),
@@ -218,11 +264,10 @@ impl Line<'_> {
         let whole = self.deadline;
         let until = Deadline::after(self.clock.now(), time);
         self.deadline = whole.earlier(until);
-        // A failing call only makes the pause longer, by a tick at most.
         let short = time.clamp(Duration::from_millis(1), TICK);
-        self.stream.set_read_timeout(Some(short)).ok();
+        self.channel.set_wait(short);
         let end = self.drain();
-        self.stream.set_read_timeout(Some(TICK)).ok();
+        self.channel.set_wait(TICK);
         self.deadline = whole;
         match end {
             Quit::Deadline => self.check(),
@@ -244,7 +289,7 @@ impl Line<'_> {
     /// close into a reset, so they are read until it closes too or
     /// [`CLOSE_GRACE`] is over.
     pub(super) fn close(mut self) {
-        if self.stream.shutdown(Shutdown::Write).is_ok() {
+        if self.channel.end_writing() {
             self.deadline = Deadline::after(self.clock.now(), CLOSE_GRACE);
             self.drain();
         }
@@ -252,7 +297,6 @@ impl Line<'_> {
 
     /// Closes with a reset instead of in order.
     pub(super) fn reset(self) {
-        let socket = Socket::from(self.stream);
-        drop(socket.set_linger(Some(Duration::ZERO)));
+        self.channel.reset();
     }
 }

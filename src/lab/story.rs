@@ -1,13 +1,12 @@
 //! What all threads of a running swarm share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::behaviour::Behaviour;
 use super::plan::{CallerPort, Plan, PlannedParty, PlannedTorrent, millis};
 use super::truth::{Contact, MagnetCounts, MetadataContact, TruthRecord};
 use crate::clock::Clock;
@@ -21,6 +20,8 @@ pub(super) struct Story {
     pub(super) started: Timestamp,
     pub(super) stop: StopToken,
     pub(super) ports: Ports,
+    /// Where each peer listens.
+    places: Vec<SocketAddr>,
     /// Contacts so far of each peer and each caller.
     pub(super) peer_visits: Vec<AtomicU32>,
     pub(super) caller_visits: Vec<AtomicU32>,
@@ -30,6 +31,8 @@ pub(super) struct Story {
     contacts: Mutex<TruthRecord>,
     /// By torrent.
     magnets: Mutex<BTreeMap<usize, MagnetCounts>>,
+    /// Whom peers named to the analyzer (BEP 11), by torrent.
+    exchanged: Mutex<BTreeMap<usize, BTreeSet<SocketAddr>>>,
 }
 
 /// The ports of the swarm, chosen by the system.
@@ -60,7 +63,7 @@ impl Story {
         plan: Plan,
         (clock, started): (Arc<dyn Clock>, Timestamp),
         stop: StopToken,
-        ports: Ports,
+        (ports, places): (Ports, Vec<SocketAddr>),
         record: TruthRecord,
     ) -> Self {
         Self {
@@ -75,10 +78,12 @@ impl Story {
             contacts: Mutex::new(record),
             turns: turns(&plan),
             magnets: Mutex::default(),
+            exchanged: Mutex::default(),
             plan,
             clock,
             stop,
             ports,
+            places,
         }
     }
 
@@ -112,14 +117,9 @@ impl Story {
         }
     }
 
-    /// Where a peer says that it listens.
-    pub(super) const fn address_of(&self, peer: &PlannedParty) -> SocketAddr {
-        let port = match peer.behaviour {
-            Behaviour::Refuses => self.ports.refusing,
-            Behaviour::RefusesFirst => self.ports.late,
-            _ => self.ports.open,
-        };
-        SocketAddr::new(std::net::IpAddr::V4(peer.ip), port)
+    /// Where the peer at `index` says that it listens.
+    pub(super) fn address_of(&self, index: usize) -> Option<SocketAddr> {
+        self.places.get(index).copied()
     }
 
     /// Whether parties take part no more: see [`Plan::curfew`].
@@ -150,6 +150,17 @@ impl Story {
             let counts = magnets.entry(torrent).or_default();
             counts.itself |= counts.whole.is_none();
         }
+    }
+
+    /// A peer names others.
+    pub(super) fn exchange(&self, torrent: usize, named: &[SocketAddr]) {
+        let mut exchanged = self.exchanged.lock();
+        exchanged.entry(torrent).or_default().extend(named);
+    }
+
+    /// Whom peers named so far, by torrent.
+    pub(super) fn exchanged(&self) -> BTreeMap<usize, BTreeSet<SocketAddr>> {
+        self.exchanged.lock().clone()
     }
 
     /// What became of metadata so far, by torrent.

@@ -1,7 +1,7 @@
 //! A running practice swarm: listeners, trackers and callers on loopback.
 //!
-//! Threads: one that accepts for all peers, one for the peers that open late,
-//! one for the HTTP trackers, one for each UDP tracker in the plan, one for
+//! Threads: one that accepts for all peers over IPv4, one for the peers that
+//! open late, one for each peer of IPv6 and two for each of uTP (`doors`), one for the HTTP trackers, one for each UDP tracker in the plan, one for
 //! each node of the DHT and one for its control port, one that makes the
 //! calls, and the pool. All of them are joined by [`Swarm::stop`]
 //! and when the swarm is dropped, within a fraction of a second.
@@ -14,16 +14,18 @@ use std::thread::JoinHandle;
 
 use super::caller;
 use super::dht::{self, Dht};
+use super::doors::Doors;
 use super::plan::{CallerPort, Plan};
 use super::pool::Pool;
 use super::pymdht::ScriptedPymdht;
-use super::serve::{Directory, directory, serve};
+use super::serve::{Directory, directory, serve, serve_utp};
 use super::sockets::{self, TICK};
 use super::story::{Ports, Story};
 use super::tracker::{self, TrackerMode, Trackers};
 use super::truth::{Contact, Truth, TruthRecord};
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::net::utp::UtpSocket;
 use crate::stop::{StopTrigger, stop_pair};
 use crate::threads;
 
@@ -41,9 +43,11 @@ pub struct Swarm {
     /// In a story with a DHT.
     control: Option<ScriptedPymdht>,
     http: SocketAddr,
-    udp: Vec<(TrackerMode, SocketAddr)>,
+    trackers_udp: Vec<(TrackerMode, SocketAddr)>,
     trigger: StopTrigger,
     threads: Vec<JoinHandle<()>>,
+    /// Of the peers that are reached so.
+    utp: Vec<Arc<UtpSocket>>,
     /// Hold the ports on which nobody listens, so that nobody else gets them.
     _refusing: Vec<socket2::Socket>,
 }
@@ -88,7 +92,9 @@ impl Swarm {
             closed: closed_ports,
         };
         let (trigger, stop) = stop_pair();
-        let story = Arc::new(Story::new(plan, time, stop, ports, record));
+        let mut doors = Doors::open(&plan, &ports, &time.0)?;
+        let places = (ports, std::mem::take(&mut doors.places));
+        let story = Arc::new(Story::new(plan, time, stop, places, record));
         let (dht, nodes) = Dht::bind(&story)?;
         let mut swarm = Self {
             dht,
@@ -96,14 +102,20 @@ impl Swarm {
             trackers: Arc::new(Trackers::new(Arc::clone(&story))),
             pool: Arc::new(Pool::new(CONNECTIONS)),
             http: http.local_addr()?,
-            udp: Vec::new(),
+            trackers_udp: Vec::new(),
+            utp: Vec::new(),
             trigger,
             threads: Vec::new(),
-            _refusing: closed.into_iter().chain([refusing]).collect(),
+            _refusing: closed
+                .into_iter()
+                .chain([refusing])
+                .chain(doors.refusing.drain(..))
+                .collect(),
             story,
         };
         let directory = directory(&swarm.story);
         swarm.spawn_peers(&directory, open, late)?;
+        swarm.spawn_doors(&directory, doors)?;
         let (trackers, pool) = (Arc::clone(&swarm.trackers), Arc::clone(&swarm.pool));
         swarm.spawn("lab-http", move || tracker::serve(&trackers, &pool, &http))?;
         swarm.spawn_udp()?;
@@ -142,6 +154,27 @@ impl Swarm {
         })
     }
 
+    /// The peers that have a listener of their own.
+    fn spawn_doors(&mut self, directory: &Directory, doors: Doors) -> io::Result<()> {
+        for listener in doors.ipv6 {
+            let (story, pool) = (Arc::clone(&self.story), Arc::clone(&self.pool));
+            let directory = Arc::clone(directory);
+            self.spawn("lab-accept6", move || {
+                serve(&story, &pool, &directory, &listener);
+            })?;
+        }
+        for (peer, socket) in doors.utp {
+            self.utp.push(Arc::clone(&socket));
+            let (story, pool) = (Arc::clone(&self.story), Arc::clone(&self.pool));
+            let run = Arc::clone(&socket);
+            self.spawn("lab-utp", move || run.run())?;
+            self.spawn("lab-accept-utp", move || {
+                serve_utp(&story, &pool, peer, &socket);
+            })?;
+        }
+        Ok(())
+    }
+
     fn spawn_udp(&mut self) -> io::Result<()> {
         let plan = &self.story.plan;
         let mut modes: Vec<TrackerMode> = (plan.torrents.iter())
@@ -153,7 +186,7 @@ impl Swarm {
         for mode in modes {
             let socket = UdpSocket::bind(sockets::any_port())?;
             socket.set_read_timeout(Some(TICK))?;
-            self.udp.push((mode, socket.local_addr()?));
+            self.trackers_udp.push((mode, socket.local_addr()?));
             let trackers = Arc::clone(&self.trackers);
             self.spawn("lab-udp", move || trackers.serve_udp(&socket, mode))?;
         }
@@ -184,8 +217,7 @@ impl Swarm {
 
     /// Where the peer at `index` says that it listens.
     pub fn peer_address(&self, index: usize) -> Option<SocketAddr> {
-        let peer = self.story.plan.peers.get(index)?;
-        Some(self.story.address_of(peer))
+        self.story.address_of(index)
     }
 
     /// The announce URL of the tracker of this mode; `None` for a UDP mode
@@ -194,7 +226,7 @@ impl Swarm {
         if !mode.is_udp() {
             return Some(format!("http://{}/{}/announce", self.http, mode.as_str()));
         }
-        let (_, address) = self.udp.iter().find(|(other, _)| *other == mode)?;
+        let (_, address) = self.trackers_udp.iter().find(|(other, _)| *other == mode)?;
         Some(format!("udp://{address}/announce"))
     }
 
@@ -292,6 +324,7 @@ impl Swarm {
             trackers: self.trackers.counts(),
             magnets: self.story.magnets(),
             dht: self.dht.counts(),
+            exchanged: self.story.exchanged(),
         }
     }
 
@@ -316,6 +349,9 @@ impl Swarm {
     fn end(&mut self) {
         self.trigger.stop();
         drop(self.control.take());
+        for socket in self.utp.drain(..) {
+            socket.shut();
+        }
         for thread in self.threads.drain(..) {
             drop(thread.join());
         }

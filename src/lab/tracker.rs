@@ -9,7 +9,7 @@ mod http;
 mod udp;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -256,7 +256,7 @@ impl Trackers {
         let (peers, announcers) = if call.event == Event::Stopped || !mode.is_good() {
             (Vec::new(), Vec::new())
         } else {
-            self.pick(call)
+            self.pick(mode, call)
         };
         let mut counts = self.counts.lock();
         let counts = counts.entry((call.torrent, mode)).or_default();
@@ -276,17 +276,19 @@ impl Trackers {
         peers.into_iter().chain(announcers).collect()
     }
 
-    /// Peers of the plan, and those who announced themselves before.
-    fn pick(&self, call: &AnnounceCall) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    /// Peers of the plan, and those who announced themselves before. An answer
+    /// over UDP has only peers of the family that asks (BEP 15), IPv4 here.
+    fn pick(&self, mode: TrackerMode, call: &AnnounceCall) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let story = &self.story;
         let most = story.plan.options.answer_peers;
         let wanted = call.wanted.map_or(most, |wanted| wanted.min(most));
-        let of_torrent = story
-            .plan
-            .peers
-            .iter()
-            .filter(|it| it.torrent == call.torrent && it.named_by.trackers());
-        let mut peers: Vec<SocketAddr> = of_torrent.map(|it| story.address_of(it)).collect();
+        let peers = story.plan.peers.iter().enumerate();
+        let of_torrent =
+            peers.filter(|(_, it)| it.torrent == call.torrent && it.named_by.trackers());
+        let mut peers: Vec<SocketAddr> = of_torrent
+            .filter_map(|(index, _)| story.address_of(index))
+            .filter(|address| address.is_ipv4() || !mode.is_udp())
+            .collect();
         self.chance.lock().shuffle(&mut peers);
         let mut announcers = self.announcers.lock();
         let known = announcers.entry(call.torrent).or_default();
@@ -342,15 +344,14 @@ impl Trackers {
     }
 }
 
-/// The six bytes of BEP 23 and BEP 5; the lab has no IPv6.
-pub(super) fn compact(address: SocketAddr) -> [u8; 6] {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) => ip,
-        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+/// The six bytes of BEP 23 and BEP 5, or the eighteen of BEP 7.
+pub(super) fn compact(address: SocketAddr) -> Vec<u8> {
+    let mut bytes = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
     };
-    let [a, b, c, d] = ip.octets();
-    let [high, low] = address.port().to_be_bytes();
-    [a, b, c, d, high, low]
+    bytes.extend(address.port().to_be_bytes());
+    bytes
 }
 
 #[cfg(test)]

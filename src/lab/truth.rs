@@ -8,7 +8,8 @@
 //! # The truth file
 //!
 //! JSON Lines, one object a line, times in milliseconds since 1970 UTC. The
-//! addresses in it are all of 127.0.0.0/8: there is nobody behind them.
+//! addresses in it are all of 127.0.0.0/8 or `::1`: there is nobody behind
+//! them.
 //!
 //! * `kind` `story`, the first line: `seed`, `plan` (digest), `started`,
 //!   `message_limit`, `peers`, `callers`, and for each of `torrents` its
@@ -24,10 +25,13 @@
 //!   anybody was asked for (see [`MagnetCounts`]).
 //! * `kind` `dht`, one for each torrent that the DHT was asked for (see
 //!   [`DhtCounts`]).
+//! * `kind` `exchange`, one for each torrent of which peers named others: how
+//!   many `addresses`.
 //! * `kind` `end`, the last line: `ended` and how many `contacts` there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 pub(super) mod contact;
 mod lines;
@@ -63,13 +67,15 @@ pub struct Truth {
     pub magnets: BTreeMap<usize, MagnetCounts>,
     /// What the DHT was asked for each torrent (by index).
     pub dht: BTreeMap<usize, DhtCounts>,
+    /// Whom peers named to the analyzer (BEP 11), by torrent (index).
+    pub exchanged: BTreeMap<usize, BTreeSet<SocketAddr>>,
 }
 
 impl Truth {
-    /// Distinct addresses that trackers and DHT named for the torrent at
+    /// Distinct addresses that trackers, DHT and peers named for the torrent at
     /// `index`, the analyzer's own left out: what `received_peers - duplicate_peers`
-    /// must add up to.
-    pub fn addresses_named(&self, index: usize) -> usize {
+    /// must add up to. Those of IPv6 only for an analyzer that contacts such.
+    pub fn addresses_named(&self, index: usize, ipv6: bool) -> usize {
         let of_torrent = self.trackers.iter().filter(|((it, _), _)| *it == index);
         let mut named: BTreeSet<_> = of_torrent.flat_map(|(_, it)| &it.addresses).collect();
         named.extend(
@@ -78,6 +84,8 @@ impl Truth {
                 .into_iter()
                 .flat_map(|it| &it.addresses),
         );
+        named.extend(self.exchanged.get(&index).into_iter().flatten());
+        named.retain(|address| ipv6 || address.is_ipv4());
         named.len()
     }
 
@@ -100,6 +108,7 @@ impl Truth {
     pub(super) fn write_rest(&self, to: &mut impl Write, contacts: u64) -> io::Result<()> {
         lines::write_trackers(to, &self.trackers)?;
         lines::write_sources(to, &self.magnets, &self.dht)?;
+        lines::write_exchanged(to, &self.exchanged)?;
         lines::write_end(to, self.ended, contacts)
     }
 }

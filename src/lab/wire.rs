@@ -106,22 +106,42 @@ pub fn port(number: u16) -> Vec<u8> {
     message(9, &number.to_be_bytes())
 }
 
-/// The extended handshake of a client that offers nothing (BEP 10), and
-/// listens on `port`.
-pub fn extended_handshake(port: Option<u16>) -> Vec<u8> {
+/// What a client tells of itself in its extended handshake (BEP 10).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Its number for requests for metadata, and their size in bytes (BEP 9).
+    pub metadata: Option<(u8, usize)>,
+    /// Its number for `ut_pex` (BEP 11).
+    pub exchange: Option<u8>,
+    /// Where it listens.
+    pub port: Option<u16>,
+}
+
+/// The extended handshake of a client that offers this (BEP 10).
+pub fn extended_handshake(offer: &Offer) -> Vec<u8> {
+    let (mut extensions, mut size) = (String::new(), String::new());
+    if let Some((number, bytes)) = offer.metadata {
+        extensions = format!("11:ut_metadatai{number}e");
+        size = format!("13:metadata_sizei{bytes}e");
+    }
+    if let Some(number) = offer.exchange {
+        extensions = format!("{extensions}6:ut_pexi{number}e");
+    }
+    let port = offer.port;
     let port = port.map_or(String::new(), |port| format!("1:pi{port}e"));
-    message(20, format!("\0d1:mde{port}e").as_bytes())
+    message(20, format!("\0d1:md{extensions}e{size}{port}e").as_bytes())
 }
 
 /// Bytes of a block of metadata (BEP 9).
 pub const METADATA_BLOCK: usize = 16 * 1024;
 
-/// The extended handshake of a client that has metadata of `size` bytes, takes
-/// requests as message `number` (BEP 9), and listens on `port`.
-pub fn metadata_handshake(number: u8, size: usize, port: Option<u16>) -> Vec<u8> {
-    let port = port.map_or(String::new(), |port| format!("1:pi{port}e"));
-    let text = format!("\0d1:md11:ut_metadatai{number}ee13:metadata_sizei{size}e{port}e");
-    message(20, text.as_bytes())
+/// Whether `bytes` are a handshake (BEP 3) so far; MSE begins with a key, of
+/// which that is as good as impossible.
+pub fn may_be_greeting(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .zip(PROTOCOL)
+        .all(|(byte, wanted)| byte == wanted)
 }
 
 /// The block `piece` of metadata of `size` bytes, to a client that calls
@@ -167,18 +187,31 @@ mod tests {
         assert_eq!(port(6881), [0, 0, 0, 3, 9, 0x1a, 0xe1]);
         assert_eq!(piece(2), [0, 0, 0, 11, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         let handshake = b"\0\0\0\x12\x14\0d1:mde1:pi6881ee";
-        assert_eq!(extended_handshake(Some(6881)), handshake);
-        assert_eq!(extended_handshake(None).len(), handshake.len() - 9);
+        let mut offer = Offer {
+            port: Some(6881),
+            ..Offer::default()
+        };
+        assert_eq!(extended_handshake(&offer), handshake);
+        offer.exchange = Some(1);
+        let longer = b"\0\0\0\x1d\x14\0d1:md6:ut_pexi1ee1:pi6881ee";
+        assert_eq!(extended_handshake(&offer), longer);
+        let nothing = extended_handshake(&Offer::default());
+        assert_eq!(nothing.len(), handshake.len() - 9);
     }
 
     #[test]
     fn metadata_messages_are_those_of_the_specification() {
+        let offer = |port| Offer {
+            metadata: Some((3, 31_235)),
+            exchange: None,
+            port,
+        };
         assert_eq!(
-            metadata_handshake(3, 31_235, None),
+            extended_handshake(&offer(None)),
             b"\0\0\0\x31\x14\0d1:md11:ut_metadatai3ee13:metadata_sizei31235ee"
         );
         assert_eq!(
-            metadata_handshake(3, 31_235, Some(6881)),
+            extended_handshake(&offer(Some(6881))),
             b"\0\0\0\x3a\x14\0d1:md11:ut_metadatai3ee13:metadata_sizei31235e1:pi6881ee"
         );
         assert_eq!(

@@ -98,6 +98,18 @@ impl Link {
         Self { encryption, ..self }
     }
 
+    /// The link of these words of the `visit` table.
+    pub fn named(transport: &str, encryption: &str) -> Option<Self> {
+        let mut transports = [Transport::Tcp, Transport::Utp].into_iter();
+        let encryptions = [Encryption::Plain, Encryption::Rc4, Encryption::MsePlain];
+        Some(Self {
+            transport: transports.find(|it| it.as_str() == transport)?,
+            encryption: encryptions
+                .into_iter()
+                .find(|it| it.as_str() == encryption)?,
+        })
+    }
+
     /// TCP without encryption, as in 2015.
     pub const PLAIN_TCP: Self = Self {
         transport: Transport::Tcp,

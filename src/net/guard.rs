@@ -9,6 +9,9 @@ use crate::model::{AddressRules, Barred, Reason};
 
 use super::{Connect, NetError, Operation, Stream};
 
+/// `EAFNOSUPPORT`: a family that is not to be used.
+const NO_FAMILY: Reason = Reason::Os(97);
+
 /// Opens streams by another connector, but none against the rules.
 pub struct Guarded {
     inner: Arc<dyn Connect>,
@@ -29,6 +32,7 @@ impl Connect for Guarded {
             reason: match barred {
                 Barred::Reserved => Reason::ReservedAddress,
                 Barred::OptedOut => Reason::OptedOut,
+                Barred::Ipv6 => NO_FAMILY,
             },
         })?;
         self.inner.connect(address, wait)
@@ -53,6 +57,7 @@ mod tests {
     fn nobody_gets_past_the_rules() {
         let rules = AddressRules {
             allow_private: false,
+            ipv4_only: false,
             opt_out: NetworkSet::parse("8.8.8.0/24").unwrap(),
         };
         let guarded = Guarded::new(Arc::new(Unreachable), Arc::new(rules));

@@ -4,6 +4,7 @@
 
 mod boxes;
 mod columns;
+mod curves;
 mod map;
 mod marks;
 mod panels;
@@ -15,9 +16,8 @@ use plotters::style::RGBColor;
 
 use super::item::{Cell, Item, Table, grouped};
 use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
-use columns::{hours, numbers, points, texts};
+use columns::{numbers, points, texts};
 use marks::{Axes, Bars, Marks, Style};
-use panels::{Panel, Series};
 
 /// What the drawing library says.
 pub(super) type DrawError = Box<dyn std::error::Error>;
@@ -38,74 +38,70 @@ pub(super) fn colour(place: usize) -> RGBColor {
 /// Draws a table of an item; `None` if there is nothing to show.
 type Draw = fn(&Item, &Table) -> Result<Option<String>, DrawError>;
 
-/// The table that an item's figures are drawn from, and their names.
-fn drawings(item: &Item) -> Option<(&'static str, Vec<(&'static str, Draw)>)> {
-    let (table, drawings): (_, Vec<(_, Draw)>) = match item.id {
-        "addresses" => ("hours", vec![("hours", |_, it| addresses(it).map(Some))]),
-        "confirmed" => (
-            "sets",
-            vec![("thresholds", |_, it| thresholds(it).map(Some))],
-        ),
-        "confirmed_reported_unique" => ("torrents", vec![("size", |_, it| by_size(it).map(Some))]),
-        "downloads_per_hour" => (
-            "sets",
-            vec![("sets", |item, it| {
-                let columns = [("confirmed", "confirmed"), ("reported", "reported")];
-                hourly_sets(item.title, it, &columns).map(Some)
-            })],
-        ),
-        "downloads_by_crossing" => (
-            "sets",
-            vec![("sets", |item, it| {
-                let columns = [
-                    ("crossed", "by crossing"),
-                    ("first_seen", "by first contact"),
-                ];
-                hourly_sets(item.title, it, &columns).map(Some)
-            })],
-        ),
-        "outcomes" => (
-            "outcomes",
-            vec![("events", |item, it| ranks::outcomes(item, it).map(Some))],
-        ),
-        "hosts" => (
-            "hosts",
-            vec![("hosts", |item, it| ranks::hosts(item, it).map(Some))],
-        ),
-        "visits" => (
-            "visits",
-            vec![
-                ("histogram", |_, it| visits(it).map(Some)),
-                ("cdf", |_, it| distribution(it).map(Some)),
-            ],
-        ),
-        "speed" | "speed_of_contacted" => (
-            "countries",
-            vec![
-                ("boxes", |item, it| boxes::draw(item.title, it).map(Some)),
-                ("map", speed_map),
-            ],
-        ),
-        "countries" => (
-            "countries",
-            vec![("map", |item, it| {
-                let title = format!("Peers by country, n = {}", grouped(item.sample));
-                map::draw(&title, "peers", &by_country(it, "peers"))
-            })],
-        ),
-        "trackers" => (
-            "torrents",
-            vec![("torrents", |_, it| trackers(it).map(Some))],
-        ),
-        "workload" => ("series", vec![("panel", |_, it| workload(it).map(Some))]),
-        "timeout" if item.sample > 0 => (
-            "histogram",
-            vec![("histogram", |item, it| timeout(item, it).map(Some))],
-        ),
-        _ => return None,
-    };
-    Some((table, drawings))
+/// A figure: the table that it is drawn from, its name, and how.
+type Drawing = (&'static str, &'static str, Draw);
+
+/// The figures of an item.
+fn drawings(item: &Item) -> Vec<Drawing> {
+    match item.id {
+        "addresses" => vec![
+            ("hours", "hours", |_, it| curves::addresses(it).map(Some)),
+            ("torrent_hours", "torrents", |_, it| {
+                curves::addresses_by_torrent(it).map(Some)
+            }),
+        ],
+        "confirmed" => vec![("sets", "thresholds", |_, it| thresholds(it).map(Some))],
+        "confirmed_reported_unique" => {
+            vec![("torrents", "size", |_, it| by_size(it).map(Some))]
+        }
+        "downloads_per_hour" => vec![
+            ("sets", "sets", |item, it| {
+                curves::by_set(item.title, it, &PER_HOUR).map(Some)
+            }),
+            ("torrents", "torrents", |item, it| {
+                curves::by_torrent(item.title, it, &PER_HOUR).map(Some)
+            }),
+        ],
+        "downloads_by_crossing" => vec![("sets", "sets", |item, it| {
+            curves::by_set(item.title, it, &BY_CROSSING).map(Some)
+        })],
+        "outcomes" => vec![("outcomes", "events", |item, it| {
+            ranks::outcomes(item, it).map(Some)
+        })],
+        "hosts" => vec![("hosts", "hosts", |item, it| {
+            ranks::hosts(item, it).map(Some)
+        })],
+        "visits" => vec![
+            ("visits", "histogram", |_, it| visits(it).map(Some)),
+            ("visits", "cdf", |_, it| distribution(it).map(Some)),
+        ],
+        "speed" | "speed_of_contacted" => vec![
+            ("countries", "boxes", |item, it| {
+                boxes::draw(item.title, it).map(Some)
+            }),
+            ("countries", "map", speed_map),
+        ],
+        "countries" => vec![("countries", "map", |item, it| {
+            let title = format!("Peers by country, n = {}", grouped(item.sample));
+            map::draw(&title, "peers", &by_country(it, "peers"))
+        })],
+        "trackers" => vec![("torrents", "torrents", |_, it| trackers(it).map(Some))],
+        "workload" => vec![("series", "panel", |_, it| curves::workload(it).map(Some))],
+        "timeout" if item.sample > 0 => {
+            vec![("histogram", "histogram", |item, it| {
+                timeout(item, it).map(Some)
+            })]
+        }
+        _ => Vec::new(),
+    }
 }
+
+/// Curves of downloads per hour: column and name.
+const PER_HOUR: [(&str, &str); 2] = [("confirmed", "confirmed"), ("reported", "reported")];
+const BY_CROSSING: [(&str, &str); 2] = [
+    ("crossed", "by crossing"),
+    ("first_seen", "by first contact"),
+];
 
 /// Name of the file and SVG of each figure of an item; none if there is
 /// nothing to show.
@@ -114,97 +110,13 @@ fn drawings(item: &Item) -> Option<(&'static str, Vec<(&'static str, Draw)>)> {
 /// When the drawing library refuses.
 pub(super) fn of(item: &Item) -> Result<Vec<(String, String)>, DrawError> {
     let mut figures = Vec::new();
-    let Some((table, drawings)) = drawings(item) else {
-        return Ok(figures);
-    };
-    if let Some(table) = item.table(table).filter(|table| !table.rows.is_empty()) {
-        for (name, draw) in drawings {
-            if let Some(svg) = draw(item, table)? {
-                figures.push((format!("{}_{name}.svg", item.id), svg));
-            }
+    for (table, name, draw) in drawings(item) {
+        let table = item.table(table).filter(|table| !table.rows.is_empty());
+        if let Some(svg) = table.map(|table| draw(item, table)).transpose()?.flatten() {
+            figures.push((format!("{}_{name}.svg", item.id), svg));
         }
     }
     Ok(figures)
-}
-
-fn addresses(table: &Table) -> Drawn {
-    let (keys, x) = (texts(table, "source"), hours(table));
-    let unique = points(&keys, &x, &numbers(table, "unique"));
-    let mut duplicate = points(&keys, &x, &numbers(table, "duplicate"));
-    let names = [
-        ("tracker", "Trackers"),
-        ("dht", "DHT"),
-        ("incoming", "Callers"),
-        ("pex", "Other peers"),
-    ];
-    let panels = names.into_iter().filter_map(|(key, title)| {
-        let unique = unique.get(key)?.clone();
-        Some(Panel {
-            title: format!("{title}: addresses per hour"),
-            series: vec![
-                Series::new("new", BLUE, unique),
-                Series::new("known", ORANGE, duplicate.remove(key).unwrap_or_default()),
-            ],
-        })
-    });
-    panels::draw(
-        "Addresses per hour and source",
-        &panels.collect::<Vec<_>>(),
-        1,
-    )
-}
-
-fn hourly_sets(title: &str, table: &Table, columns: &[(&str, &str)]) -> Drawn {
-    let (keys, x) = (texts(table, "set"), hours(table));
-    let mut series: Vec<_> = columns
-        .iter()
-        .map(|(column, name)| (*name, points(&keys, &x, &numbers(table, column))))
-        .collect();
-    let mut sets = keys.clone();
-    sets.sort();
-    sets.dedup();
-    let panels = sets.iter().map(|set| Panel {
-        title: format!("{set}: downloads per hour"),
-        series: series
-            .iter_mut()
-            .enumerate()
-            .map(|(place, (name, points))| {
-                Series::new(name, colour(place), points.remove(set).unwrap_or_default())
-            })
-            .collect(),
-    });
-    panels::draw(title, &panels.collect::<Vec<_>>(), 1)
-}
-
-fn workload(table: &Table) -> Drawn {
-    let machines = texts(table, "machine");
-    let x: Vec<_> = numbers(table, "timestamp")
-        .into_iter()
-        .map(|it| it.map(|it| it / 3600.0))
-        .collect();
-    let shown = [
-        ("thread_workload", "Share of busy contact threads"),
-        ("evaluator_threads", "Contacts in progress"),
-        ("server_threads", "Callers being evaluated"),
-        ("peer_queue", "Peers that wait for a contact"),
-        ("visited_queue", "Visits that wait to be stored"),
-        ("memory_mb", "Peak memory / MB"),
-        ("load_average", "Load average, 15 minutes"),
-        ("unique_incoming", "Unique callers so far"),
-    ];
-    let panels = shown.into_iter().map(|(column, title)| {
-        let by_machine = points(&machines, &x, &numbers(table, column));
-        let series = by_machine.into_iter().enumerate();
-        Panel {
-            title: title.to_owned(),
-            series: series
-                .map(|(place, (machine, points))| {
-                    Series::new(&format!("machine {machine}"), colour(place), points)
-                })
-                .collect(),
-        }
-    });
-    panels::draw("Workload of the machines", &panels.collect::<Vec<_>>(), 2)
 }
 
 fn thresholds(table: &Table) -> Drawn {

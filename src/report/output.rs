@@ -1,7 +1,9 @@
-//! The report as files: one page, one JSON, a CSV per table and an SVG per
-//! figure; and as a short text.
+//! The report as files: one page, one JSON, a CSV per table, an SVG per figure
+//! (with the feature `pdf` also a PDF); and as a short text.
 
 mod html;
+#[cfg(feature = "pdf")]
+mod pdf;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -45,7 +47,7 @@ impl Report {
         let mut drawn = Vec::new();
         for item in &mut items {
             let figures = figures::of(item).map_err(|error| ReportError::Figure {
-                item: item.id,
+                name: item.id.to_owned(),
                 reason: error.to_string(),
             })?;
             item.figures = figures.iter().map(|(name, _)| name.clone()).collect();
@@ -114,8 +116,23 @@ impl Report {
         for (name, svg) in &self.figures {
             written(&folder.join(name), svg.as_bytes())?;
         }
+        #[cfg(feature = "pdf")]
+        self.write_pdfs(folder)?;
         let path = folder.join("report.html");
         written(&path, html::page(self).as_bytes())
+    }
+
+    #[cfg(feature = "pdf")]
+    fn write_pdfs(&self, folder: &Path) -> Result<(), ReportError> {
+        if self.figures.is_empty() {
+            return Ok(());
+        }
+        let press = pdf::Press::new()?;
+        for (name, svg) in &self.figures {
+            let path = folder.join(name).with_extension("pdf");
+            written(&path, &press.print(name, svg)?)?;
+        }
+        Ok(())
     }
 
     /// The short text: what each item says.

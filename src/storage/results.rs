@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 
 use super::error::StorageError;
 use super::reader;
+use crate::model::Link;
 
 /// The rows of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,6 +60,12 @@ pub struct StoredPeer {
     pub visits: u32,
     /// Pieces of each visit, in their order.
     pub pieces: Vec<u32>,
+    /// What each visit went over; `None` where the words are unknown.
+    pub links: Vec<Option<Link>>,
+    /// Whether its address is an IPv6 address.
+    pub ipv6: bool,
+    /// `origin`: `pex` if another peer named it first.
+    pub origin: Option<String>,
 }
 
 impl Results {
@@ -114,8 +121,10 @@ impl Results {
 }
 
 fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
-    let sql = "SELECT id, torrent, source, client, first_pieces, last_pieces, visits FROM peer
-               ORDER BY id";
+    let sql = "SELECT id, torrent, source, client, first_pieces, last_pieces, visits,
+                 peer_ipv6.peer IS NOT NULL, origin
+               FROM peer LEFT JOIN peer_ipv6 ON peer_ipv6.peer = id
+                 LEFT JOIN origin ON origin.peer = id ORDER BY id";
     let mut peers: BTreeMap<i64, StoredPeer> = rows(database, sql, |row| {
         let peer = StoredPeer {
             torrent: row.get(1)?,
@@ -125,17 +134,23 @@ fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
             last: row.get(5)?,
             visits: row.get(6)?,
             pieces: Vec::new(),
+            links: Vec::new(),
+            ipv6: row.get(7)?,
+            origin: row.get(8)?,
         };
         Ok((row.get(0)?, peer))
     })?
     .into_iter()
     .collect();
-    let sql = "SELECT peer, pieces FROM visit ORDER BY id";
+    let sql = "SELECT peer, pieces, transport, encryption FROM visit ORDER BY id";
     let mut statement = database.prepare(sql)?;
     let mut visits = statement.query([])?;
     while let Some(row) = visits.next()? {
         let id: i64 = row.get(0)?;
-        peers.entry(id).or_default().pieces.push(row.get(1)?);
+        let peer = peers.entry(id).or_default();
+        peer.pieces.push(row.get(1)?);
+        let (transport, encryption): (String, String) = (row.get(2)?, row.get(3)?);
+        peer.links.push(Link::named(&transport, &encryption));
     }
     Ok(peers.into_values().collect())
 }
@@ -172,12 +187,14 @@ mod tests {
                    have_none, keep_alive, state, extended, port, transfer, piece, unknown, duration_ms,
                    direction, transport, encryption, ended)
                  VALUES (1, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
-                        (2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', ''),
+                        (2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 'utp', 'rc4', ''),
                         (1, 7, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', '', '');
                  INSERT INTO outcome VALUES (1, 0, 'First contact', 'timed out', 2),
                                             (2, 1, 'First contact', 'timed out', 3);
                  INSERT INTO request VALUES (1, 0, 'tracker', 9, 4, NULL, NULL, NULL, 0.1, 1),
                                             (2, 0, 'incoming', 7, 0, NULL, NULL, NULL, NULL, 1);
+                 INSERT INTO peer_ipv6 VALUES (2);
+                 INSERT INTO origin VALUES (1, 'pex');
                  INSERT INTO exchange VALUES (1, 0, 1, 6, 4);
                  INSERT INTO run VALUES ('method', '2015');",
             )
@@ -197,6 +214,13 @@ mod tests {
             (results.peers[0].last, results.peers[1].last),
             (Some(9), None)
         );
+        let sealed = Link::named("utp", "rc4");
+        assert!(sealed.is_some());
+        assert_eq!(results.peers[1].links, [sealed]);
+        assert_eq!(results.peers[0].links, [None, None]);
+        assert_eq!([0, 1].map(|at| results.peers[at].ipv6), [false, true]);
+        assert_eq!(results.peers[0].origin.as_deref(), Some("pex"));
+        assert_eq!(results.peers[1].origin, None);
         let timed_out = ("First contact".to_owned(), "timed out".to_owned());
         assert_eq!(results.outcomes[&timed_out], 5);
         assert_eq!(results.addresses[&1], 7);

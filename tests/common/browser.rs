@@ -1,4 +1,4 @@
-//! Headless Chromium, driven over WebDriver: pages as their readers have them.
+//! Headless Chromium, driven over `WebDriver`: pages as their readers have them.
 //!
 //! Nothing but loopback and files can be reached: names do not resolve, and
 //! all else goes to a proxy that nobody runs. What a page wanted to load, and
@@ -19,7 +19,7 @@ use super::process::{Process, program, start_with_retries, wait_until, wait_unti
 /// A busy machine takes seconds for a page of many figures.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Key under which WebDriver names an element.
+/// Key under which `WebDriver` names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// What chromedriver says before the port on which it listens.
@@ -361,7 +361,7 @@ fn text(value: &Value) -> String {
         .to_owned()
 }
 
-/// The `value` of WebDriver's answer to a GET, or to a POST of `body`.
+/// The `value` of `WebDriver`'s answer to a GET, or to a POST of `body`.
 fn called(agent: &Agent, url: &str, body: Option<&Value>) -> Result<Value, String> {
     let answer = match body {
         None => agent.get(url).call(),
@@ -387,7 +387,7 @@ fn called(agent: &Agent, url: &str, body: Option<&Value>) -> Result<Value, Strin
     }
 }
 
-/// Bytes of RFC 4648 base64, as WebDriver sends pictures.
+/// Bytes of RFC 4648 base64, as `WebDriver` sends pictures.
 fn base64(text: &str) -> Vec<u8> {
     let digit = |byte: u8| match byte {
         b'A'..=b'Z' => Some(byte - b'A'),

@@ -30,6 +30,7 @@ pub(crate) struct Visit {
     pub(crate) began_ms: i64,
     pub(crate) ended_ms: i64,
     pub(crate) pieces: u32,
+    pub(crate) messages: u32,
     pub(crate) direction: String,
     pub(crate) transport: String,
     pub(crate) encryption: String,
@@ -91,7 +92,7 @@ impl Results {
 
     /// The visits of a peer in order of time.
     pub(crate) fn visits(&self, peer: i64) -> rusqlite::Result<Vec<Visit>> {
-        let sql = "SELECT time_ms - duration_ms, time_ms, pieces, direction, transport, encryption
+        let sql = "SELECT time_ms - duration_ms, time_ms, pieces, direction, transport, encryption, messages
                    FROM visit WHERE peer = ?1 ORDER BY time_ms";
         self.rows(sql, [peer], |row| {
             Ok(Visit {
@@ -101,6 +102,7 @@ impl Results {
                 direction: row.get(3)?,
                 transport: row.get(4)?,
                 encryption: row.get(5)?,
+                messages: row.get(6)?,
             })
         })
     }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// The running tracker.
 pub(crate) struct Tracker6 {
     address: SocketAddr,
+    peers: Arc<Mutex<BTreeSet<SocketAddrV6>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -29,18 +30,20 @@ impl Tracker6 {
         let address = listener.local_addr().expect("bound");
         let ended = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ended);
+        let peers = Arc::new(Mutex::new(BTreeSet::new()));
+        let announced = Arc::clone(&peers);
         let thread = thread::spawn(move || {
-            let mut peers = BTreeSet::new();
             for stream in listener.incoming() {
                 if told.load(Ordering::Relaxed) {
                     return;
                 }
                 // A client that breaks off asks again.
-                let _ = stream.and_then(|stream| answer(stream, &mut peers));
+                let _ = stream.and_then(|stream| answer(stream, &announced));
             }
         });
         Self {
             address,
+            peers,
             ended,
             thread: Some(thread),
         }
@@ -49,6 +52,14 @@ impl Tracker6 {
     /// Its announce URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/announce", self.address)
+    }
+}
+
+impl Tracker6 {
+    /// Whether somebody at `address` has announced.
+    pub(crate) fn knows(&self, address: Ipv6Addr) -> bool {
+        let peers = self.peers.lock().expect("nobody panics");
+        peers.iter().any(|peer| *peer.ip() == address)
     }
 }
 
@@ -64,7 +75,7 @@ impl Drop for Tracker6 {
 }
 
 /// Serves one request.
-fn answer(mut stream: TcpStream, peers: &mut BTreeSet<SocketAddrV6>) -> io::Result<()> {
+fn answer(mut stream: TcpStream, peers: &Mutex<BTreeSet<SocketAddrV6>>) -> io::Result<()> {
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     let mut request = Vec::new();
@@ -82,7 +93,7 @@ fn answer(mut stream: TcpStream, peers: &mut BTreeSet<SocketAddrV6>) -> io::Resu
     };
     let found = request.starts_with("GET /announce?");
     let body = if found {
-        announce(&request, from, peers)
+        announce(&request, from, &mut peers.lock().expect("nobody panics"))
     } else {
         Vec::new()
     };

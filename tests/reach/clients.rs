@@ -115,22 +115,43 @@ pub(crate) const TRANSLATED: Role = Role {
     ..IN_THE_CLEAR
 };
 
+/// How btda is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Switches {
-    /// `-ap`
     Both,
-    /// `-a`
+    Called,
     Calling,
 }
 
 impl Switches {
-    /// Whether such a run can meet a client that is `known` so.
-    pub(crate) fn meets(self, known: Known) -> bool {
-        self == Self::Both || known != Known::Call
+    pub(crate) const fn argument(self) -> &'static str {
+        match self {
+            Self::Both => "-ap",
+            Self::Called => "-p",
+            Self::Calling => "-a",
+        }
     }
 
-    /// Whether it must be called by one.
-    pub(crate) fn is_called(self, known: Known) -> bool {
-        self == Self::Both && known != Known::Exchange
+    pub(crate) const fn calls(self) -> bool {
+        !matches!(self, Self::Called)
+    }
+
+    pub(crate) const fn is_called(self) -> bool {
+        !matches!(self, Self::Calling)
+    }
+
+    /// Whether such a run is sure to meet a client that is `known` so.
+    pub(crate) fn meets(self, known: Known) -> bool {
+        match known {
+            Known::Tracker => true,
+            Known::Exchange => self.calls(),
+            Known::Call => self.is_called(),
+        }
+    }
+
+    /// Whether it is sure to confirm it, which takes a visit below the
+    /// threshold and one behind it.
+    pub(crate) fn confirms(self, known: Known) -> bool {
+        self.meets(known) && self.calls()
     }
 }

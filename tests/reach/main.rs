@@ -4,13 +4,14 @@
 //! are connected; beside one that speaks plain TCP. libtorrent, transmission,
 //! aria2 and opentracker are Debian packages.
 //!
-//! Two runs of the real program measure it at the same time with the default
-//! settings: one calls and is called, one only calls. Whom they call and hear
-//! is also recorded and read by another program (`tshark`).
+//! Three runs of the real program measure it at the same time with the default
+//! settings: one calls and is called, one is only called, one only calls. What
+//! they say and hear is also recorded and read by another program (`tshark`).
 //!
 //! Transmission calls nobody on loopback, so all of it takes place in a
-//! network of its own with other addresses, and the second run, the peer of
-//! IPv6 and the one behind translation each in a network that is linked to it.
+//! network of its own with other addresses, and the latter
+//! two runs, the peer of IPv6 and the one behind translation each in a network
+//! that is linked to it.
 //! That needs root or user namespaces.
 #![expect(
     clippy::expect_used,
@@ -51,41 +52,40 @@ fn every_kind_of_client_is_confirmed() {
 #[test]
 #[ignore = "started by every_kind_of_client_is_confirmed in a network of its own"]
 fn inside_a_network_of_its_own() {
-    let mut world = World::start();
-    let mut both = world.start_both();
-    world
-        .swarm
-        .wait_until_known("btda", || both.assert_running());
-    let mut calling = world.start_calling();
+    let mut world = World::begin();
+    let switches = [Switches::Both, Switches::Called, Switches::Calling];
+    let mut runs = switches.map(|it| world.start(it));
+    world.wait_until_known(&mut runs);
     world.start_leechers();
     let mut before = Vec::new();
     let what = "everybody is confirmed";
     world.swarm.sample_until(what, LIMIT, |swarm| {
-        both.assert_running();
-        calling.assert_running();
-        let mut wanted = missing(swarm, &both, Switches::Both);
-        wanted.extend(missing(swarm, &calling, Switches::Calling));
+        runs.iter_mut().for_each(BtdaRun::assert_running);
+        let all = switches.iter().zip(&runs);
+        let wanted = all.map(|(it, run)| missing(swarm, run, *it));
+        let wanted: Vec<String> = wanted.flatten().collect();
         if !wanted.is_empty() && wanted.len() < 8 && wanted != before {
             println!("to come: {}", wanted.join(", "));
             before.clone_from(&wanted);
         }
         wanted.is_empty()
     });
-    stop(&mut both);
-    stop(&mut calling);
+    runs.iter_mut().for_each(stop);
     // One more sample behind the last visit.
     world.swarm.sample();
     let recording = world.capture.take().expect("it was started").stop();
     println!("{}", world.swarm.report());
 
-    let both = Measured::open(&both, Switches::Both, &world.swarm);
-    let calling = Measured::open(&calling, Switches::Calling, &world.swarm);
-    both.check();
-    both.check_company();
-    calling.check();
-    print_table(&world.swarm, &both, &calling);
+    let mut all = switches.iter().zip(&runs);
+    let measured = [(); 3].map(|()| {
+        let (switches, run) = all.next().expect("three of them");
+        Measured::open(run, *switches, &world.swarm)
+    });
+    measured.iter().for_each(Measured::check);
+    measured[0].check_company();
+    print_table(&world.swarm, &measured);
     let ports = [PORT, world.utp_port];
-    check_packets(&recording.packets(&ports), &both, &calling);
+    check_packets(&recording.packets(&ports), &measured);
 }
 
 fn stop(run: &mut BtdaRun) {
@@ -94,15 +94,16 @@ fn stop(run: &mut BtdaRun) {
 }
 
 /// Prints what was measured as the table of the README.
-fn print_table(swarm: &Swarm, both: &Measured, calling: &Measured) {
+fn print_table(swarm: &Swarm, measured: &[Measured; 3]) {
+    let [both, _, calling] = measured;
     println!(
         "| Client | What it is | Transport | We called | It called | Bracket, `-ap` | \
          Bracket, `-a` |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
     for ((client, _), expected) in swarm.leechers.iter().zip(&EXPECTED) {
         let client = client.as_ref();
-        let mut visits = both.visits(client);
-        visits.extend(calling.visits(client));
+        let visits = measured.iter().flat_map(|run| run.visits(client));
+        let visits: Vec<Visit> = visits.collect();
         let name = both.results.text(
             "SELECT e.client FROM extension_handshake e JOIN visit v ON v.id = e.visit
              JOIN peer p ON p.id = v.peer WHERE p.client = ?1 AND e.client <> '' LIMIT 1",
@@ -137,7 +138,7 @@ fn encryptions(visits: &[Visit], direction: &str) -> String {
 
 /// The dissector saw every visit in the clear, and in none of them a request
 /// or a piece from us, though it saw those of others.
-fn check_packets(packets: &[Packet], both: &Measured, calling: &Measured) {
+fn check_packets(packets: &[Packet], measured: &[Measured]) {
     let (from_us, from_others): (Vec<&Packet>, Vec<&Packet>) =
         packets.iter().partition(|it| ours().contains(&it.from));
     let count = |packets: &[&Packet], kind: u32| {
@@ -156,8 +157,8 @@ fn check_packets(packets: &[Packet], both: &Measured, calling: &Measured) {
     for (utp, transport) in [(false, "tcp"), (true, "utp")] {
         let ways = from_us.iter().filter(|it| it.utp == utp);
         let handshakes: usize = ways.map(|it| it.handshakes).sum();
-        let visits = [both, calling].map(|run| run.count(transport, "plain"));
-        let visits: usize = visits.iter().sum();
+        let visits = measured.iter().map(|run| run.count(transport, "plain"));
+        let visits: usize = visits.sum();
         println!("{transport} in the clear: {visits} visits, {handshakes} handshakes recorded");
         assert!(
             handshakes >= visits,

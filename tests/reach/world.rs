@@ -3,14 +3,16 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::clients::{COMPANY, EXCHANGED, IPV6, PLAINTEXT, RC4, TRANSLATED, UTP};
+use super::clients::{COMPANY, EXCHANGED, IPV6, PLAINTEXT, RC4, Switches, TRANSLATED, UTP};
 use super::common::aria2::Aria2;
 use super::common::btda_run::BtdaRun;
 use super::common::capture::Capture;
 use super::common::client::Assignment;
 use super::common::libtorrent::{Libtorrent, Role};
 use super::common::network::{self, Network, Side};
+use super::common::process::wait_until;
 use super::common::swarm::{Beginning, Swarm};
 use super::common::torrent::TestTorrent;
 use super::common::tracker6::Tracker6;
@@ -31,6 +33,10 @@ pub(crate) const BOTH_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
 /// told the same address.
 pub(crate) const BOTH_V6_LINK: Ipv6Addr = Ipv6Addr::new(0xfd79, 0, 0, 0, 0, 0, 0, 1);
 
+/// The run that is only called.
+pub(crate) const CALLED: Ipv4Addr = Ipv4Addr::new(10, 76, 0, 2);
+pub(crate) const CALLED_V6: Ipv6Addr = Ipv6Addr::new(0xfd76, 0, 0, 0, 0, 0, 0, 2);
+
 /// The run that only calls.
 pub(crate) const CALLING: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 2);
 pub(crate) const CALLING_V6: Ipv6Addr = Ipv6Addr::new(0xfd78, 0, 0, 0, 0, 0, 0, 2);
@@ -44,6 +50,9 @@ pub(crate) const LEECHER_V6: Ipv6Addr = Ipv6Addr::new(0xfd79, 0, 0, 0, 0, 0, 0, 
 pub(crate) const BEHIND_TRANSLATION: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 2);
 
 pub(crate) const PORT: u16 = 6911;
+
+/// How long the first announces may take.
+pub(crate) const KNOWN_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) const CONFIG: &str = "
 peer_evaluation_threads = 16
@@ -72,7 +81,8 @@ pub(crate) struct World {
     /// Where the client of uTP only listens.
     pub(crate) utp_port: u16,
     pub(crate) swarm: Swarm,
-    _tracker6: Tracker6,
+    tracker6: Tracker6,
+    pub(crate) called: Network,
     pub(crate) calling: Network,
     pub(crate) ipv6: Network,
     _router: Network,
@@ -82,11 +92,17 @@ pub(crate) struct World {
 
 impl World {
     /// Networks, recording, trackers and seeder.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn begin() -> Self {
         let folder = tempfile::tempdir().expect("temporary folder can be made");
         let at = folder.path();
         network::take_into_use(&[(BOTH.into(), "10.77.0.0/16"), (BOTH_V6.into(), "fd77::/64")]);
-        let [calling, ipv6, router, translated] = [(); 4].map(|()| Network::start(at));
+        let [called, calling, ipv6, router, translated] = [(); 5].map(|()| Network::start(at));
+        linked(
+            &called,
+            "called",
+            &["10.76.0.1/24", "fd76::1/64"],
+            &["10.76.0.2/24", "fd76::2/64"],
+        );
         linked(
             &calling,
             "calling",
@@ -99,6 +115,8 @@ impl World {
             &side(Some(&router), "inside", &["192.168.7.1/24"]),
             &side(Some(&translated), "outside", &["192.168.7.2/24"]),
         );
+        called.route_by("10.76.0.1");
+        called.route_by("fd76::1");
         calling.route_by("10.78.0.1");
         calling.route_by("fd78::1");
         ipv6.route_by("fd79::1");
@@ -108,7 +126,7 @@ impl World {
         network::forward(None);
         let hosts = ours().map(|address| format!("host {address}"));
         let filter = format!("{} or host {PLAIN}", hosts.join(" or "));
-        let devices = ["lo", "calling", "six", "router"];
+        let devices = ["lo", "called", "calling", "six", "router"];
         let capture = Capture::start(at, &devices, &filter);
         let tracker6 = Tracker6::start(BOTH_V6_LINK);
         let swarm = Swarm::start(Beginning {
@@ -122,7 +140,8 @@ impl World {
             capture: Some(capture),
             utp_port: 0,
             swarm,
-            _tracker6: tracker6,
+            tracker6,
+            called,
             calling,
             ipv6,
             _router: router,
@@ -131,21 +150,30 @@ impl World {
         }
     }
 
-    pub(crate) fn start_both(&self) -> BtdaRun {
-        let folder = self.swarm.subfolder("both");
-        BtdaRun::start(&folder, &self.swarm.input(), CONFIG, &TIMES)
+    pub(crate) fn start(&self, switches: Switches) -> BtdaRun {
+        let (name, network) = match switches {
+            Switches::Called => ("called", Some(&self.called)),
+            Switches::Calling => ("calling", Some(&self.calling)),
+            Switches::Both => ("both", None),
+        };
+        let folder = self.swarm.subfolder(name);
+        let input = self.swarm.input();
+        let arguments = [&[switches.argument()], &TIMES[..]].concat();
+        match network {
+            Some(network) => BtdaRun::start_in(network, &folder, &input, CONFIG, &arguments),
+            None => BtdaRun::start_as(arguments[0], &folder, &input, CONFIG, &TIMES),
+        }
     }
 
-    pub(crate) fn start_calling(&self) -> BtdaRun {
-        let folder = self.swarm.subfolder("calling");
-        let arguments = [&["-a"], &TIMES[..]].concat();
-        BtdaRun::start_in(
-            &self.calling,
-            &folder,
-            &self.swarm.input(),
-            CONFIG,
-            &arguments,
-        )
+    /// Waits until both trackers name those who can be called to everybody
+    /// who comes.
+    pub(crate) fn wait_until_known(&self, runs: &mut [BtdaRun]) {
+        let count = i64::try_from(runs.len()).expect("few");
+        let hash = self.swarm.torrents[0].hash();
+        wait_until("the trackers know all runs", KNOWN_LIMIT, || {
+            runs.iter_mut().for_each(BtdaRun::assert_running);
+            self.swarm.tracker.scrape(hash).incomplete == count && self.tracker6.knows(CALLED_V6)
+        });
     }
 
     pub(crate) fn start_leechers(&mut self) {
@@ -225,12 +253,14 @@ pub(crate) fn linked(network: &Network, device: &str, here: &[&str], there: &[&s
     network::link(&side(None, device, here), &far);
 }
 
-/// Addresses from which either run calls or answers.
-pub(crate) fn ours() -> [IpAddr; 5] {
+/// Addresses from which any run calls or answers.
+pub(crate) fn ours() -> [IpAddr; 7] {
     [
         BOTH.into(),
         BOTH_V6.into(),
         BOTH_V6_LINK.into(),
+        CALLED.into(),
+        CALLED_V6.into(),
         CALLING.into(),
         CALLING_V6.into(),
     ]

@@ -30,6 +30,7 @@ pub(crate) fn address_rules(settings: &ContactSettings) -> Result<AddressRules, 
     };
     Ok(AddressRules {
         allow_private: settings.allow_private,
+        ipv4_only: !settings.ipv6,
         opt_out,
     })
 }
@@ -84,6 +85,7 @@ mod tests {
             pace: PaceSettings::default(),
             opt_out_file: Some(path.to_owned()),
             allow_private: true,
+            ipv6: true,
         };
         address_rules(&settings).map_err(|refusal| {
             assert_eq!(refusal.exit, Exit::Configuration);

@@ -120,6 +120,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("stays_without_place", stays.without_place),
         count("offers_reserved", barred.reserved),
         count("offers_opted_out", barred.opted_out),
+        count("offers_ipv6", barred.ipv6),
         fact("magnets_pending", magnets.to_string()),
         count(
             "host_names_not_asked",

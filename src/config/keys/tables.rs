@@ -7,8 +7,9 @@ registry! {
     /// did, by other defaults for `visit.finish_when_complete`,
     /// `run.identity`, `visit.speed_gap_seconds`, `visit.fast_extension`,
     /// `visit.extension_protocol`, `visit.keep_partial`, `visit.ignore_malformed`,
-    /// `visit.encryption`, `visit.transport`, `revisit.mode`, `retry.enabled` and
-    /// `listen.ipv6`; where one of these is written down, the written value wins.
+    /// `visit.encryption`, `visit.transport`, `revisit.mode`, `retry.enabled`,
+    /// `contact.ipv6` and `listen.ipv6`; where one of these is written down, the
+    /// written value wins.
     METHOD: "run.method",
         Kind::Choice(&["corrected", "2015"]), text("corrected"), "own choice";
     /// Who a caller is. extended: an address with the port on which it says it
@@ -152,6 +153,10 @@ registry! {
     /// practice swarms and tests, and peers in your own network.
     CONTACT_ALLOW_PRIVATE: "contact.allow_private",
         Kind::Flag, Value::Flag(false), "own choice: nobody on the internet is there";
+    /// Contacts peers at IPv6 addresses too (BEP 7). Without it they are turned
+    /// away when they are named, and counted.
+    CONTACT_IPV6: "contact.ipv6",
+        Kind::Flag, Value::Flag(true), "own choice: some peers have no other address";
 
     /// Address to listen at.
     LISTEN_ADDRESS: "listen.address",

@@ -85,7 +85,7 @@ pub(super) fn respond(transaction: &[u8], id: &[u8; 20], response: &Response<'_>
     }
     if !response.peers.is_empty() {
         let peers = response.peers.iter();
-        let peers = peers.map(|it| Item::Bytes(compact(*it).to_vec()));
+        let peers = peers.map(|it| Item::Bytes(compact(*it)));
         values.push(("values", Item::List(peers.collect())));
     }
     if let Some(token) = response.token {

@@ -125,6 +125,7 @@ pub(super) fn blur(seen: &mut [Seen]) {
             continue;
         };
         for seen in together {
+            seen.link = None;
             match &mut seen.expected {
                 Expected::Open(greatest) => *greatest = most,
                 counts @ (Expected::Counts(_) | Expected::Between(..)) => {
@@ -139,6 +140,7 @@ pub(super) fn blur(seen: &mut [Seen]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Link;
 
     fn seen(ended: i64, outgoing: bool, expected: Expected) -> Seen {
         Seen {
@@ -147,6 +149,8 @@ mod tests {
             ended,
             over: false,
             outgoing,
+            unfit: false,
+            link: Some(Link::PLAIN_TCP),
             expected,
         }
     }

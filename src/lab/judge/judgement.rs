@@ -9,6 +9,8 @@ use crate::model::Source;
 pub struct Judgement {
     /// One entry for each torrent of the plan.
     pub torrents: Vec<TorrentJudgement>,
+    /// What was found of each class of parties that there is.
+    pub classes: Vec<ClassJudgement>,
     /// Failed contacts by direction (`true`: callers) and reason.
     pub failures: BTreeMap<(bool, String), Failures>,
     /// The torrents that are given by magnet links only.
@@ -73,6 +75,34 @@ impl TorrentJudgement {
     /// Rows of called peers, counted and true.
     pub const fn called(&self) -> (u64, u64) {
         (self.peers.0 + self.dht.0, self.peers.1 + self.dht.1)
+    }
+}
+
+/// What was counted beside what was true, of the parties that are reached in
+/// one way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClassJudgement {
+    /// Its name.
+    pub class: &'static str,
+    /// Parties of the plan.
+    pub parties: u64,
+    /// Confirmed downloads: counted, and true by the contacts.
+    pub confirmed: (u64, u64),
+    /// Downloads that happened in the story, seen or not.
+    pub happened: u64,
+    /// Stored visits that are what the party told, over the transport and the
+    /// encryption that it was told by.
+    pub exact: u64,
+    /// Visits that took place and are not stored so.
+    pub missing: u64,
+}
+
+impl ClassJudgement {
+    pub(super) fn new(class: &'static str) -> Self {
+        Self {
+            class,
+            ..Self::default()
+        }
     }
 }
 

@@ -1,27 +1,53 @@
 //! Which stored row belongs to which party. Addresses are not stored, so rows
 //! are known by torrent, direction, client and their visits alone. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::sequence::Sequence;
+use super::sequence::{Sequence, Visit};
 use crate::model::Source;
 
-/// What of a row is known but its visits: torrent (index), how it was found,
-/// client.
-pub(super) type Kind = (usize, Source, Option<String>);
+/// What of a row is known but its visits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    /// Index of the torrent.
+    pub(super) torrent: usize,
+    /// How it was found.
+    pub(super) source: Source,
+    /// First eight bytes of its peer id.
+    pub(super) client: Option<String>,
+    /// Whether another peer named it (BEP 11).
+    pub(super) exchanged: bool,
+    /// Whether its address is an IPv6 address.
+    pub(super) ipv6: bool,
+}
 
-/// Rows and parties that found no partner.
+/// A party with the visits that it must have.
+pub(super) type Wanted = (Kind, Sequence);
+
+/// A row with the visits that it has.
+pub(super) type Stored = (Kind, Vec<Visit>);
+
+/// Who belongs to whom.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Unmatched {
-    /// Stored rows (indices) that no party explains.
-    pub(super) rows: Vec<usize>,
+pub(super) struct Matching {
+    /// For each stored row the party (index) that explains it.
+    pub(super) owners: Vec<Option<usize>>,
     /// Parties (indices) that need a row and have none.
     pub(super) parties: Vec<usize>,
 }
 
+impl Matching {
+    /// Stored rows (indices) that no party explains.
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
+        let rows = self.owners.iter().enumerate();
+        rows.filter(|(_, owner)| owner.is_none())
+            .map(|(row, _)| row)
+    }
+}
+
 /// Gives every stored row to a party of its kind that it fits, and every
 /// party that needs one a row.
-pub(super) fn assign(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<u32>)]) -> Unmatched {
+pub(super) fn assign(parties: &[Wanted], rows: &[Stored]) -> Matching {
     let mut groups: BTreeMap<&Kind, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for (index, (kind, _)) in parties.iter().enumerate() {
         groups.entry(kind).or_default().0.push(index);
@@ -29,30 +55,37 @@ pub(super) fn assign(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<u32>)]) ->
     for (index, (kind, _)) in rows.iter().enumerate() {
         groups.entry(kind).or_default().1.push(index);
     }
-    let mut unmatched = Unmatched::default();
+    let mut matching = Matching {
+        owners: vec![None; rows.len()],
+        parties: Vec::new(),
+    };
     for (of_parties, of_rows) in groups.into_values() {
-        assign_group((parties, of_parties), (rows, of_rows), &mut unmatched);
+        assign_group((parties, of_parties), (rows, of_rows), &mut matching);
     }
-    unmatched
+    matching
 }
 
 /// Equal rows are as good as each other, so whoever leaves no doubt takes one
 /// first; the rest is a bipartite matching by augmenting paths.
 fn assign_group(
-    (parties, mut of_parties): (&[(Kind, Sequence)], Vec<usize>),
-    (rows, of_rows): (&[(Kind, Vec<u32>)], Vec<usize>),
-    unmatched: &mut Unmatched,
+    (parties, mut of_parties): (&[Wanted], Vec<usize>),
+    (rows, of_rows): (&[Stored], Vec<usize>),
+    matching: &mut Matching,
 ) {
-    let mut by_visits: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
+    let mut by_visits: HashMap<&[Visit], Vec<usize>> = HashMap::new();
     for row in of_rows {
         by_visits.entry(&rows[row].1).or_default().push(row);
     }
     of_parties.retain(|party| {
         let certain = parties[*party].1.certain();
         let row = certain.and_then(|visits| by_visits.get_mut(visits.as_slice())?.pop());
+        if let Some(row) = row {
+            matching.owners[row] = Some(*party);
+        }
         row.is_none()
     });
-    let rest: Vec<usize> = by_visits.into_values().flatten().collect();
+    let mut rest: Vec<usize> = by_visits.into_values().flatten().collect();
+    rest.sort_unstable();
     // Who needs a row goes first and then keeps one through all exchanges.
     of_parties.sort_by_key(|party| !parties[*party].1.is_needed());
     let fits = |party: usize, row: usize| parties[party].1.fits(&rows[row].1);
@@ -60,11 +93,12 @@ fn assign_group(
     for party in of_parties {
         let matched = augment(party, &rest, &mut owners, &fits);
         if !matched && parties[party].1.is_needed() {
-            unmatched.parties.push(party);
+            matching.parties.push(party);
         }
     }
-    let without = rest.iter().zip(&owners).filter(|(_, it)| it.is_none());
-    unmatched.rows.extend(without.map(|(row, _)| *row));
+    for (row, owner) in rest.into_iter().zip(owners) {
+        matching.owners[row] = owner;
+    }
 }
 
 /// Finds `party` a row, moving others to rows that fit them too: breadth
@@ -119,24 +153,48 @@ mod tests {
     use super::super::sequence::Element::{Between, Exactly, Maybe};
     use super::*;
 
+    const KIND: Kind = Kind {
+        torrent: 0,
+        source: Source::Tracker,
+        client: None,
+        exchanged: false,
+        ipv6: false,
+    };
+
+    const TCP: Option<crate::model::Link> = Some(crate::model::Link::PLAIN_TCP);
+
     fn party(elements: &[super::super::sequence::Element]) -> (Kind, Sequence) {
-        ((0, Source::Tracker, None), Sequence(elements.to_vec()))
+        let elements = elements.iter().map(|element| (*element, TCP));
+        (KIND, Sequence(elements.collect()))
     }
 
-    fn row(pieces: &[u32]) -> (Kind, Vec<u32>) {
-        ((0, Source::Tracker, None), pieces.to_vec())
+    fn row(pieces: &[u32]) -> (Kind, Vec<Visit>) {
+        let visits = pieces.iter().map(|pieces| (*pieces, TCP));
+        (KIND, visits.collect())
+    }
+
+    /// Rows and parties without a partner.
+    fn unmatched(parties: &[Wanted], rows: &[Stored]) -> [usize; 2] {
+        let found = assign(parties, rows);
+        [found.rows().count(), found.parties.len()]
     }
 
     #[test]
     fn kinds_are_kept_apart() {
-        for other in [(1, Source::Tracker, None), (0, Source::Dht, None)] {
-            let found = assign(&[party(&[Exactly(1)])], &[(other, vec![1])]);
-            assert_eq!((found.rows, found.parties), (vec![0], vec![0]));
+        let parties = [party(&[Exactly(1)])];
+        let (_, visits) = row(&[1]);
+        for change in [
+            |kind: &mut Kind| kind.torrent = 1,
+            |kind: &mut Kind| kind.source = Source::Dht,
+            |kind: &mut Kind| kind.exchanged = true,
+            |kind: &mut Kind| kind.ipv6 = true,
+        ] {
+            let mut other = KIND;
+            change(&mut other);
+            assert_eq!(unmatched(&parties, &[(other, visits.clone())]), [1, 1]);
         }
-        assert_eq!(
-            assign(&[party(&[Exactly(1)])], &[row(&[1])]),
-            Unmatched::default()
-        );
+        let found = assign(&parties, &[row(&[1])]);
+        assert_eq!((found.owners, found.parties), (vec![Some(0)], vec![]));
     }
 
     #[test]
@@ -152,10 +210,10 @@ mod tests {
             vec![row(&[9]), row(&[0]), row(&[1])],
             vec![row(&[1]), row(&[2]), row(&[9]), row(&[3])],
         ] {
-            assert_eq!(assign(&parties, &rows), Unmatched::default(), "{rows:?}");
+            assert_eq!(unmatched(&parties, &rows), [0, 0], "{rows:?}");
         }
-        let found = assign(&parties, &[row(&[9]), row(&[8]), row(&[1])]);
-        assert_eq!((found.rows.len(), found.parties.len()), (1, 1));
+        let rows = [row(&[9]), row(&[8]), row(&[1])];
+        assert_eq!(unmatched(&parties, &rows), [1, 1]);
     }
 
     #[test]
@@ -166,10 +224,10 @@ mod tests {
             party(&[Maybe(4)]),
         ];
         let all = [row(&[4]), row(&[4]), row(&[4])];
-        assert_eq!(assign(&parties, &all), Unmatched::default());
-        assert_eq!(assign(&parties, &all[..2]), Unmatched::default());
-        assert_eq!(assign(&parties, &all[..1]).parties.len(), 1);
+        assert_eq!(unmatched(&parties, &all), [0, 0]);
+        assert_eq!(unmatched(&parties, &all[..2]), [0, 0]);
+        assert_eq!(unmatched(&parties, &all[..1]), [0, 1]);
         let more = [all.to_vec(), all.to_vec()].concat();
-        assert_eq!(assign(&parties, &more).rows.len(), 3);
+        assert_eq!(unmatched(&parties, &more), [3, 0]);
     }
 }

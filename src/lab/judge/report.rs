@@ -16,6 +16,7 @@ impl Judgement {
         let mut text = String::new();
         self.write_torrents(&mut text);
         self.write_failures(&mut text);
+        self.write_classes(&mut text);
         self.write_rates(&mut text);
         for finding in &self.findings {
             line(&mut text, format_args!("  {finding}"));
@@ -75,6 +76,45 @@ impl Judgement {
                 );
             }
         }
+    }
+
+    fn write_classes(&self, text: &mut String) {
+        line(
+            text,
+            format_args!(
+                "\nclass             parties  story   true  counted   recall  piece counts exact  missing"
+            ),
+        );
+        for it in &self.classes {
+            let (counted, seen) = it.confirmed;
+            line(
+                text,
+                format_args!(
+                    "{:<17} {:>7} {:>6} {seen:>6} {counted:>8} {:>8} {:>19} {:>8}",
+                    it.class,
+                    it.parties,
+                    it.happened,
+                    percent(counted.min(it.happened), it.happened),
+                    it.exact,
+                    it.missing,
+                ),
+            );
+        }
+    }
+
+    fn classes_json(&self) -> Vec<Value> {
+        let classes = self.classes.iter().map(|it| {
+            let (counted, seen) = it.confirmed;
+            json!({
+                "class": it.class,
+                "parties": it.parties,
+                "happened": it.happened,
+                "confirmed": {"counted": counted, "true": seen},
+                "recall": share(counted.min(it.happened), it.happened),
+                "piece_counts": {"exact": it.exact, "missing": it.missing},
+            })
+        });
+        classes.collect()
     }
 
     fn write_rates(&self, text: &mut String) {
@@ -195,6 +235,7 @@ impl Judgement {
             "exact": self.is_exact(),
             "findings": self.findings,
             "torrents": torrents,
+            "classes": self.classes_json(),
             "failures": self.failures_json(),
             "sources": {"tracker": pair(peers), "dht": pair(dht), "incoming": pair(callers)},
             "magnets": {

@@ -2,7 +2,7 @@
 //! when either is changed.
 
 use super::super::plan::{CallerPort, LabOptions, Progress};
-use super::super::truth::{End, Truth};
+use super::super::truth::{End, Rules, Truth};
 use super::*;
 use crate::storage::{Results, StoredPeer, StoredTorrent};
 
@@ -14,6 +14,7 @@ const TERMS: Terms = Terms {
     identity: Identity::Thesis2015,
     revisit: 1_000,
     retry: true,
+    ways: Ways::ALL,
     stopped: Some(Timestamp(100_000)),
 };
 
@@ -56,11 +57,15 @@ fn contact(direction: Direction, party: usize, visit: u32, told: u32) -> Contact
         address: "127.0.0.1:1".parse().unwrap(),
         torrent: 0,
         behaviour: Behaviour::Bitfield,
+        reach: Reach::Tcp,
+        link: Link::PLAIN_TCP,
         visit,
+        unfit: false,
         handshake: true,
         told: Some(told),
         settled: Some(told),
         slowest: 0,
+        waited: 1_000,
         messages: 1,
         fault: None,
         finished: true,
@@ -94,6 +99,8 @@ fn row(_: &Plan, party: &PlannedParty, source: &str, pieces: &[u32]) -> StoredPe
         last: pieces.last().copied().filter(|_| pieces.len() > 1),
         visits: u32::try_from(pieces.len()).unwrap(),
         pieces: pieces.to_vec(),
+        links: vec![Some(Link::PLAIN_TCP); pieces.len()],
+        ..StoredPeer::default()
     }
 }
 
@@ -115,6 +122,7 @@ fn judge_by(
         trackers: BTreeMap::new(),
         magnets: BTreeMap::new(),
         dht: BTreeMap::new(),
+        exchanged: BTreeMap::new(),
     };
     let hash = plan.torrents[0].info_hash.to_string();
     let mut results = Results {
@@ -386,7 +394,12 @@ fn call_backs_come_behind_a_visit_and_are_counted() {
     assert_eq!(demand.findings, Vec::<String>::new());
     assert_eq!(demand.called_back, (1, 1));
     let visits: Vec<u32> = vec![10, 20, 99];
-    assert_eq!(demand.sequences[2].certain(), Some(visits), "one peer");
+    let visits = visits.iter().map(|pieces| (*pieces, Some(Link::PLAIN_TCP)));
+    assert_eq!(
+        demand.sequences[2].certain(),
+        Some(visits.collect()),
+        "one peer"
+    );
     assert_eq!(judge(extended, &[call(0, 10)]).called_back, (0, 1));
     for (contacts, what) in [
         (vec![back(0, 10), call(1, 20)], "before its visit had ended"),
@@ -455,6 +468,7 @@ fn magnet_judgement(
         trackers: BTreeMap::new(),
         magnets,
         dht: BTreeMap::new(),
+        exchanged: BTreeMap::new(),
     };
     let torrent = &plan.torrents[0];
     let mut results = Results {
@@ -555,4 +569,137 @@ fn a_peer_of_the_dht_is_none_of_a_tracker() {
             .any(|it| it.contains("no party explains"))
     );
     assert_eq!(judgement.torrents[0].dht.0, 1);
+}
+
+/// The second peer of the plan speaks MSE only.
+fn with_an_encrypted_peer(plan: &mut Plan) {
+    plan.peers[1].reach = Reach::Rc4;
+}
+
+fn in_the_clear(visit: u32) -> Contact {
+    Contact {
+        unfit: true,
+        handshake: false,
+        told: None,
+        settled: None,
+        fault: Some(Reason::Closed),
+        end: End::WeClosed,
+        ..called(1, visit, 0)
+    }
+}
+
+#[test]
+fn who_is_turned_away_for_its_way_tries_another_in_the_same_contact() {
+    let mut plan = plan();
+    with_an_encrypted_peer(&mut plan);
+    let sealed = Contact {
+        link: Reach::Rc4.link(),
+        ..called(1, 0, 5)
+    };
+    let slow = Contact {
+        slowest: 900,
+        ..in_the_clear(0)
+    };
+    let demand = |ways, contacts: &[Contact]| {
+        let terms = Terms { ways, ..TERMS };
+        let mut judge = Judge::new(&plan, Timestamp(0), terms);
+        for contact in contacts {
+            judge.take(contact);
+        }
+        judge.demand()
+    };
+    let found = demand(Ways::ALL, &[in_the_clear(0), sealed.clone()]);
+    let visits = vec![(Element::Exactly(5), Some(Reach::Rc4.link()))];
+    assert_eq!(found.sequences[1], Sequence(visits));
+    assert_eq!((found.failures.len(), found.open), (0, [0, 0]));
+    // The thesis had no other way.
+    let found = demand(Ways::THESIS, &[in_the_clear(0)]);
+    let closed = (false, Reason::Closed.label().into_owned());
+    assert_eq!(found.failures[&closed].values().sum::<u64>(), 1);
+    // Who was closed on too late may have given up before.
+    let found = demand(Ways::ALL, &[slow]);
+    assert_eq!((found.failures.len(), found.open), (0, [1, 0]));
+    let failed = Contact {
+        unfit: false,
+        ..in_the_clear(0)
+    };
+    let late = Contact {
+        slowest: 900,
+        ..in_the_clear(1)
+    };
+    let found = demand(Ways::ALL, &[failed, late]);
+    assert_eq!((found.failures.len(), found.open), (0, [2, 0]));
+}
+
+#[test]
+fn an_encrypted_caller_speaks_an_unknown_protocol_in_2015() {
+    let mut plan = plan();
+    plan.callers[0].reach = Reach::Rc4;
+    let call = Contact {
+        reach: Reach::Rc4,
+        ..turned_away(0, 0)
+    };
+    let over_utp = Contact {
+        link: Reach::Utp.link(),
+        end: End::NotConnected,
+        ..turned_away(0, 1)
+    };
+    let terms = Terms {
+        ways: Ways::THESIS,
+        ..TERMS
+    };
+    let mut judge = Judge::new(&plan, Timestamp(0), terms);
+    judge.take(&call);
+    judge.take(&over_utp);
+    let demand = judge.demand();
+    let unknown = (true, Reason::UnknownProtocol.label().into_owned());
+    assert_eq!(demand.failures[&unknown].values().sum::<u64>(), 1);
+    assert_eq!((demand.failures.len(), demand.open), (1, [0, 0]));
+}
+
+#[test]
+fn another_transport_than_the_true_one_is_found() {
+    let contacts = [called(0, 0, 5), called(0, 1, 7)];
+    let judgement = judge(&contacts, |plan, results| {
+        let mut peer = row(plan, &plan.peers[0], "tracker", &[5, 7]);
+        peer.links[1] = Link::named("utp", "plain");
+        results.peers = vec![peer];
+    });
+    assert!(!judgement.is_exact());
+    let class = judgement.classes.iter().find(|it| it.class == "tcp");
+    assert_eq!(class.map(|it| (it.exact, it.missing)), Some((0, 2)));
+    for change in [
+        |peer: &mut StoredPeer| peer.ipv6 = true,
+        |peer: &mut StoredPeer| peer.origin = Some("pex".to_owned()),
+    ] {
+        let judgement = judge(&contacts, |plan, results| {
+            let mut peer = row(plan, &plan.peers[0], "tracker", &[5, 7]);
+            change(&mut peer);
+            results.peers = vec![peer];
+        });
+        assert!(!judgement.is_exact());
+    }
+}
+
+#[test]
+fn recall_is_told_by_class() {
+    let contacts = [called(0, 0, 5), called(0, 1, 99), calling(0, 0, 5)];
+    let judgement = judge(&contacts, |plan, results| {
+        results.peers = vec![
+            row(plan, &plan.peers[0], "tracker", &[5, 99]),
+            row(plan, &plan.callers[0], "incoming", &[5]),
+        ];
+    });
+    let told = |name: &str| {
+        let class = judgement.classes.iter().find(|it| it.class == name);
+        class.map(|it| (it.parties, it.happened, it.confirmed, it.exact))
+    };
+    assert_eq!(told("tcp"), Some((2, 2, (1, 1), 2)));
+    assert_eq!(told("caller"), Some((2, 2, (0, 0), 1)));
+    assert_eq!(told("utp"), None);
+    let json = judgement.to_json();
+    assert_eq!(json["classes"][0]["class"], "tcp");
+    assert_eq!(json["classes"][0]["recall"], 0.5);
+    let table = judgement.table();
+    assert!(table.contains("tcp                     2      2      1        1   50.0 %"));
 }

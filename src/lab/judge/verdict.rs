@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::plan::{NamedBy, PlannedParty};
+use super::super::reach::Reach;
 use super::super::truth::Truth;
 use super::judgement::{Judgement, TorrentJudgement};
-use super::matching::{Kind, Unmatched, assign};
-use super::sequence::Sequence;
+use super::matching::{Kind, Matching, Stored, Wanted, assign};
+use super::sequence::Visit;
 use super::{Demand, Judge};
 use crate::model::{Event, Reason, Source};
 use crate::storage::{Results, StoredPeer};
@@ -67,50 +68,44 @@ impl Judge<'_> {
         TorrentJudgement {
             pieces: self.plan.pieces_of(index),
             addresses: addresses.copied().unwrap_or(0),
-            addresses_named: truth.addresses_named(index) as u64,
-            happened: self.happened(index),
+            addresses_named: truth.addresses_named(index, self.terms.ways.ipv6) as u64,
             ..TorrentJudgement::default()
         }
-    }
-
-    /// Downloads of the story: below the threshold at its start, at or above
-    /// it when the parties take part no more.
-    fn happened(&self, torrent: usize) -> u64 {
-        let enough = self.threshold(torrent);
-        let end = self.plan.curfew();
-        let crossed = self.plan.parties_of(torrent).filter(|party| {
-            party.progress.pieces_at(0) < enough && party.progress.pieces_at(end) >= enough
-        });
-        crossed.count() as u64
     }
 
     /// Finds for each row its party; counts exact, wrong and missing.
     fn judge_rows(&self, demand: &Demand, results: &Results, judgement: &mut Judgement) {
         let parties = self.parties(demand);
-        let rows: Vec<(Kind, Vec<u32>)> = results
+        let visits = |peer: &StoredPeer| {
+            let pieces = peer.pieces.iter().copied();
+            pieces.zip(peer.links.iter().copied()).collect()
+        };
+        let rows: Vec<Stored> = results
             .peers
             .iter()
-            .map(|peer| (self.kind_of_row(peer, results), peer.pieces.clone()))
+            .map(|peer| (self.kind_of_row(peer, results), visits(peer)))
             .collect();
         let odd: Vec<String> = results.peers.iter().filter_map(contradiction).collect();
         judgement.find("rows that contradict their visits", &odd);
-        for ((torrent, ..), visits) in &rows {
-            if let Some(judged) = judgement.torrents.get_mut(*torrent) {
-                judged.confirmed.0 += u64::from(is_confirmed(visits, self.threshold(*torrent)));
+        for (kind, visits) in &rows {
+            let confirmed = is_confirmed(visits, self.threshold(kind.torrent));
+            if let Some(judged) = judgement.torrents.get_mut(kind.torrent) {
+                judged.confirmed.0 += u64::from(confirmed);
             }
         }
-        let unmatched = assign(&parties, &rows);
+        let matching = assign(&parties, &rows);
         count_peers(&parties, &rows, judgement);
-        count_pieces(&parties, &rows, &unmatched, judgement);
-        let rows = unmatched.rows.iter().map(|row| {
-            let (kind, visits) = &rows[*row];
+        count_pieces(&parties, &rows, &matching, judgement);
+        self.judge_classes(demand, (&parties, &rows), &matching, judgement);
+        let rows = matching.rows().map(|row| {
+            let (kind, visits) = &rows[row];
             format!("{} {visits:?}", describe(kind))
         });
         judgement.find("rows that no party explains", &rows.collect::<Vec<_>>());
-        let missing = unmatched.parties.iter().map(|party| {
+        let missing = matching.parties.iter().map(|party| {
             let (kind, sequence) = &parties[*party];
-            let behaviour = self.party(*party).map_or("", |it| it.behaviour.as_str());
-            format!("{} {behaviour} {:?}", describe(kind), sequence.0)
+            let what = self.party(*party).map(|it| (it.reach, it.behaviour));
+            format!("{} {what:?} {:?}", describe(kind), sequence.0)
         });
         judgement.find("parties without their row", &missing.collect::<Vec<_>>());
     }
@@ -119,14 +114,9 @@ impl Judge<'_> {
         self.plan.peers.iter().chain(&self.plan.callers).nth(index)
     }
 
-    fn parties(&self, demand: &Demand) -> Vec<(Kind, Sequence)> {
-        // Whom both name never has a row.
-        let source = |party: &PlannedParty| match party.named_by {
-            NamedBy::Dht => Source::Dht,
-            NamedBy::Trackers | NamedBy::Both => Source::Tracker,
-        };
-        let peers = self.plan.peers.iter();
-        let peers = peers.map(|party| (party, source(party)));
+    fn parties(&self, demand: &Demand) -> Vec<Wanted> {
+        let peers = self.plan.peers.iter().enumerate();
+        let peers = peers.map(|(index, party)| (party, self.source_of(index, party)));
         let callers = self.plan.callers.iter();
         let callers = callers.map(|party| (party, Source::Incoming));
         peers
@@ -135,10 +125,28 @@ impl Judge<'_> {
             .map(|((party, source), sequence)| {
                 let client = party.peer_id.get(..8).unwrap_or_default();
                 let client = String::from_utf8_lossy(client).into_owned();
-                let kind = (party.torrent, source, Some(client));
+                let called = source != Source::Incoming;
+                let kind = Kind {
+                    torrent: party.torrent,
+                    source,
+                    client: Some(client),
+                    exchanged: called && party.named_by == NamedBy::Pex,
+                    ipv6: party.reach == Reach::Ipv6,
+                };
                 (kind, sequence.clone())
             })
             .collect()
+    }
+
+    /// How the peer at `index` is found. Whom trackers and DHT name never has a
+    /// row; whom other peers name has the source of one of these.
+    fn source_of(&self, index: usize, party: &PlannedParty) -> Source {
+        let names = |other: &&PlannedParty| other.names.contains(&index);
+        let teller = self.plan.peers.iter().find(names);
+        match (party.named_by, teller.map(|it| it.named_by)) {
+            (NamedBy::Dht, _) | (NamedBy::Pex, Some(NamedBy::Dht)) => Source::Dht,
+            _ => Source::Tracker,
+        }
     }
 
     fn kind_of_row(&self, peer: &StoredPeer, results: &Results) -> Kind {
@@ -151,7 +159,13 @@ impl Judge<'_> {
         let sources = [Source::Dht, Source::Incoming].into_iter();
         let mut sources = sources.filter(|source| source.as_str() == peer.source);
         let source = sources.next().unwrap_or(Source::Tracker);
-        (torrent.unwrap_or(usize::MAX), source, peer.client.clone())
+        Kind {
+            torrent: torrent.unwrap_or(usize::MAX),
+            source,
+            client: peer.client.clone(),
+            exchanged: peer.origin.is_some(),
+            ipv6: peer.ipv6,
+        }
     }
 
     /// Confirmed downloads by the contacts, within their bounds.
@@ -165,6 +179,9 @@ impl Judge<'_> {
             if let Some(bounds) = bounds.get_mut(party.torrent) {
                 bounds.0 += u64::from(certain);
                 bounds.1 += u64::from(possible);
+            }
+            if let Some(judged) = judgement.torrents.get_mut(party.torrent) {
+                judged.happened += u64::from(self.crossed(party, certain));
             }
             let elapsed = u64::try_from(begin - self.started.millis()).unwrap_or(0);
             let had_it = party.progress.pieces_at(elapsed) >= enough;
@@ -188,26 +205,26 @@ impl Judge<'_> {
 }
 
 /// The definition of the 2015 scripts.
-fn is_confirmed(visits: &[u32], threshold: u32) -> bool {
+pub(super) fn is_confirmed(visits: &[Visit], threshold: u32) -> bool {
     match visits {
-        [first, .., last] => *first < threshold && *last >= threshold,
+        [(first, _), .., (last, _)] => *first < threshold && *last >= threshold,
         _ => false,
     }
 }
 
 /// Peers and callers that have a row or need one.
-fn count_peers(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<u32>)], judgement: &mut Judgement) {
-    for ((torrent, source, _), _) in rows {
-        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
-            torrent.rows_of(*source).0 += 1;
+fn count_peers(parties: &[Wanted], rows: &[Stored], judgement: &mut Judgement) {
+    for (kind, _) in rows {
+        if let Some(torrent) = judgement.torrents.get_mut(kind.torrent) {
+            torrent.rows_of(kind.source).0 += 1;
         }
     }
     let mut possible: BTreeMap<(usize, Source), u64> = BTreeMap::new();
-    for ((torrent, source, _), sequence) in parties {
-        let place = (*torrent, *source);
+    for (kind, sequence) in parties {
+        let place = (kind.torrent, kind.source);
         *possible.entry(place).or_default() += u64::from(!sequence.0.is_empty());
-        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
-            torrent.rows_of(*source).1 += u64::from(sequence.is_needed());
+        if let Some(torrent) = judgement.torrents.get_mut(kind.torrent) {
+            torrent.rows_of(kind.source).1 += u64::from(sequence.is_needed());
         }
     }
     for (index, torrent) in judgement.torrents.iter_mut().enumerate() {
@@ -220,24 +237,24 @@ fn count_peers(parties: &[(Kind, Sequence)], rows: &[(Kind, Vec<u32>)], judgemen
 }
 
 fn count_pieces(
-    parties: &[(Kind, Sequence)],
-    rows: &[(Kind, Vec<u32>)],
-    unmatched: &Unmatched,
+    parties: &[Wanted],
+    rows: &[Stored],
+    matching: &Matching,
     judgement: &mut Judgement,
 ) {
-    for (row, ((torrent, ..), visits)) in rows.iter().enumerate() {
-        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
+    for (owner, (kind, visits)) in matching.owners.iter().zip(rows) {
+        if let Some(torrent) = judgement.torrents.get_mut(kind.torrent) {
             let count = visits.len() as u64;
-            if unmatched.rows.contains(&row) {
+            if owner.is_none() {
                 torrent.wrong += count;
             } else {
                 torrent.exact += count;
             }
         }
     }
-    for party in &unmatched.parties {
-        let ((torrent, ..), sequence) = &parties[*party];
-        if let Some(torrent) = judgement.torrents.get_mut(*torrent) {
+    for party in &matching.parties {
+        let (kind, sequence) = &parties[*party];
+        if let Some(torrent) = judgement.torrents.get_mut(kind.torrent) {
             torrent.missing += sequence.0.len() as u64;
         }
     }
@@ -288,17 +305,21 @@ fn contradiction(peer: &StoredPeer) -> Option<String> {
     (!right).then(|| format!("{peer:?}"))
 }
 
-fn describe((torrent, source, client): &Kind) -> String {
-    let who = match source {
+fn describe(kind: &Kind) -> String {
+    let who = match kind.source {
         Source::Tracker => "peer",
         Source::Dht => "peer of the DHT",
         Source::Incoming => "caller",
     };
-    let client = client.as_deref().unwrap_or("-");
-    format!(
-        "torrent={} {who} client={client}",
-        torrent.saturating_add(1)
-    )
+    let client = kind.client.as_deref().unwrap_or("-");
+    let by = if kind.exchanged {
+        " named by others"
+    } else {
+        ""
+    };
+    let over = if kind.ipv6 { " over IPv6" } else { "" };
+    let torrent = kind.torrent.saturating_add(1);
+    format!("torrent={torrent} {who}{by}{over} client={client}")
 }
 
 fn number(results: &Results, key: &str) -> u64 {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use super::super::bencode::Found;
 use super::super::manner::MetadataManner;
 use super::super::plan::PlannedParty;
-use super::super::sockets::{Quit, is_timeout};
+use super::super::sockets::{Line, Quit, is_timeout};
 use super::super::story::Story;
 use super::super::truth::{End, MetadataContact};
 use super::super::wire;
-use super::{Encounter, Leave, Meeting};
+use super::{Encounter, Leave, Meeting, exchange};
 use crate::deadline::Deadline;
 
 /// How long the first bytes of a handshake may take.
@@ -61,9 +61,9 @@ pub(in super::super) fn meet_for_metadata(
     story: &Story,
     party: &PlannedParty,
     meeting: &Meeting,
-    stream: TcpStream,
+    line: Line<'_>,
 ) -> MetadataContact {
-    let mut encounter = Encounter::new(story, party, meeting, stream);
+    let mut encounter = Encounter::new(story, party, meeting, line);
     let left = encounter.act_for_metadata();
     let Encounter {
         mut line,
@@ -125,19 +125,25 @@ impl Encounter<'_> {
 
     /// The extended handshake, with the metadata where they may be asked for.
     pub(super) fn extended_handshake(&self) -> Vec<u8> {
-        let port = self.party.listens.map(|port| self.story.ports.told(port));
-        match self.party.manner {
-            _ if !self.may_be_asked() => wire::extended_handshake(port),
-            MetadataManner::Without => wire::extended_handshake(port),
-            MetadataManner::EndlessSize => wire::metadata_handshake(OWN_NUMBER, ENDLESS, port),
-            _ => wire::metadata_handshake(OWN_NUMBER, self.metadata().len(), port),
+        let mut offer = wire::Offer {
+            exchange: (!self.party.names.is_empty()).then_some(exchange::OWN_NUMBER),
+            port: self.party.listens.map(|port| self.story.ports.told(port)),
+            metadata: None,
+        };
+        if self.may_be_asked() {
+            offer.metadata = match self.party.manner {
+                MetadataManner::Without => None,
+                MetadataManner::EndlessSize => Some((OWN_NUMBER, ENDLESS)),
+                _ => Some((OWN_NUMBER, self.metadata().len())),
+            };
         }
+        wire::extended_handshake(&offer)
     }
 
     /// Answers requests until the analyzer leaves, or something else ends the
     /// connection.
     pub(super) fn serve_requests(&mut self) -> Quit {
-        let mut their_number = 0;
+        let mut their_number = self.their_metadata;
         loop {
             let message = match self.read_message() {
                 Ok(message) => message,
@@ -150,7 +156,8 @@ impl Encounter<'_> {
                 continue;
             };
             if *number == 0 {
-                their_number = number_of(payload).unwrap_or(their_number);
+                let told = exchange::number_of(payload, b"ut_metadata");
+                their_number = told.unwrap_or(their_number);
             } else if let Some(piece) = requested(*number, payload)
                 && let Err(quit) = self.answer(their_number, piece)
             {
@@ -198,7 +205,7 @@ impl Encounter<'_> {
     }
 
     /// The next message without its length; empty for a keep-alive.
-    fn read_message(&mut self) -> Result<Vec<u8>, Quit> {
+    pub(super) fn read_message(&mut self) -> Result<Vec<u8>, Quit> {
         let mut length = [0; 4];
         self.line.read_exact(&mut length)?;
         let length = u32::from_be_bytes(length) as usize;
@@ -209,13 +216,6 @@ impl Encounter<'_> {
         self.line.read_exact(&mut message)?;
         Ok(message)
     }
-}
-
-/// The number that an extended handshake gives `ut_metadata`.
-fn number_of(payload: &[u8]) -> Option<u8> {
-    let (handshake, _) = Found::read(payload)?;
-    let number = handshake.get(b"m")?.get(b"ut_metadata")?.number()?;
-    u8::try_from(number).ok()
 }
 
 /// The block that a message to `number` asks for.

@@ -29,6 +29,8 @@ pub(super) struct Said {
     landed: Option<u32>,
     in_time: bool,
     last: Option<Timestamp>,
+    /// The last time that anything was said, or the beginning.
+    spoken: Option<Timestamp>,
     slowest: u32,
 }
 
@@ -44,6 +46,7 @@ impl Said {
             landed: None,
             in_time: false,
             last: None,
+            spoken: None,
             slowest: 0,
         }
     }
@@ -71,13 +74,21 @@ impl Said {
         self.slowest
     }
 
+    /// From the last message to `ended`, in milliseconds.
+    pub(super) fn waited(&self, ended: Timestamp) -> u32 {
+        let last = self.spoken.unwrap_or(ended);
+        u32::try_from(ended.millis() - last.millis()).unwrap_or(0)
+    }
+
     /// From here on the analyzer waits for the party.
-    pub(super) const fn begin(&mut self, now: Timestamp) {
+    pub(super) fn begin(&mut self, now: Timestamp) {
         self.last = Some(now);
+        self.spoken.get_or_insert(now);
     }
 
     /// Something was done that the analyzer waits for.
     pub(super) fn spoke(&mut self, now: Timestamp) {
+        self.spoken = Some(now);
         let last = self.last.replace(now).unwrap_or(now);
         let wait = u32::try_from(now.millis() - last.millis()).unwrap_or(0);
         self.slowest = self.slowest.max(wait);
@@ -157,6 +168,9 @@ impl Encounter<'_> {
         if self.extended {
             let handshake = self.extended_handshake();
             self.say(&handshake, &Told::Nothing)?;
+            if let Some(named) = self.exchange()? {
+                self.say(&named, &Told::Nothing)?;
+            }
         }
         match behaviour {
             Behaviour::LazyBitfield => {
@@ -181,6 +195,7 @@ impl Encounter<'_> {
                     self.say(&wire::KEEP_ALIVE, &Told::Nothing)?;
                 }
             }
+            Behaviour::Finishes => self.tell_to_the_end(&pieces)?,
             Behaviour::Fluctuates => {
                 if self.contact.visit % 2 == 1 {
                     pieces.truncate(pieces.len() / 2);
@@ -275,6 +290,19 @@ impl Encounter<'_> {
             pieces = now;
         }
         Ok(())
+    }
+
+    /// What is missing arrives while the analyzer stays, from its second
+    /// contact on.
+    fn tell_to_the_end(&mut self, pieces: &[u32]) -> Result<(), Quit> {
+        self.say_bitfield(pieces)?;
+        if self.contact.visit == 0 {
+            return Ok(());
+        }
+        self.line.pause(self.story.plan.options.live_pause)?;
+        let progress = &self.party.progress;
+        let all: Vec<u32> = progress.order(progress.total).collect();
+        self.say_haves(all.get(pieces.len()..).unwrap_or_default())
     }
 
     fn tell_chatty(&mut self, pieces: &[u32]) -> Result<(), Quit> {

@@ -53,7 +53,11 @@ fn add_party(sha1: &mut Sha1, party: &PlannedParty) {
     sha1.update(&party.ip.octets());
     sha1.update(&(party.torrent as u64).to_be_bytes());
     sha1.update(party.behaviour.as_str().as_bytes());
+    sha1.update(party.reach.as_str().as_bytes());
     sha1.update(party.named_by.as_str().as_bytes());
+    for named in &party.names {
+        sha1.update(&(*named as u64).to_be_bytes());
+    }
     sha1.update(party.manner.as_str().as_bytes());
     sha1.update(&party.peer_id);
     let listens = party.listens.map_or(0, |port| match port {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::behaviour::Behaviour;
 use super::super::manner::MetadataManner;
+use super::super::reach::Reach;
 
 /// Size and manner of a practice swarm; the same options give the same story.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,9 @@ pub struct LabOptions {
     /// How often each behaviour is dealt, as weights; every one with a
     /// weight occurs at least once where there are as many parties.
     pub shares: Vec<(Behaviour, u32)>,
+    /// How often each class of reach is dealt, as weights, among the parties
+    /// of whom a contact counts; all others are [`Reach::Tcp`].
+    pub reach: Vec<(Reach, u32)>,
     /// Fewest and most pieces of a torrent.
     pub pieces: (u32, u32),
     /// Shortest and longest time of a whole download.
@@ -101,6 +105,7 @@ impl Default for LabOptions {
             ending: Duration::ZERO,
             overlap: 5,
             shares: Self::usual_shares(),
+            reach: Reach::only_tcp(),
             pieces: (40, 200),
             download: (Duration::from_secs(20), Duration::from_secs(120)),
             stalls: 10,

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::behaviour::Behaviour;
 use super::super::manner::MetadataManner;
 use super::super::random::Chance;
+use super::super::reach::Reach;
 use super::{CallerPort, LabOptions, NamedBy, PlannedParty, PlannedTorrent, Progress, millis};
 
 /// Client prefixes that the parties carry in turn.
@@ -166,10 +167,12 @@ fn party(
         ip: Ipv4Addr::LOCALHOST,
         listens: None,
         torrent,
+        reach: Reach::Tcp,
         behaviour,
         progress: progress(options, pieces, behaviour, chance),
         peer_id,
         named_by: NamedBy::Trackers,
+        names: Vec::new(),
         manner: MetadataManner::Gives,
     }
 }
@@ -178,6 +181,10 @@ fn party(
 /// the story, so that it is seen too.
 const FIRST_WAITS: u64 = 40;
 
+/// Pieces that [`Behaviour::Finishes`] misses at most: a visit reads that many
+/// messages.
+const MISSING_MAX: u32 = 100;
+
 /// Starts anywhere (a third from nothing) and loads at a speed of its own.
 fn progress(
     options: &LabOptions,
@@ -185,8 +192,13 @@ fn progress(
     behaviour: Behaviour,
     chance: &mut Chance,
 ) -> Progress {
-    if behaviour == Behaviour::Seed {
-        return Progress::new(pieces, pieces, 0.0, chance);
+    match behaviour {
+        Behaviour::Seed => return Progress::new(pieces, pieces, 0.0, chance),
+        Behaviour::Finishes => {
+            let missing = (pieces / 2).min(MISSING_MAX);
+            return Progress::new(pieces, pieces - missing, 0.0, chance);
+        }
+        _ => {}
     }
     let start = if chance.percent(33) {
         0

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::super::manner::MetadataManner;
 use super::super::random::Chance;
+use super::super::reach::Reach;
 use super::parties::address;
 use super::{LabOptions, PlannedParty, PlannedTorrent};
 
@@ -28,7 +29,9 @@ pub enum NamedBy {
     Trackers,
     /// The DHT alone.
     Dht,
-    /// Both; only peers that no visit ever counts for, so that which of them
+    /// Other peers alone (BEP 11).
+    Pex,
+    /// Trackers and DHT; only peers that no visit ever counts for, so that which of them
     /// was first never matters.
     Both,
 }
@@ -39,6 +42,7 @@ impl NamedBy {
         match self {
             Self::Trackers => "trackers",
             Self::Dht => "dht",
+            Self::Pex => "pex",
             Self::Both => "both",
         }
     }
@@ -194,7 +198,9 @@ pub(super) fn plan_hints(
         }
         let of_torrent = peers.iter().enumerate();
         let reachable = of_torrent
-            .filter(|(_, peer)| peer.torrent == index && peer.behaviour.counts())
+            .filter(|(_, peer)| {
+                peer.torrent == index && peer.reach == Reach::Tcp && peer.behaviour.counts()
+            })
             .map(|(peer, _)| peer);
         magnet.hints = reachable.collect();
         chance.shuffle(&mut magnet.hints);

@@ -185,7 +185,7 @@ fn who_is_named_by_whom() {
     let plan = Plan::new(with_dht(5));
     let count = |by| plan.peers.iter().filter(|peer| peer.named_by == by).count();
     for by in [NamedBy::Trackers, NamedBy::Dht, NamedBy::Both] {
-        assert!(count(by) > 5, "{by:?}");
+        assert!(count(by) > 0, "{by:?}");
     }
     for peer in &plan.peers {
         let trackerless = plan.torrents[peer.torrent].trackers.is_empty();
@@ -194,6 +194,57 @@ fn who_is_named_by_whom() {
         assert!(peer.named_by != NamedBy::Both || hopeless);
     }
     assert_eq!(Plan::new(options(5)).nodes, []);
+}
+
+#[test]
+fn every_class_occurs_among_those_that_behave() {
+    let reach = Reach::usual_shares();
+    let plan = Plan::new(LabOptions {
+        reach,
+        ..with_dht(5)
+    });
+    for reach in Reach::ALL {
+        let of = |party: &&PlannedParty| party.reach == reach;
+        let callers = plan.callers.iter().filter(of).count();
+        assert!(plan.peers.iter().any(|it| of(&it)), "{reach:?}");
+        assert_eq!(callers > 0, !reach.is_for_peers_only(), "{reach:?}");
+    }
+    for party in plan.peers.iter().chain(&plan.callers) {
+        assert!(party.reach == Reach::Tcp || party.behaviour.is_steady());
+        assert!(party.reach == Reach::Tcp || !party.is_translated());
+    }
+    // All else is as it would be without.
+    let without = Plan::new(with_dht(5));
+    assert_ne!(plan.digest(), without.digest());
+    assert_eq!(plan.calls, without.calls);
+    let who = |it: &PlannedParty| (it.ip, it.torrent, it.behaviour, it.progress.clone());
+    let parties = |parties: &[PlannedParty]| parties.iter().map(who).collect::<Vec<_>>();
+    assert_eq!(parties(&plan.peers), parties(&without.peers));
+    assert_eq!(parties(&plan.callers), parties(&without.callers));
+}
+
+#[test]
+fn who_is_known_to_other_peers_only_is_named_by_those_of_one_source() {
+    let plan = Plan::new(LabOptions {
+        reach: Reach::usual_shares(),
+        ..with_dht(5)
+    });
+    let mut named = 0;
+    for (index, peer) in plan.peers.iter().enumerate() {
+        let tellers = plan.peers.iter().filter(|it| it.names.contains(&index));
+        let tellers: Vec<_> = tellers.collect();
+        assert_eq!(peer.named_by == NamedBy::Pex, !tellers.is_empty());
+        assert_eq!(peer.named_by == NamedBy::Pex, peer.reach == Reach::Pex);
+        for teller in &tellers {
+            assert_eq!(teller.torrent, peer.torrent);
+            assert_eq!(teller.named_by, tellers[0].named_by);
+            assert!(matches!(teller.named_by, NamedBy::Trackers | NamedBy::Dht));
+            named += 1;
+        }
+        let ipv6 = peer.reach == Reach::Ipv6;
+        assert!(!ipv6 || peer.named_by == NamedBy::Trackers);
+    }
+    assert!(named > 3, "{named}");
 }
 
 #[test]

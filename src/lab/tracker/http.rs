@@ -1,6 +1,7 @@
 //! HTTP announces and scrapes: `/<mode>/announce`, `/<mode>/scrape`.
 
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use super::super::bencode::{Item, append_bytes};
@@ -70,6 +71,11 @@ impl Trackers {
         if let Some(wrong) = misbehave(mode, &request.target) {
             return wrong;
         }
+        let (mut peers6, mut peers) = (Vec::new(), peers);
+        if mode != TrackerMode::HttpDictionary {
+            // BEP 7: a key of their own.
+            (peers6, peers) = peers.into_iter().partition(SocketAddr::is_ipv6);
+        }
         let peers = match mode {
             TrackerMode::HttpDictionary => Item::List(
                 peers
@@ -87,13 +93,15 @@ impl Trackers {
             _ => Item::Bytes(peers.into_iter().flat_map(compact).collect()),
         };
         let figures = self.figures(torrent);
-        let answer = Item::dict([
+        let mut answer = BTreeMap::from([
             ("complete", Item::Number(figures.seeders.into())),
             ("incomplete", Item::Number(figures.leechers.into())),
             ("interval", Item::Number(self.interval().into())),
             ("peers", peers),
         ]);
-        Reply::ok(&answer.encode())
+        let peers6: Vec<u8> = peers6.into_iter().flat_map(compact).collect();
+        answer.extend((!peers6.is_empty()).then_some(("peers6", Item::Bytes(peers6))));
+        Reply::ok(&Item::Dict(answer).encode())
     }
 
     /// Figures of every torrent asked for that exists (BEP 48).

@@ -62,6 +62,7 @@ struct PeerPlace {
     address: String,
     torrent: usize,
     behaviour: &'static str,
+    reach: &'static str,
     named_by: &'static str,
 }
 
@@ -81,6 +82,7 @@ impl Place {
                 address: swarm.peer_address(index)?.to_string(),
                 torrent: peer.torrent + 1,
                 behaviour: peer.behaviour.as_str(),
+                reach: peer.reach.as_str(),
                 named_by: peer.named_by.as_str(),
             })
         });
@@ -111,9 +113,10 @@ impl Place {
                 address,
                 torrent,
                 behaviour,
+                reach,
                 named_by,
             } = peer;
-            format!("peer  {address}  torrent {torrent}  {behaviour}  named by {named_by}")
+            format!("peer  {address}  torrent {torrent}  {behaviour}  {reach}  named by {named_by}")
         }));
         lines.extend(
             self.control
@@ -134,6 +137,7 @@ impl Place {
                 "address": it.address,
                 "torrent": it.torrent,
                 "behaviour": it.behaviour,
+                "reach": it.reach,
                 "named_by": it.named_by,
             })
         });

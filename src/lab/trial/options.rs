@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::behaviour::Behaviour;
-use super::super::judge::Terms;
+use super::super::judge::{Terms, Ways};
 use super::super::manner::MetadataManner;
 use super::super::plan::{LabOptions, Plan};
+use super::super::reach::Reach;
 use super::super::truth::Rules;
 use super::dht::{DhtOfTrial, DhtPlaces};
 use crate::config::Method;
@@ -32,6 +33,8 @@ pub struct TrialOptions {
     pub seed: u64,
     /// Weight of each behaviour.
     pub shares: Vec<(Behaviour, u32)>,
+    /// Weight of each class of reach.
+    pub reach: Vec<(Reach, u32)>,
     /// Downloads are so many times as fast as usual.
     pub speed: f64,
     /// No analyzer: print where everything is and wait.
@@ -81,9 +84,6 @@ const THRESHOLD: f64 = 0.98;
 
 /// What a swarm on loopback needs, whatever the options.
 const ON_LOOPBACK: &str = "\
-     encryption = \"plain\"\n\
-     transport = \"tcp\"\n\
-     \n\
      # The swarm is on loopback, some thousand peers in one network.\n\
      [contact]\n\
      allow_private = true\n\
@@ -131,6 +131,7 @@ impl TrialOptions {
                 self.ending()
             },
             shares: self.shares.clone(),
+            reach: self.reach.clone(),
             pieces: (40, 400),
             download: (download(0.3), download(2.0)),
             message_limit: self.message_limit(),
@@ -169,6 +170,9 @@ impl TrialOptions {
         }
         if self.shares.iter().all(|(_, weight)| *weight == 0) {
             return Err("--share: every behaviour has weight 0".to_owned());
+        }
+        if self.reach.iter().all(|(_, weight)| *weight == 0) {
+            return Err("--reach: every class has weight 0".to_owned());
         }
         if self.manners.iter().all(|(_, weight)| *weight == 0) {
             return Err("--metadata: every manner has weight 0".to_owned());
@@ -239,10 +243,9 @@ impl TrialOptions {
              attempts = 255\n\
              tracked_attempts = 255\n\
              \n\
-             # The swarm speaks in the clear over TCP: a second connection would\n\
-             # be a contact of its own to its peers.\n\
              [visit]\n\
              budget_seconds = {budget}\n\
+             \n\
              {ON_LOOPBACK}\
              {dht_table}",
             timeout = self.timeout.as_secs_f64(),
@@ -296,6 +299,7 @@ impl TrialOptions {
             },
             revisit: i64::try_from(self.revisit().as_millis()).unwrap_or(i64::MAX),
             retry: corrected,
+            ways: if corrected { Ways::ALL } else { Ways::THESIS },
             stopped: Some(stopped),
         }
     }
@@ -330,6 +334,7 @@ impl Default for TrialOptions {
             time: None,
             seed: 1,
             shares: LabOptions::usual_shares(),
+            reach: Reach::usual_shares(),
             speed: 1.0,
             magnets: None,
             manners: MetadataManner::usual_shares(),
@@ -354,6 +359,7 @@ impl Default for TrialOptions {
 mod tests {
     use super::*;
     use crate::config::{Config, FileText, Settings, Sources, Switches};
+    use crate::model::Transport;
 
     fn places() -> DhtPlaces {
         DhtPlaces {
@@ -398,6 +404,14 @@ mod tests {
             };
             assert_eq!(terms.rules, rules);
             assert_eq!(terms.retry, settings.policy.retry);
+            let ways = Ways {
+                encryption: visit.encryption.attempts() == [false, true],
+                utp: visit.transport.attempts() == [Transport::Tcp, Transport::Utp],
+                ipv6: settings.contact.ipv6,
+            };
+            assert_eq!(terms.ways, ways);
+            let named = visit.extension_protocol && visit.peer_exchange;
+            assert_eq!(named, method == Method::Corrected);
             assert_eq!(terms.identity, settings.identity);
             let revisit = settings.policy.revisit_delay.as_millis();
             assert_eq!(u128::try_from(terms.revisit), Ok(revisit));

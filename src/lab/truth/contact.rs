@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 
 use super::super::behaviour::Behaviour;
-use crate::model::{Direction, PieceCount, Reason, Timestamp};
+use super::super::reach::Reach;
+use crate::model::{Direction, Link, PieceCount, Reason, Timestamp, Transport};
 
 /// How a contact ended, seen from the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,8 +83,16 @@ pub struct Contact {
     pub torrent: usize,
     /// The plan's behaviour.
     pub behaviour: Behaviour,
+    /// The plan's class of reach.
+    pub reach: Reach,
+    /// What it went over; the plan's where there was no connection.
+    pub link: Link,
     /// Contacts of this party before.
     pub visit: u32,
+    /// The analyzer spoke in the clear to a party that speaks MSE only, or the
+    /// reverse, and was closed on. An analyzer that then tries another way is
+    /// in the same contact still.
+    pub unfit: bool,
     /// Whether both handshakes were done.
     pub handshake: bool,
     /// Distinct pieces told in the messages that the analyzer reads
@@ -96,6 +105,9 @@ pub struct Contact {
     /// its next message (or whatever else decides the contact): how slow it
     /// was. 4,294,967,295 when the analyzer had left before.
     pub slowest: u32,
+    /// Milliseconds from the last message to the end; from the beginning where
+    /// there was none.
+    pub waited: u32,
     /// Messages sent.
     pub messages: u32,
     /// The fault that was shown.
@@ -174,7 +186,12 @@ impl Contact {
         if matches!(self.end, End::Stopped | End::NotConnected | End::NotServed) || too_slow {
             return Expected::Open(told);
         }
-        if self.handshake && rules.finish_when_complete && told.0 == total {
+        let complete = self.handshake && rules.finish_when_complete && told.0 == total;
+        let at_once = complete || self.fault.is_some() || self.messages >= limit;
+        if self.may_have_come_late(rules, at_once) {
+            return Expected::Open(told);
+        }
+        if complete {
             return Expected::Counts(told);
         }
         match self.fault {
@@ -183,6 +200,22 @@ impl Contact {
             None if self.direction == Direction::Incoming => Expected::TurnedAway,
             None => Expected::Open(told),
         }
+    }
+
+    /// Over TCP, what is sent in time is there in time, however busy the machine
+    /// is: the analyzer finds it when it gets to look. Over uTP a thread on
+    /// each side has to pass it on. So an analyzer that should leave `at_once`
+    /// and did not, or that should leave after the quiet and came too soon or
+    /// much too late, may have heard less.
+    fn may_have_come_late(&self, rules: Rules, at_once: bool) -> bool {
+        let over_utp = self.link.transport == Transport::Utp;
+        over_utp
+            && self.end != End::WeClosed
+            && if at_once {
+                self.waited >= rules.quiet / 4 * 3
+            } else {
+                !(rules.quiet..rules.quiet / 4 * 5).contains(&self.waited)
+            }
     }
 
     /// The worth of a contact with a fault.

@@ -1,18 +1,20 @@
 //! The truth file: JSON Lines written and read. The format is documented in
 //! `lab::truth`. Pure but for the caller's writer and reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Write};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use super::super::behaviour::Behaviour;
 use super::super::dht::DhtCounts;
 use super::super::plan::Plan;
+use super::super::reach::Reach;
 use super::super::tracker::{TrackerCounts, TrackerMode};
 use super::contact::{Contact, End};
 use super::metadata::{MagnetCounts, MetadataContact};
-use crate::model::{Direction, Reason, Timestamp};
+use crate::model::{Direction, Link, Reason, Timestamp};
 
 /// Every fault that a party of the lab can show.
 const FAULTS: [Reason; 12] = [
@@ -90,6 +92,17 @@ pub(super) fn write_sources(
     Ok(())
 }
 
+pub(super) fn write_exchanged(
+    to: &mut impl Write,
+    exchanged: &BTreeMap<usize, BTreeSet<SocketAddr>>,
+) -> io::Result<()> {
+    for (torrent, named) in exchanged {
+        let line = json!({"kind": "exchange", "torrent": torrent + 1, "addresses": named.len()});
+        writeln!(to, "{line}")?;
+    }
+    Ok(())
+}
+
 pub(super) fn write_end(to: &mut impl Write, ended: Timestamp, contacts: u64) -> io::Result<()> {
     let end = json!({"kind": "end", "ended": ended.millis(), "contacts": contacts});
     writeln!(to, "{end}")?;
@@ -128,11 +141,16 @@ impl Contact {
             "address": self.address.to_string(),
             "torrent": self.torrent + 1,
             "behaviour": self.behaviour.as_str(),
+            "reach": self.reach.as_str(),
+            "transport": self.link.transport.as_str(),
+            "encryption": self.link.encryption.as_str(),
             "visit": self.visit,
+            "unfit": self.unfit,
             "handshake": self.handshake,
             "told": self.told,
             "settled": self.settled,
             "slowest": self.slowest,
+            "waited": self.waited,
             "messages": self.messages,
             "fault": self.fault.map(Reason::label),
             "finished": self.finished,
@@ -161,11 +179,15 @@ impl Contact {
             address: value["address"].as_str()?.parse().ok()?,
             torrent: size("torrent")?.checked_sub(1)?,
             behaviour: Behaviour::named(value["behaviour"].as_str()?)?,
+            reach: Reach::named(value["reach"].as_str()?)?,
+            link: Link::named(value["transport"].as_str()?, value["encryption"].as_str()?)?,
             visit: small("visit")?,
+            unfit: value["unfit"].as_bool()?,
             handshake: value["handshake"].as_bool()?,
             told: small("told"),
             settled: small("settled"),
             slowest: small("slowest")?,
+            waited: small("waited")?,
             messages: small("messages")?,
             fault,
             finished: value["finished"].as_bool()?,

@@ -2,8 +2,9 @@
 
 use super::super::behaviour::Behaviour;
 use super::super::plan::LabOptions;
+use super::super::reach::Reach;
 use super::*;
-use crate::model::{Direction, PieceCount, Reason};
+use crate::model::{Direction, Link, PieceCount, Reason};
 use serde_json::Value;
 
 const TOTAL: u32 = 100;
@@ -18,11 +19,15 @@ fn contact(address: &str, direction: Direction, told: u32, ended: i64) -> Contac
         address: address.parse().unwrap(),
         torrent: 0,
         behaviour: Behaviour::Bitfield,
+        reach: Reach::Tcp,
+        link: Link::PLAIN_TCP,
         visit: 0,
+        unfit: false,
         handshake: true,
         told: Some(told),
         settled: Some(told),
         slowest: 3,
+        waited: 1_000,
         messages: 1,
         fault: None,
         finished: true,
@@ -46,6 +51,7 @@ fn truth(contacts: Vec<Contact>) -> Truth {
         trackers: BTreeMap::new(),
         magnets: BTreeMap::new(),
         dht: BTreeMap::new(),
+        exchanged: BTreeMap::new(),
     }
 }
 
@@ -118,6 +124,30 @@ fn what_the_lab_cannot_know_is_open_or_bounded() {
 }
 
 #[test]
+fn what_may_have_come_late_over_utp_is_open() {
+    let mut over_utp = contact("127.16.0.1:5", Direction::Outgoing, 7, 1);
+    over_utp.link = Reach::Utp.link();
+    let expected = |told: u32, fault, waited| {
+        let mut contact = over_utp.clone();
+        (contact.told, contact.settled) = (Some(told), Some(told));
+        (contact.fault, contact.waited) = (fault, waited);
+        contact.expected(Rules::corrected(1_000), TOTAL, 256)
+    };
+    let counts = |told| Expected::Counts(PieceCount(told));
+    let open = |told| Expected::Open(PieceCount(told));
+    let wrong = Some(Reason::HaveOutOfRange);
+    // Who listens to the end leaves after a quiet second, ...
+    assert_eq!(expected(7, None, 1_000), counts(7));
+    assert_eq!(expected(7, None, 999), open(7));
+    assert_eq!(expected(7, None, 1_250), open(7));
+    // ... and who has heard enough at once.
+    assert_eq!(expected(TOTAL, None, 20), counts(TOTAL));
+    assert_eq!(expected(TOTAL, None, 750), open(TOTAL));
+    assert_eq!(expected(7, wrong, 20), counts(7));
+    assert_eq!(expected(7, wrong, 750), open(7));
+}
+
+#[test]
 fn ends_have_names_that_come_back() {
     for end in [End::TheyClosed, End::NotServed, End::WeReset, End::Deadline] {
         assert_eq!(End::named(end.as_str()), Some(end));
@@ -151,6 +181,9 @@ fn the_file_is_read_back() {
     second.fault = Some(Reason::RESET);
     second.told = None;
     second.end = End::WeReset;
+    second.reach = Reach::UtpRc4;
+    second.link = Reach::UtpRc4.link();
+    second.unfit = true;
     let truth = truth(vec![
         contact("127.16.0.1:5", Direction::Outgoing, 7, 99),
         second,

@@ -177,9 +177,9 @@ fn say(
     area: &Area<'_>,
     text: &str,
     at: (i32, i32),
-    (size, side): (i32, HPos),
+    (height, anchor): (i32, HPos),
 ) -> Result<(), DrawError> {
-    let style = TextStyle::from(("sans-serif", size)).pos(Pos::new(side, VPos::Center));
+    let style = TextStyle::from(("sans-serif", height)).pos(Pos::new(anchor, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style))?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Figures of few numbers.
 
+use super::columns::hours;
 use super::*;
 use crate::report::item::cells;
 
@@ -13,7 +14,7 @@ fn axes_name_units_and_series() {
     for (hour, count) in [("2015-12-31T23Z", 4_u64), ("2016-01-01T00Z", 9)] {
         table.row(cells![hour, "tracker", count, 2_u64]);
     }
-    let svg = addresses(&table).unwrap();
+    let svg = curves::addresses(&table).unwrap();
     for text in [
         "Trackers: addresses per hour",
         "new",
@@ -35,7 +36,7 @@ fn names_from_outside_are_escaped() {
     );
     table.row(cells!["<script>", "2015-12-31T23Z", 1_u64, None::<u64>]);
     let columns = [("confirmed", "confirmed")];
-    let svg = hourly_sets("t", &table, &columns).unwrap();
+    let svg = curves::by_set("t", &table, &columns).unwrap();
     assert!(
         !svg.contains("<script>") && svg.contains("&lt;script&gt;"),
         "{svg}"
@@ -46,4 +47,17 @@ fn names_from_outside_are_escaped() {
 fn numbers_on_axes_are_short() {
     let shown = [0.0, 0.25, 7.0, 9_999.0, 25_000.0, 1_500_000.0].map(panels::short);
     assert_eq!(shown, ["0", "0.25", "7", "9999", "25k", "1.5M"]);
+}
+
+/// One panel for each torrent, by number and not by letters.
+#[test]
+fn torrents_have_panels_in_order() {
+    let columns = ["torrent:i", "hour:t", "confirmed:i", "reported:i"];
+    let mut table = Table::new("torrents", "", &columns);
+    for torrent in [10_u64, 9, 100] {
+        table.row(cells![torrent, "2015-12-31T23Z", 1_u64, None::<u64>]);
+    }
+    let svg = curves::by_torrent("t", &table, &PER_HOUR).unwrap();
+    let place = |torrent| svg.find(&format!("Torrent {torrent}:")).unwrap();
+    assert!(place(9) < place(10) && place(10) < place(100));
 }

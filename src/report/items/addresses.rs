@@ -60,7 +60,13 @@ pub(super) fn addresses(study: &Study) -> Item {
             shown_percent(new),
             shares.join(", ")
         ),
-        tables: vec![table, per_torrent(study), per_hour(study), sizes(study)],
+        tables: vec![
+            table,
+            per_torrent(study),
+            per_hour(study),
+            per_torrent_and_hour(study),
+            sizes(study),
+        ],
         figures: Vec::new(),
     }
 }
@@ -100,6 +106,22 @@ fn per_hour(study: &Study) -> Table {
     for ((hour, way), asked) in hours {
         table.row(cells![
             hour_name(hour),
+            way.as_str(),
+            asked.unique(),
+            asked.duplicate
+        ]);
+    }
+    table
+}
+
+fn per_torrent_and_hour(study: &Study) -> Table {
+    let columns = ["torrent:i", "hour:t", "source:t", "unique:i", "duplicate:i"];
+    let title = "Addresses by torrent, hour (UTC) and source";
+    let mut table = Table::new("torrent_hours", title, &columns);
+    for ((torrent, hour, way), asked) in &study.tally.requests.by_hour {
+        table.row(cells![
+            *torrent,
+            hour_name(*hour),
             way.as_str(),
             asked.unique(),
             asked.duplicate

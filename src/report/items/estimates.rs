@@ -302,6 +302,42 @@ mod tests {
         );
     }
 
+    /// 100 seeded populations of 1,000, each peer visited a binomial number of
+    /// times, a third of them downloading: the limits hold the truth at least
+    /// as often as they say. Where fast peers are visited less often, which
+    /// the item names as its bias, they fail.
+    #[test]
+    fn limits_hold_the_downloads_of_seeded_populations() {
+        let covered = |chance_of_downloaders: u64| {
+            let of_seed = |seed: u64| {
+                let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mut percent = || {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    (state >> 11) % 100
+                };
+                let (mut of, mut truth) = (Leechers::default(), 0);
+                for _ in 0..1000 {
+                    let finishes = percent() < 33;
+                    let chance = if finishes { chance_of_downloaders } else { 50 };
+                    let visits = (0..4).filter(|_| percent() < chance).count();
+                    truth += u64::from(finishes);
+                    of.seen += u64::from(visits > 0);
+                    of.once += u64::from(visits == 1);
+                    of.twice += u64::from(visits == 2);
+                    of.confirmed += u64::from(finishes && visits >= 2);
+                }
+                let it = downloads(&of).downloads.unwrap();
+                it.low <= truth as f64 && truth as f64 <= it.high
+            };
+            (1..=100).filter(|seed| of_seed(*seed)).count()
+        };
+        let (equal, faster) = (covered(50), covered(20));
+        assert!(equal >= 90, "{equal} of 100");
+        assert!(faster <= 10, "{faster} of 100");
+    }
+
     #[test]
     fn nothing_seen_and_nothing_finished() {
         assert!(downloads(&Leechers::default()).downloads.is_none());

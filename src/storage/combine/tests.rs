@@ -136,8 +136,8 @@ fn host_names_of_all_runs_are_in_one_file() {
     let made = combine(&runs, &output, Purpose::Combine).unwrap();
     let hosts = folder.path("all_hosts.sqlite");
     assert_eq!(made.files.last(), Some(&hosts));
-    let names = "SELECT id || ' ' || torrent || ' ' || host FROM peer WHERE host IS NOT NULL";
-    assert_eq!(column(&hosts, names), ["7 1 a.net", "14 2 b.net"]);
+    let stored = "SELECT id || ' ' || torrent || ' ' || host FROM peer WHERE host IS NOT NULL";
+    assert_eq!(column(&hosts, stored), ["7 1 a.net", "14 2 b.net"]);
     assert_eq!(column(&hosts, "SELECT count(*) || '' FROM peer"), ["4"]);
     // One that is there is nobody's to overwrite.
     let other = folder.path("other.sqlite");
