@@ -5,7 +5,7 @@
 //! node that it uses, and no node for samples before the time is over that
 //! the node itself has named.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,16 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Time after which the first survey begins even when few nodes are known.
 const FIRST: Duration = Duration::from_secs(60);
+
+/// Time between the end of a fetch and the measuring of the swarm: who looks
+/// a torrent up announces it a little later.
+const SWARM_PAUSE: Duration = Duration::from_secs(10);
+
+/// Times that a swarm of which nobody knows is asked for.
+const SWARM_TRIES: u8 = 3;
+
+/// Swarms that wait at most.
+const SWARMS_MAX: usize = 64;
 
 /// What the thread works with.
 pub struct Surveyor {
@@ -102,16 +112,26 @@ impl Surveyor {
         let begun = self.clock.now();
         let mut next = None;
         let mut turn = 0_usize;
+        let mut swarms: VecDeque<(Instant, InfoHash, u8)> = VecDeque::new();
         loop {
             select! {
                 recv(self.wanted) -> hash => match hash {
-                    Ok(hash) => self.measure_swarm(hash, turn),
+                    Ok(hash) if swarms.len() < SWARMS_MAX => {
+                        swarms.push_back((self.clock.now() + SWARM_PAUSE, hash, SWARM_TRIES));
+                    }
+                    Ok(_) => {}
                     Err(_) => return,
                 },
                 recv(self.stop.channel()) -> _ => return,
                 default(LOOK) => {}
             }
             let now = self.clock.now();
+            if let Some((_, hash, tries)) = swarms.pop_front_if(|(due, _, _)| *due <= now)
+                && !self.measure_swarm(hash, turn)
+                && tries > 1
+            {
+                swarms.push_back((now + SWARM_PAUSE, hash, tries - 1));
+            }
             let ready = self.knows_enough() || now >= begun + FIRST;
             if let Some(interval) = self.interval
                 && ready
@@ -289,10 +309,11 @@ impl Surveyor {
         }
     }
 
-    /// Asks the nodes nearest a torrent for their filters.
-    fn measure_swarm(&self, info_hash: InfoHash, turn: usize) {
+    /// Asks the nodes nearest a torrent for their filters; whether one had
+    /// any.
+    fn measure_swarm(&self, info_hash: InfoHash, turn: usize) -> bool {
         let Some(node) = self.node(turn) else {
-            return;
+            return false;
         };
         let target = NodeId::from(info_hash);
         let mut scrapes = Vec::new();
@@ -316,7 +337,7 @@ impl Surveyor {
             }
         }
         if scrapes.is_empty() {
-            return;
+            return false;
         }
         let size = swarm_size(scrapes.iter().map(|scrape| &**scrape));
         let _ = self.news.send(News::Swarm(SwarmRow {
@@ -326,5 +347,6 @@ impl Surveyor {
             peers: size.peers,
             responders: u32::try_from(scrapes.len()).unwrap_or(u32::MAX),
         }));
+        true
     }
 }

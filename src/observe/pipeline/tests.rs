@@ -231,9 +231,9 @@ fn hashes_only_keeps_no_name() {
     all.resolved(&found("a name", "x"));
     all.finish(NOW);
     let mut hashes = pipeline(second.path(), "", true);
-    records_of(first.path())
-        .into_iter()
-        .for_each(|record| hashes.record(record));
+    for record in records_of(first.path()) {
+        hashes.record(record);
+    }
     hashes.query(&announce(2, "a name")).unwrap();
     hashes.finish(NOW);
     let kept = records_of(second.path());

@@ -7,7 +7,7 @@ fn key(minute: i64, number: u8) -> EventKey {
     EventKey {
         minute,
         kind: "announce",
-        country: (number % 2 == 0).then_some(*b"DE"),
+        country: number.is_multiple_of(2).then_some(*b"DE"),
         info_hash: Some(InfoHash::new([number; 20])),
     }
 }
