@@ -9,6 +9,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod exchange;
 pub mod listener;
+pub mod neighbours;
 pub mod policy;
 mod reports;
 pub mod revisits;

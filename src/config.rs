@@ -200,6 +200,14 @@ impl Config {
                     .to_owned(),
             );
         }
+        let on = |key| *self.value(key) == Value::Flag(true);
+        if on(&keys::LSD_ENABLED) && !on(&keys::CONTACT_ALLOW_PRIVATE) {
+            warnings.push(
+                "lsd.enabled finds peers of your own network, but those with private addresses are \
+                 not contacted; set contact.allow_private = true if they are to be"
+                    .to_owned(),
+            );
+        }
         warnings
     }
 

@@ -8,11 +8,13 @@
 //! its address, so no more of it than the contract with the scripts of 2015
 //! needs leaves this module, see `name`.
 
+mod local;
 mod lookup;
 mod message;
 mod name;
 mod pace;
 pub mod server;
+mod service;
 
 use std::collections::HashMap;
 use std::io;
@@ -188,6 +190,23 @@ impl Cache {
         }
         self.young.insert(address, stored);
     }
+}
+
+/// The announce URLs of the trackers that the network of `address` names (BEP
+/// 22), best first; takes as long as a few queries may.
+pub fn local_trackers(
+    settings: &HostSettings,
+    around: (&dyn Clock, &dyn OpenDatagram),
+    address: IpAddr,
+) -> Vec<String> {
+    let (clock, udp) = around;
+    let lookup = Lookup {
+        clock,
+        udp,
+        servers: &settings.servers,
+        timeout: settings.timeout,
+    };
+    local::trackers(&lookup, address)
 }
 
 /// Threads that ask.

@@ -1,9 +1,9 @@
 //! The border between what finds peers (trackers, DHT) and what visits them;
-//! in both directions, since peers tell of DHT nodes.
+//! in both directions, since peers tell of DHT nodes and of trackers.
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::{PeerAddress, Source, TorrentId};
+use crate::model::{PeerAddress, Source, TorrentId, TrackerOrigin};
 
 /// What became of an address that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,4 +37,11 @@ pub trait NodeIntake: Send + Sync {
     /// A peer at that IP address says that its DHT node has that UDP port
     /// (BEP 5). Never waits; what there is no room for is dropped.
     fn node(&self, address: SocketAddr);
+}
+
+/// Takes the trackers that no torrent file names; the runtime implements it.
+pub trait TrackerIntake: Send + Sync {
+    /// A tracker of `torrent` is said to be at `url`, which is not looked at
+    /// yet. Never waits for the network.
+    fn found(&self, torrent: TorrentId, url: &str, origin: TrackerOrigin);
 }

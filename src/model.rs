@@ -4,8 +4,10 @@
 //! everything else passes these types.
 
 mod contact;
+mod evidence;
 mod file_kind;
 mod info_hash;
+pub mod misreporting;
 mod network;
 mod peer;
 mod peer_id;
@@ -19,6 +21,7 @@ mod timestamp;
 mod torrent;
 
 pub use contact::{AddressRules, Barred};
+pub use evidence::Evidence;
 pub use file_kind::{FileKind, InvalidFileKind};
 pub use info_hash::{InfoHash, InvalidInfoHash};
 pub use network::{BadLine, Network, NetworkError, NetworkSet};
@@ -28,6 +31,6 @@ pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
 pub use pseudonym::{InvalidPseudonym, Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
 pub use reserved::is_reserved;
-pub use source::{Direction, Encryption, Link, Source, Transport};
+pub use source::{Direction, Encryption, Link, Origin, Source, TrackerOrigin, Transport};
 pub use timestamp::Timestamp;
 pub use torrent::{Torrent, TorrentId};

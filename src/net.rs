@@ -9,6 +9,7 @@ pub mod datagram;
 pub(crate) mod fake;
 pub mod guard;
 pub mod http;
+pub mod multicast;
 mod ready;
 pub mod resolve;
 pub mod tcp;

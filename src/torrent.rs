@@ -13,3 +13,4 @@ pub mod summary;
 mod trackers;
 
 pub use build::{NewTorrent, build};
+pub use trackers::named_by_strangers;

@@ -6,9 +6,8 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -19,69 +18,13 @@ use std::time::Duration;
 use btda::clock::SystemClock;
 use btda::lab::{Behaviour, LabOptions, Plan, Swarm};
 use common::contract::beside;
-use common::process::{Process, isolated, start_with_retries, wait_until};
+use common::dnsmasq::{Names, SOON};
 use common::trial::{Setup, Trial};
 use rusqlite::Connection;
 
-const SOON: Duration = Duration::from_secs(30);
-
-/// dnsmasq that gives every address of 127.0.0.0/8 a name that spells it out,
-/// as access networks do. Nothing else is asked or read.
-struct Names {
-    process: Process,
-    port: u16,
-}
-
-impl Names {
-    fn start(folder: &Path) -> Self {
-        start_with_retries("dnsmasq", || {
-            // TCP and UDP: dnsmasq wants both.
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let port = socket.local_addr().unwrap().port();
-            let both = TcpListener::bind(("127.0.0.1", port)).map_err(|error| error.to_string())?;
-            drop((socket, both));
-            let mut command = isolated(Path::new("dnsmasq"), folder);
-            command.args([
-                "--keep-in-foreground",
-                "--no-resolv",
-                "--no-hosts",
-                "--bind-interfaces",
-            ]);
-            command.args([
-                "--conf-file=/dev/null",
-                "--listen-address=127.0.0.1",
-                "--user=",
-            ]);
-            command.args(["--pid-file=", "--log-facility=-", "--log-queries"]);
-            command.args(["--synth-domain=dsl.example.co.uk,127.0.0.0/8"]);
-            command.arg(format!("--port={port}"));
-            let mut process = Process::spawn("dnsmasq", command, folder);
-            let mut started = false;
-            wait_until("dnsmasq answers or ends", SOON, || {
-                let said = fs::read_to_string(process.log()).unwrap_or_default();
-                started = said.contains("started");
-                started || process.ended().is_some()
-            });
-            if started {
-                Ok(Self { process, port })
-            } else {
-                Err("its port was taken".to_owned())
-            }
-        })
-    }
-
-    /// Addresses whose names were asked for.
-    fn asked(&self) -> BTreeSet<String> {
-        let said = fs::read_to_string(self.process.log()).unwrap_or_default();
-        let queries = said
-            .lines()
-            .filter_map(|line| line.split_once("query[PTR] "));
-        let names = queries.filter_map(|(_, query)| query.split_once(".in-addr.arpa"));
-        names
-            .map(|(name, _)| name.split('.').rev().collect::<Vec<_>>().join("."))
-            .collect()
-    }
-}
+/// Gives every address of 127.0.0.0/8 a name that spells it out, as access
+/// networks do.
+const NAMES: &str = "--synth-domain=dsl.example.co.uk,127.0.0.0/8";
 
 /// A name server that is slow: it asks dnsmasq, and keeps the answers back
 /// until it may give them.
@@ -183,7 +126,7 @@ fn files(database: &Path) -> Vec<(String, String)> {
 #[test]
 fn peers_of_a_run_get_the_end_of_their_names() {
     let folder = tempfile::tempdir().unwrap();
-    let names = Names::start(folder.path());
+    let names = Names::start(folder.path(), &[NAMES]);
     let swarm = swarm();
     let mut trial = start(&swarm, &format!("127.0.0.1:{}", names.port));
     trial.wait_until("every peer has its name", |trial| {
@@ -243,7 +186,7 @@ fn peers_of_a_run_get_the_end_of_their_names() {
 #[test]
 fn names_that_come_slowly_hinder_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let names = Names::start(folder.path());
+    let names = Names::start(folder.path(), &[NAMES]);
     let slow = Slow::start(&names);
     let swarm = swarm();
     let mut trial = start(&swarm, &format!("127.0.0.1:{}", slow.port));
@@ -269,7 +212,7 @@ fn names_that_come_slowly_hinder_nobody() {
 #[test]
 fn names_that_come_too_late_are_none() {
     let folder = tempfile::tempdir().unwrap();
-    let names = Names::start(folder.path());
+    let names = Names::start(folder.path(), &[NAMES]);
     let slow = Slow::start(&names);
     let swarm = swarm();
     let server = format!("127.0.0.1:{}", slow.port);

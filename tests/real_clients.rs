@@ -4,7 +4,7 @@
 //! download.
 //!
 //! What btda stored is compared with what the clients' own interfaces said at
-//! the time.
+//! the time. `OBSERVE=stay` does the same with stays.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 mod common;
@@ -120,7 +120,9 @@ fn every_download_is_confirmed() {
     let folder = swarm.subfolder("btda");
     let input = swarm.input();
     let arguments = ["--timeout", "2s", "--revisit-delay", "4s"];
-    let mut run = BtdaRun::start(&folder, &input, CONFIG, &arguments);
+    let observe = std::env::var("OBSERVE").unwrap_or_else(|_| "visit".to_owned());
+    let config = format!("{CONFIG}\n[revisit]\nobserve = \"{observe}\"\n");
+    let mut run = BtdaRun::start(&folder, &input, &config, &arguments);
     swarm.wait_until_known("btda", || run.assert_running());
     start_leechers(&mut swarm);
     let what = "all downloads are confirmed";
@@ -147,6 +149,7 @@ fn every_download_is_confirmed() {
             Leecher::read(&results, client.as_ref(), hash, &timeline).check("tracker");
         }
     }
+    print_crossings(&results);
     check_ways(&results);
     check_seeder(&results, &swarm);
     check_trackers(&results, &swarm);
@@ -177,6 +180,17 @@ fn everything_is_stored(swarm: &Swarm, run: &BtdaRun) -> rusqlite::Result<bool> 
         }
     }
     Ok(true)
+}
+
+/// How narrow the crossings are.
+#[expect(clippy::print_stdout, reason = "a figure for who reads the test")]
+fn print_crossings(results: &Results) {
+    let sql = "SELECT first_at_ms - last_below_ms FROM crossing ORDER BY 1";
+    let widths = results.numbers(sql).expect("crossings can be read");
+    let sql =
+        "SELECT count(*) FROM visit WHERE ended IN ('crossed', 'complete') AND duration_ms > 5000";
+    let stays = results.number(sql, ()).expect("visits can be read");
+    println!("crossings {widths:?} ms wide, {stays} seen in a long visit");
 }
 
 /// The seeder was found complete at once and never contacted again.

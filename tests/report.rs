@@ -34,7 +34,7 @@ const ROWS: &str = "
       (3, 3603600, 'tracker', 50, 40, 5, 1010, 9, 0.1, 1),
       (4, 3607200, 'tracker', 50, 50, 5, 3, 9, 0.1, 1),
       (5, 3610800, 'tracker', 50, 50, 5, 20, 9, 0.1, 1);
-    INSERT INTO exchange VALUES (1, 3603000000, 1, 30, 24);
+    INSERT INTO exchange VALUES (1, 3603000000, 1, 'pex', 30, 24);
     INSERT INTO announce (request, time_ms, url) VALUES (1, 3600000000, 'http://a.test/announce');
     INSERT INTO scrape (time_ms, torrent, url, completed) VALUES (1, 1, 'http://b.test', 7),
                                                                  (2, 1, 'http://b.test', 9);
@@ -43,6 +43,10 @@ const ROWS: &str = "
                                 (3, 3, 3603600000, 97, 3603600000, 98);
     INSERT INTO statistic VALUES (1, 3600000, 0, 0, 0, 0, 0.5, 0.1, 20.0, 1, 2),
                                  (2, 3610800, 0, 0, 1, 4, 0.25, 0.3, 30.0, 3, 4);
+    INSERT INTO evidence VALUES (1, 'listed', 40), (1, 'answered', 5), (1, 'handshake', 3),
+                                (1, 'progress seen', 8), (1, 'crossing seen', 4), (2, 'listed', 7);
+    INSERT INTO doubt VALUES (1, 'lost pieces', 3600000000, 3600000000, 1, 7),
+                             (3, 'always zero', 3600000000, 3690000000, 6, 6);
     INSERT INTO peer_error VALUES ('First contact', 'timed out', 6);
     INSERT INTO tracker_result VALUES (1, 'http://a.test/announce', 'announce success', '', 4);";
 
@@ -163,11 +167,36 @@ fn known_speeds_and_second_visits() {
 }
 
 #[test]
+fn evidence_and_doubts() {
+    let (_folder, path) = made(ROWS);
+    let report = json(&path, &[]);
+    let classes = rows(&report, "evidence", "classes");
+    assert_eq!(classes[0], serde_json::json!([1, 40, 5, 3, 8, 4, 60]));
+    assert_eq!(classes[1], serde_json::json!([2, 7, 0, 0, 0, 0, 7]));
+    assert_eq!(
+        rows(&report, "evidence", "doubts"),
+        &vec![
+            serde_json::json!(["always zero", "unknown", 1, 1, 100.0]),
+            serde_json::json!(["lost pieces", "Transmission", 1, 2, 50.0]),
+        ]
+    );
+    let known = rows(&report, "evidence", "known");
+    let of = |prefix: &str| {
+        let mut lines = known.iter().filter(|row| row[0] == prefix);
+        lines.next().unwrap()[5].clone()
+    };
+    assert_eq!(
+        (of("-TR"), of("-XL"), of("")),
+        (2.into(), 0.into(), 5.into())
+    );
+}
+
+#[test]
 fn every_item_says_what_it_is() {
     let (_folder, path) = made(ROWS);
     let report = json(&path, &[]);
     let items = report["items"].as_array().unwrap();
-    assert_eq!(items.len(), 23);
+    assert_eq!(items.len(), 24);
     for item in items {
         for key in [
             "id",

@@ -211,7 +211,10 @@ impl Dialer<'_> {
         };
         match connector.connect(address, wait) {
             Ok(mut stream) => {
-                let report = self.talk(way, &mut *stream, torrent, started);
+                let report = Report {
+                    connected: true,
+                    ..self.talk(way, &mut *stream, torrent, started)
+                };
                 (turned_away(way, &report), report)
             }
             Err(_) if self.visitor.stop.is_stopped() => {

@@ -12,7 +12,7 @@ use crossbeam_channel::{SendTimeoutError, Sender};
 use crate::clock::Clock;
 use crate::config::settings::Settings;
 use crate::deadline::Deadline;
-use crate::intake::NodeIntake;
+use crate::intake::{NodeIntake, TrackerIntake};
 use crate::model::record::{Failure, MessageCounts, Record, Visit};
 use crate::model::{Direction, Event, PeerId, PeerKey, PieceCount, PseudonymKey, Reason, Source};
 use crate::net::Connect;
@@ -22,13 +22,13 @@ use crate::stop::StopToken;
 use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
 use super::evaluate::Verdict;
-use super::policy::Next;
+use super::policy::{self, Next};
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
 use super::stays::{Candidate, Post, Stays, Whom};
 use super::visit::{Observe, Report, Visitor};
-use outcome::Outcome;
+use outcome::{Outcome, Showed};
 
 pub use contacted::Contacted;
 
@@ -59,6 +59,9 @@ pub struct Engine {
     /// Takes the DHT nodes of peers (BEP 5, `port`); empty unless our own
     /// node runs.
     pub nodes: OnceLock<Arc<dyn NodeIntake>>,
+    /// Takes the trackers that peers name (BEP 28); empty unless they are
+    /// asked.
+    pub found_trackers: OnceLock<Arc<dyn TrackerIntake>>,
     /// Opens TCP connections.
     pub connect: Arc<dyn Connect>,
     /// uTP, where it is spoken.
@@ -147,7 +150,7 @@ impl Engine {
                 let whom = Ticket {
                     key,
                     source,
-                    exchanged: false,
+                    origin: None,
                     history: History::default(),
                 };
                 let direction = Direction::Incoming;
@@ -156,6 +159,7 @@ impl Engine {
                 }
                 self.follow_up(key, report);
                 self.take_named(key.torrent, source, report.named());
+                self.take_trackers(key.torrent, report);
             }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
@@ -172,6 +176,7 @@ impl Engine {
             reason,
             takes_back: None,
             messages,
+            step: None,
         }));
     }
 
@@ -194,7 +199,7 @@ impl Engine {
         Some(Visit {
             peer: whom.key,
             source: whom.source,
-            exchanged: whom.exchanged,
+            origin: whom.origin,
             direction,
             transport: link.transport,
             encryption: link.encryption,
@@ -209,6 +214,7 @@ impl Engine {
             client: report.peer_id.and_then(|id| id.client()),
             ended: *ended,
             takes_back: whom.takes_back(),
+            before: whom.history.shown,
             extension: heard.extension(),
         })
     }
@@ -282,6 +288,13 @@ impl<'a> InHand<'a> {
                     (pieces, threshold, told),
                     now,
                 );
+                let next = match heard {
+                    Some(heard) if heard.was_stay() => {
+                        let took = now.saturating_duration_since(started);
+                        policy::after_stay(&engine.settings.policy, next, took)
+                    }
+                    _ => next,
+                };
                 let history = History {
                     worked: report.link.map(Way::of),
                     ..ticket.history.with_success()
@@ -294,7 +307,7 @@ impl<'a> InHand<'a> {
                     again: engine.again(ticket, history, next),
                 }
             }
-            Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, report.messages()),
+            Verdict::Failed(reason) => Outcome::failed(engine, ticket, reason, Showed::by(report)),
             Verdict::Interrupted => {
                 self.ticket = None;
                 engine.scheduler.put_back(ticket, started);
@@ -304,17 +317,18 @@ impl<'a> InHand<'a> {
         self.ticket = None;
         outcome.settle(engine, &ticket);
         engine.take_named(ticket.key.torrent, ticket.source, report.named());
+        engine.take_trackers(ticket.key.torrent, report);
     }
 }
 
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, None);
+            let outcome = Outcome::failed(self.engine, ticket, Reason::Aborted, Showed::default());
             outcome.settle(self.engine, &ticket);
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

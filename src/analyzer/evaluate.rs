@@ -12,7 +12,7 @@ use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
 use crate::protocol::pex::UT_PEX;
 
-use super::exchange::Exchange;
+use super::exchange::{DONT_HAVE, Exchange, PEX, TEX};
 
 pub use verdict::{End, Verdict, judge};
 
@@ -40,7 +40,7 @@ pub struct Heard {
     pub dht_port: Option<u16>,
     /// The peer's extended handshake (BEP 10), if one came.
     pub handshake: Option<Box<ExtendedHandshake>>,
-    /// The peers that it named (BEP 11).
+    /// The peers (BEP 11) and trackers (BEP 28) that it named.
     pub exchange: Exchange,
     threshold: PieceCount,
     /// The first time that it told progress.
@@ -52,6 +52,7 @@ pub struct Heard {
     fast: bool,
     extension: bool,
     exchanges: bool,
+    exchanges_trackers: bool,
     /// While we stay with the peer: how long it may take to tell a piece.
     have_delay: Option<Duration>,
 }
@@ -62,20 +63,6 @@ pub const OPENING: Duration = Duration::from_secs(1);
 /// How long one statement may take: haves that were saved up arrive in several
 /// packets, which need not be read at once.
 pub const BURST: Duration = Duration::from_millis(100);
-
-/// Our number for `lt_donthave` (BEP 54).
-const DONT_HAVE: u8 = 1;
-
-/// Our number for `ut_pex` (BEP 11).
-const PEX: u8 = 2;
-
-/// The extensions that visits understand, sorted by name, with our numbers
-/// for them: peers use these to us. [`Heard::take`] reads the messages.
-pub const UNDERSTOOD: &[(&[u8], u8)] = &[(extension::LT_DONTHAVE, DONT_HAVE)];
-
-/// The same with peer exchange.
-pub const UNDERSTOOD_WITH_EXCHANGE: &[(&[u8], u8)] =
-    &[(extension::LT_DONTHAVE, DONT_HAVE), (UT_PEX, PEX)];
 
 /// What a peer had told at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +94,7 @@ impl Heard {
             fast,
             extension: false,
             exchanges: false,
+            exchanges_trackers: false,
             have_delay: None,
         }
     }
@@ -126,8 +114,14 @@ impl Heard {
         self
     }
 
-    /// From here on its connection is read without a pause: a peer takes at most
-    /// `have_delay` to tell a piece that it has, so its silence tells, too.
+    /// The same; with `exchanges` the trackers that this one names are taken.
+    #[must_use]
+    pub const fn with_tracker_exchange(mut self, exchanges: bool) -> Self {
+        self.exchanges_trackers = exchanges;
+        self
+    }
+
+    /// From here on it is stayed with, by haves that are up to `have_delay` late.
     pub const fn stay(&mut self, have_delay: Duration) {
         self.have_delay = Some(have_delay);
     }
@@ -189,6 +183,9 @@ impl Heard {
                 }
             }
             Some((PEX, payload)) if self.exchanges => self.exchange.take(payload, now),
+            Some((TEX, payload)) if self.exchanges_trackers => {
+                self.exchange.take_trackers(payload);
+            }
             Some((DONT_HAVE, piece)) => {
                 let index = extension::dont_have(piece).ok_or(Reason::PayloadLength)?;
                 if !self.pieces.remove(index) {
@@ -278,12 +275,26 @@ impl Heard {
             self.reached = moment;
             let opening = at.saturating_duration_since(since) < OPENING;
             self.below = self.earlier.filter(|_| !opening);
-            if let (Some(below), Some(delay)) = (&mut self.below, self.have_delay) {
-                below.at = at
-                    .checked_sub(delay)
-                    .map_or(below.at, |silent| below.at.max(silent));
-            }
+            self.allow_for_delay();
         }
+    }
+
+    /// In a stay, what was not told by a have may have been there since
+    /// `have_delay` before; what was told first was the whole of it.
+    fn allow_for_delay(&mut self) {
+        if let (Some(below), Some(delay), Some(since)) =
+            (&mut self.below, self.have_delay, self.since)
+        {
+            below.at = below
+                .at
+                .checked_sub(delay)
+                .map_or(since, |then| then.max(since));
+        }
+    }
+
+    /// Whether the visit became a stay.
+    pub const fn was_stay(&self) -> bool {
+        self.have_delay.is_some()
     }
 
     /// Keeps a moment that is [`BURST`] before `at`, and not much older than
@@ -301,6 +312,9 @@ impl Heard {
     pub fn finish(&mut self, now: Instant) {
         if !self.told {
             self.note_progress(now);
+        }
+        if self.reached.is_none() {
+            self.allow_for_delay();
         }
     }
 

@@ -129,6 +129,23 @@ pub fn after_success(
     Next::Again(delay)
 }
 
+/// What follows from a visit that was a stay and `took` so long, where `next` would
+/// from any other. A peer that was to cross and did not tell so may have crossed
+/// all the same: one look makes sure, no sooner behind the start of this visit than
+/// any visit behind another.
+pub fn after_stay(settings: &PolicySettings, next: Next, took: Duration) -> Next {
+    match (next, &settings.adaptive) {
+        (Next::Again(delay), Some(adaptive)) => {
+            let soon = adaptive.soonest.saturating_sub(took).max(AT_ONCE);
+            Next::Again(delay.min(soon))
+        }
+        (next, _) => next,
+    }
+}
+
+/// Not to be turned away as a second connection.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// - Unknown speed: after a third of the usual time, to learn it.
 /// - Progress: a tenth before the crossing that its speed lets expect, at
 ///   most after the usual time.

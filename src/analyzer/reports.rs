@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::intake::Offer;
 use crate::model::record::{Exchanged, Record, Told};
-use crate::model::{Direction, Source, TorrentId};
+use crate::model::{Direction, Origin, Source, TorrentId, TrackerOrigin};
 
 use crate::protocol::pex::NamedPeer;
 
@@ -72,9 +72,20 @@ impl Engine {
         if received > 0 {
             self.record(Record::Exchange(Exchanged {
                 torrent,
+                origin: Origin::Pex,
                 received,
                 duplicates,
             }));
+        }
+    }
+
+    /// Takes the trackers that the peer named.
+    pub(super) fn take_trackers(&self, torrent: TorrentId, report: &Report) {
+        let named = report.heard.iter().flat_map(|it| it.exchange.trackers());
+        if let Some(intake) = self.found_trackers.get() {
+            for url in named {
+                intake.found(torrent, url, TrackerOrigin::Exchange);
+            }
         }
     }
 

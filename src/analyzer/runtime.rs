@@ -8,12 +8,16 @@ mod crew;
 mod dht;
 #[cfg(feature = "faults")]
 mod fault;
+mod found;
 mod hosts;
 mod limits;
 mod links;
+mod local_trackers;
 mod magnets;
+mod neighbours;
 mod opt_out;
 mod prepare;
+mod random;
 mod shutdown;
 mod sockets;
 mod status;
@@ -34,6 +38,7 @@ use crate::model::Torrent;
 use crate::signals::{self, Signal};
 
 use crew::{Consequence, Crew};
+use found::Found;
 use prepare::Run;
 use status::{Figures, Status};
 
@@ -139,6 +144,8 @@ impl Run {
         let reports = crew.reports().clone();
         let magnets = self.magnets.as_ref();
         let joined = magnets.map_or_else(never, |magnets| magnets.joined().clone());
+        let found = self.found.as_ref();
+        let found = found.map_or_else(never, |found| found.to_ask().clone());
         loop {
             let left = end.map(|end| end.left(clock.now()));
             let Some(wait) = left.map_or(Some(STATUS_INTERVAL), |left| {
@@ -160,6 +167,11 @@ impl Run {
                         self.start_joined(&torrent, crew, status);
                     }
                 }
+                recv(found) -> tracker => {
+                    if let Ok(tracker) = tracker {
+                        self.start_found(&tracker, crew);
+                    }
+                }
                 recv(after(wait)) -> _ => {}
             }
             crew.restart_due();
@@ -176,6 +188,16 @@ impl Run {
         };
         if let Err(error) = crew.start(units::tracker(self, index, id)) {
             log::error!("no thread for the trackers of torrent={id}: {error}");
+        }
+    }
+
+    /// A tracker that no torrent file names is asked from now on.
+    fn start_found(&self, found: &Found, crew: &mut Crew) {
+        let Some(index) = self.trackers.join_found(&found.torrent, &found.url) else {
+            return;
+        };
+        if let Err(error) = crew.start(units::found_tracker(self, index)) {
+            log::error!("no thread for a tracker that was found: {error}");
         }
     }
 

@@ -10,6 +10,7 @@
 //! On the way in it turns away who may not be contacted; on the way out it
 //! holds back what comes faster than the limits allow (`pace`).
 
+mod offers;
 pub mod pace;
 pub mod queue;
 mod votes;
@@ -23,14 +24,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::config::settings::PaceSettings;
-use crate::intake::{Offer, PeerIntake};
-use crate::model::{AddressRules, Barred, PeerAddress, PeerKey, Source, TorrentId, Transport};
-use crate::protocol::pex::NamedPeer;
+use crate::model::{AddressRules, Barred, PeerAddress, PeerKey};
 
-use super::dial::Way;
 use super::revisits::Revisits;
 use pace::{HeldBack, Pace};
-use queue::{History, Queue, Ticket};
+use queue::{Queue, Ticket};
 use votes::Votes;
 
 /// Blocking queue of peers by due time; see the module's text.
@@ -208,9 +206,20 @@ impl Scheduler {
         self.state.lock().own.insert(address);
     }
 
+    /// Who may be contacted.
+    pub fn rules(&self) -> Arc<AddressRules> {
+        Arc::clone(&self.rules)
+    }
+
     /// Whether `ip` is on the opt-out list.
     pub fn has_opted_out(&self, ip: IpAddr) -> bool {
         self.rules.check(ip) == Err(Barred::OptedOut)
+    }
+
+    /// The addresses that are known to be our own, in no order.
+    pub fn own_ips(&self) -> HashSet<IpAddr> {
+        let state = self.state.lock();
+        state.own.iter().map(PeerAddress::ip).collect()
     }
 
     /// Whether `address` is known to be our own.
@@ -256,56 +265,6 @@ impl Scheduler {
     /// Offers turned away so far because of their address.
     pub fn barred(&self) -> BarredOffers {
         self.state.lock().barred
-    }
-
-    /// Offers a peer that another one, which was found by `source`, names for
-    /// `torrent`. A caller was found by nobody: whom it names counts as if a
-    /// tracker had, since only callers are `incoming`.
-    pub fn offer_named(&self, torrent: TorrentId, source: Source, named: &NamedPeer) -> Offer {
-        let encrypted = named.prefers_encryption().then_some(Way {
-            transport: Transport::Tcp,
-            encrypted: true,
-        });
-        self.accept(Ticket {
-            key: PeerKey::new(named.address, torrent),
-            source: match source {
-                Source::Tracker | Source::Incoming => Source::Tracker,
-                Source::Dht => Source::Dht,
-            },
-            exchanged: true,
-            history: History {
-                worked: encrypted,
-                ..History::default()
-            },
-        })
-    }
-
-    fn accept(&self, ticket: Ticket) -> Offer {
-        let address = ticket.key.address;
-        if !address.is_callable() {
-            return Offer::Uncallable;
-        }
-        let barred = self.rules.check(address.ip()).err();
-        let now = self.clock.now();
-        let mut state = self.state.lock();
-        if let Some(barred) = barred {
-            match barred {
-                Barred::Reserved => state.barred.reserved += 1,
-                Barred::OptedOut => state.barred.opted_out += 1,
-                Barred::Ipv6 => state.barred.ipv6 += 1,
-            }
-            return Offer::Barred;
-        }
-        if state.own.contains(&address) {
-            return Offer::Own;
-        }
-        let before = state.queue.next_due();
-        if !state.queue.put_ticket(ticket, now) {
-            return Offer::Known;
-        }
-        state.fresh += 1;
-        self.wake(&state, before);
-        Offer::New
     }
 
     /// Sends every worker home; [`Scheduler::take`] gives `None` from now on.
@@ -372,26 +331,13 @@ impl State {
     }
 }
 
-impl PeerIntake for Scheduler {
-    fn own_ip(&self, ip: IpAddr) {
-        self.state.lock().note_own_ip(ip);
-    }
-
-    fn offer(&self, torrent: TorrentId, source: Source, address: PeerAddress) -> Offer {
-        self.accept(Ticket {
-            key: PeerKey::new(address, torrent),
-            source,
-            exchanged: false,
-            history: History::default(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::{ManualClock, SystemClock};
-    use crate::model::Timestamp;
+    use crate::intake::{Offer, PeerIntake};
+    use crate::model::{Origin, Source, Timestamp, TorrentId};
+    use crate::protocol::pex::NamedPeer;
     use crossbeam_channel::unbounded;
 
     fn address(n: u8) -> PeerAddress {
@@ -667,11 +613,17 @@ mod tests {
         let known = scheduler.offer(torrent(), Source::Tracker, address(1));
         assert_eq!(known, Offer::Known);
         let first = scheduler.take_now().unwrap();
-        assert_eq!((first.source, first.exchanged), (Source::Dht, true));
+        assert_eq!(
+            (first.source, first.origin),
+            (Source::Dht, Some(Origin::Pex))
+        );
         assert!(first.history.worked.is_some_and(|way| way.encrypted));
         assert!(first.history.is_fresh());
         let second = scheduler.take_now().unwrap();
-        assert_eq!((second.source, second.exchanged), (Source::Tracker, true));
+        assert_eq!(
+            (second.source, second.origin),
+            (Source::Tracker, Some(Origin::Pex))
+        );
         assert_eq!(second.history.worked, None);
         assert_eq!(scheduler.never_contacted(), 2);
     }

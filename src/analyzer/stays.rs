@@ -14,12 +14,13 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 
 use crate::config::settings::{Identity, StaySettings};
-use crate::model::{PeerAddress, PeerKey, Source, Torrent};
+use crate::model::{PeerAddress, PeerKey, PieceCount, Source, Torrent};
 use crate::stop::StopToken;
 
 use super::engine::Engine;
@@ -201,6 +202,16 @@ impl Whom {
     }
 }
 
+/// Pieces that a peer may be late with, by its speed, before its silence says that
+/// it has stopped, or does not tell any more.
+const LATE_PIECES: u32 = 3;
+
+/// How long a peer that is `expected` at the threshold may get nothing.
+fn patience(expected: Duration, threshold: PieceCount, pieces: PieceCount) -> Duration {
+    let missing = threshold.0.saturating_sub(pieces.0).max(1);
+    LATE_PIECES * (expected / missing).max(Duration::from_secs(1))
+}
+
 /// Decides about one visit.
 pub struct Candidate<'a, 'p, C> {
     /// Everything else.
@@ -237,7 +248,9 @@ impl<C> Observe for Candidate<'_, '_, C> {
         engine.take_named(torrent.id, source, &heard.exchange.take_named());
         Some(StayTerms {
             longest: settings.longest,
-            patience: engine.settings.policy.revisit_delay,
+            patience: settings.have_delay
+                + patience(expected, torrent.threshold, told.pieces)
+                    .min(engine.settings.policy.revisit_delay),
             have_delay: settings.have_delay,
         })
     }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::config::settings::VisitSettings;
 use crate::model::record::MessageCounts;
-use crate::model::{Link, PeerId, Reason, Torrent};
+use crate::model::{Evidence, Link, PeerId, Reason, Torrent};
 use crate::net::Stream;
 use crate::protocol::extension::{CLIENT, OwnHandshake};
 use crate::protocol::handshake::{Handshake, Reserved};
@@ -31,7 +31,8 @@ use crate::protocol::pex::NamedPeer;
 use crate::stop::StopToken;
 
 use super::directory::Directory;
-use super::evaluate::{Heard, UNDERSTOOD, UNDERSTOOD_WITH_EXCHANGE, Verdict, judge};
+use super::evaluate::{Heard, Verdict, judge};
+use super::exchange::understood;
 
 use session::{Cut, Session};
 
@@ -81,6 +82,8 @@ pub struct Report {
     pub heard: Option<Heard>,
     /// What it went over, once the handshake was done.
     pub link: Option<Link>,
+    /// Whether a connection was there at all.
+    pub connected: bool,
 }
 
 impl Report {
@@ -91,6 +94,18 @@ impl Report {
             peer_id: None,
             heard: None,
             link: None,
+            connected: false,
+        }
+    }
+
+    /// What the contact shows of the address, whatever its verdict: at most
+    /// [`Evidence::Progress`].
+    pub fn evidence(&self) -> Evidence {
+        match &self.heard {
+            Some(heard) if heard.told => Evidence::Progress,
+            Some(_) => Evidence::Handshake,
+            None if self.connected => Evidence::Answered,
+            None => Evidence::Listed,
         }
     }
 
@@ -169,7 +184,8 @@ impl Visitor<'_> {
         let extension = self.settings.extension_protocol && theirs.reserved.supports_extension();
         let mut heard = Heard::new(torrent, fast)
             .with_extension(extension)
-            .with_exchange(self.exchanges(torrent));
+            .with_exchange(self.exchanges(torrent))
+            .with_tracker_exchange(self.exchanges_trackers(torrent));
         let end = match session.introduce(torrent, theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
@@ -185,6 +201,7 @@ impl Visitor<'_> {
             peer_id: Some(theirs.peer_id),
             heard: Some(heard),
             link: Some(session.link()),
+            connected: true,
         }
     }
 
@@ -211,14 +228,15 @@ impl Visitor<'_> {
         self.settings.peer_exchange && !torrent.private
     }
 
+    /// Whether peers may name trackers: not of a private torrent.
+    const fn exchanges_trackers(&self, torrent: &Torrent) -> bool {
+        self.settings.tracker_exchange && !torrent.private
+    }
+
     /// What we tell a peer of us (BEP 10).
     fn extended_handshake(&self, torrent: &Torrent) -> OwnHandshake<'static> {
         OwnHandshake {
-            extensions: if self.exchanges(torrent) {
-                UNDERSTOOD_WITH_EXCHANGE
-            } else {
-                UNDERSTOOD
-            },
+            extensions: understood(self.exchanges(torrent), self.exchanges_trackers(torrent)),
             client: CLIENT,
             port: self.settings.listen_port,
             request_queue: Some(REQUEST_QUEUE),

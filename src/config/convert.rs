@@ -63,11 +63,9 @@ impl Config {
             listen: self.listen(),
             tracker: self.tracker(),
             dht: switches.dht.then(|| self.dht()),
-            hosts: self.flag(&keys::HOSTS_ENABLED).then(|| HostSettings {
-                servers: crate::hosts::server::listed(self.text(&keys::HOSTS_SERVERS)),
-                queries_per_second: self.integer(&keys::HOSTS_QUERIES_PER_SECOND),
-                timeout: self.time(&keys::HOSTS_TIMEOUT_SECONDS),
-            }),
+            lsd: self.flag(&keys::LSD_ENABLED),
+            hosts: self.flag(&keys::HOSTS_ENABLED).then(|| self.hosts()),
+            local_trackers: self.flag(&keys::LOCAL_DISCOVERY).then(|| self.hosts()),
             storage: self.storage(),
             statistic_interval: self.time(&keys::STATISTIC_INTERVAL),
             log: self.log(switches.debug),
@@ -121,6 +119,7 @@ impl Config {
             listen_port: None,
             dht_port: dht.then(|| self.integer(&keys::DHT_NODE_PORT)),
             peer_exchange: self.flag(&keys::PEER_EXCHANGE),
+            tracker_exchange: self.flag(&keys::TRACKER_EXCHANGE),
             exchange_wait: self.time(&keys::EXCHANGE_WAIT_SECONDS),
             keep_partial: self.flag(&keys::KEEP_PARTIAL),
             ignore_malformed: self.flag(&keys::IGNORE_MALFORMED),
@@ -220,6 +219,8 @@ impl Config {
             geolocation: (!places.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(places)),
             identity: self.identity(),
             speed_gap: self.time(&keys::SPEED_GAP_SECONDS),
+            zero_visits: self.integer(&keys::ZERO_VISITS),
+            zero_time: self.time(&keys::ZERO_SECONDS),
             batch_rows: self.integer(&keys::BATCH_ROWS),
             batch_interval: self.time(&keys::BATCH_INTERVAL_SECONDS),
             queue_length: self.integer(&keys::QUEUE_LENGTH),
@@ -228,6 +229,14 @@ impl Config {
             spool_max_bytes: self.integer(&keys::SPOOL_MAX_BYTES),
             calibration: self.flag(&keys::REC_DUR_ANALYSIS),
             calibration_cut: self.time(&keys::CALIBRATION_CUT_SECONDS),
+        }
+    }
+
+    fn hosts(&self) -> HostSettings {
+        HostSettings {
+            servers: crate::hosts::server::listed(self.text(&keys::HOSTS_SERVERS)),
+            queries_per_second: self.integer(&keys::HOSTS_QUERIES_PER_SECOND),
+            timeout: self.time(&keys::HOSTS_TIMEOUT_SECONDS),
         }
     }
 

@@ -165,7 +165,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "storage", "privacy", "hosts", "log", "observe"
+                "lsd", "storage", "evidence", "privacy", "hosts", "log", "observe"
             ]
         );
     }

@@ -3,6 +3,7 @@
 //! The rest of the program receives these, never raw keys.
 
 mod policy;
+mod storage;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use crate::model::Transport;
 
 pub use policy::{AdaptiveSettings, PolicySettings, StaySettings};
+pub use storage::StorageSettings;
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +50,12 @@ pub struct Settings {
     pub tracker: TrackerSettings,
     /// The DHT, with `-d`.
     pub dht: Option<DhtSourceSettings>,
+    /// `lsd.enabled`: peers of our own network by multicast.
+    pub lsd: bool,
     /// Host names, with `hosts.enabled`.
     pub hosts: Option<HostSettings>,
+    /// Local tracker discovery, with `tracker.local_discovery`: by whom.
+    pub local_trackers: Option<HostSettings>,
     /// The database.
     pub storage: StorageSettings,
     /// `statistic_interval`.
@@ -125,6 +131,8 @@ pub struct VisitSettings {
     pub dht_port: Option<u16>,
     /// `visit.peer_exchange`: take the peers that others name (BEP 11).
     pub peer_exchange: bool,
+    /// `tracker.exchange`: take the trackers that peers name (BEP 28).
+    pub tracker_exchange: bool,
     /// `visit.exchange_wait_seconds`: how long a complete peer may take to
     /// name others.
     pub exchange_wait: Duration,
@@ -313,36 +321,6 @@ pub enum DhtChoice {
     Pymdht,
     /// Our own node.
     Own,
-}
-
-/// The database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StorageSettings {
-    /// `storage.geolocation_database`: `GeoLite2` City or alike.
-    pub geolocation: Option<PathBuf>,
-    /// `run.identity`: who a caller is.
-    pub identity: Identity,
-    /// `visit.speed_gap_seconds`: least time between two visits that make a
-    /// speed; zero: any, as if a second at least.
-    pub speed_gap: Duration,
-    /// `storage.batch_rows`: rows in one transaction at most.
-    pub batch_rows: usize,
-    /// `storage.batch_interval_seconds`: time between commits at most.
-    pub batch_interval: Duration,
-    /// `storage.queue_length`: records that wait for the writer at most.
-    pub queue_length: usize,
-    /// `storage.memory_rows`: rows kept in memory while the database takes
-    /// none.
-    pub memory_rows: usize,
-    /// `storage.spool_folder`: where those beyond go, when the output folder
-    /// does not take them.
-    pub spool_folder: PathBuf,
-    /// `storage.spool_max_bytes`: largest size of all spool files together.
-    pub spool_max_bytes: u64,
-    /// `rec_dur_analysis`: write the timeout calibration files.
-    pub calibration: bool,
-    /// Line of the calibration (`storage.calibration_cut_seconds`).
-    pub calibration_cut: Duration,
 }
 
 /// Host names.

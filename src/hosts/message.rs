@@ -1,6 +1,7 @@
-//! The two DNS messages that are needed (RFC 1035): a question for a PTR
-//! record, and its answer. Pure; whatever bytes come, nothing panics, and no
-//! pointer leads forward, so that reading ends.
+//! The DNS messages that are needed (RFC 1035): a question for a PTR record and
+//! its answer, and what those for services ([`super::service`]) share with them.
+//! Pure; whatever bytes come, nothing panics, and no pointer leads forward, so
+//! that reading ends.
 //!
 //! Small and own, because the libraries for it bring an asynchronous runtime.
 
@@ -42,17 +43,22 @@ pub(super) fn question(address: IpAddr) -> Name {
     }
 }
 
-/// The query `id` for `name`, with the wish for recursion.
+/// The query `id` for the name that `name` points to.
 pub(super) fn query(id: u16, name: &Name) -> Vec<u8> {
+    query_of(id, name, PTR)
+}
+
+/// The query `id` for the records of `name` of that kind, with the wish for
+/// recursion; no label may have more than 63 bytes.
+pub(super) fn query_of(id: u16, name: &Name, kind: u16) -> Vec<u8> {
     let mut bytes = id.to_be_bytes().to_vec();
     bytes.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in name {
-        // Ours have 7 bytes at most.
         bytes.push(u8::try_from(label.len()).unwrap_or(0));
         bytes.extend(label);
     }
     bytes.push(0);
-    bytes.extend(PTR.to_be_bytes());
+    bytes.extend(kind.to_be_bytes());
     bytes.extend(INTERNET.to_be_bytes());
     bytes
 }
@@ -60,35 +66,70 @@ pub(super) fn query(id: u16, name: &Name) -> Vec<u8> {
 /// Reads the answer to the query `id` for `asked`; `None` when it is not one,
 /// so that the real one may still come.
 pub(super) fn reply(bytes: &[u8], id: u16, asked: &Name) -> Option<Reply> {
-    let mut reader = Reader { bytes, at: 0 };
-    let (found, flags, questions, answers) = (
-        reader.number()?,
-        reader.number()?,
-        reader.number()?,
-        reader.number()?,
-    );
-    let _authority_and_additional = (reader.number()?, reader.number()?);
-    if found != id || flags & RESPONSE == 0 || questions != 1 {
-        return None;
-    }
-    let question = (reader.name()?, reader.number()?, reader.number()?);
-    if question.0 != *asked || (question.1, question.2) != (PTR, INTERNET) {
-        return None;
-    }
-    Some(match flags & 15 {
+    let mut reader = Reader::of(bytes);
+    let Head { code, answers } = reader.head(id, asked, PTR)?;
+    Some(match code {
         0 => reader.answers(answers, asked).unwrap_or(Reply::Failed),
         NO_SUCH_NAME => Reply::NoName,
         _ => Reply::Failed,
     })
 }
 
-struct Reader<'a> {
+/// What an answer says before its records.
+pub(super) struct Head {
+    /// 0, or why there is no answer.
+    pub(super) code: u16,
+    /// Number of records, as claimed.
+    pub(super) answers: u16,
+}
+
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
+impl<'a> Reader<'a> {
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+}
+
 impl Reader<'_> {
-    fn number(&mut self) -> Option<u16> {
+    /// The head of the answer to the query `id` for the records of `asked` of
+    /// that kind; `None` when it is not one.
+    pub(super) fn head(&mut self, id: u16, asked: &Name, kind: u16) -> Option<Head> {
+        let (found, flags) = (self.number()?, self.number()?);
+        let (questions, answers) = (self.number()?, self.number()?);
+        let _authority_and_additional = (self.number()?, self.number()?);
+        if found != id || flags & RESPONSE == 0 || questions != 1 {
+            return None;
+        }
+        let question = (self.name()?, self.number()?, self.number()?);
+        let head = Head {
+            code: flags & 15,
+            answers,
+        };
+        (question.0 == *asked && (question.1, question.2) == (kind, INTERNET)).then_some(head)
+    }
+
+    /// Owner, kind (0 for one that is not of the internet) and end of the next
+    /// record; its data come next.
+    pub(super) fn record(&mut self) -> Option<(Name, u16, usize)> {
+        let owner = self.name()?;
+        let (kind, class) = (self.number()?, self.number()?);
+        let _lifetime = (self.number()?, self.number()?);
+        let length = usize::from(self.number()?);
+        let end = self.at.checked_add(length)?;
+        self.bytes.get(self.at..end)?;
+        Some((owner, if class == INTERNET { kind } else { 0 }, end))
+    }
+
+    /// Goes on behind a record.
+    pub(super) const fn skip_to(&mut self, end: usize) {
+        self.at = end;
+    }
+
+    pub(super) fn number(&mut self) -> Option<u16> {
         let end = self.at.checked_add(2)?;
         let bytes = self.bytes.get(self.at..end)?.try_into().ok()?;
         self.at = end;
@@ -100,16 +141,11 @@ impl Reader<'_> {
     fn answers(&mut self, count: u16, asked: &Name) -> Option<Reply> {
         let mut records = Vec::new();
         for _ in 0..count.min(RECORDS) {
-            let owner = self.name()?;
-            let (kind, class) = (self.number()?, self.number()?);
-            let _lifetime = (self.number()?, self.number()?);
-            let length = usize::from(self.number()?);
-            let end = self.at.checked_add(length)?;
-            self.bytes.get(self.at..end)?;
-            if class == INTERNET && (kind == PTR || kind == ALIAS) {
+            let (owner, kind, end) = self.record()?;
+            if kind == PTR || kind == ALIAS {
                 records.push((owner, kind, self.name()?));
             }
-            self.at = end;
+            self.skip_to(end);
         }
         let mut owner = asked;
         for _ in 0..ALIASES {
@@ -131,7 +167,7 @@ impl Reader<'_> {
 
     /// A name, pointers followed. Each must lead further back than where the
     /// part before it began.
-    fn name(&mut self) -> Option<Name> {
+    pub(super) fn name(&mut self) -> Option<Name> {
         let mut labels = Name::new();
         let (mut at, mut began, mut length) = (self.at, self.at, 0_usize);
         let mut end = None;
@@ -168,15 +204,17 @@ impl Reader<'_> {
     }
 }
 
+/// SRV (RFC 2782).
+pub(super) const SERVICE: u16 = 33;
 const PTR: u16 = 12;
 const ALIAS: u16 = 5;
 const INTERNET: u16 = 1;
 const RESPONSE: u16 = 1 << 15;
 const NO_SUCH_NAME: u16 = 3;
 /// Bytes of a name with the lengths of its labels.
-const NAME_MAX: usize = 254;
+pub(super) const NAME_MAX: usize = 254;
 /// Records of an answer that are looked at.
-const RECORDS: u16 = 64;
+pub(super) const RECORDS: u16 = 64;
 /// Aliases that are followed.
 const ALIASES: usize = 8;
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, InfoHash, PeerId, PeerKey, PieceCount, Reason, Source, Timestamp,
-    Torrent, TorrentId, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, InfoHash, Origin, PeerId, PeerKey, PieceCount, Reason,
+    Source, Timestamp, Torrent, TorrentId, TrackerOrigin, Transport, VisitEnd,
 };
 
 /// One thing measured.
@@ -29,11 +29,13 @@ pub enum Record {
     Scrape(Scrape),
     /// An announce or scrape failed.
     TrackerFailure(Box<TrackerFailure>),
+    /// A tracker was found that no torrent file names.
+    FoundTracker(Box<FoundTracker>),
     /// What became of the question for a peer's host name.
     Host(Box<HostName>),
     /// A DHT lookup ended.
     Lookup(Lookup),
-    /// A peer named others.
+    /// Others than trackers and the DHT named peers.
     Exchange(Exchanged),
     /// A statistics tick; [`Tick::last`] marks the one at shutdown.
     Tick(Box<Tick>),
@@ -70,9 +72,8 @@ pub struct Visit {
     pub peer: PeerKey,
     /// How the peer was found first.
     pub source: Source,
-    /// Whether another peer named it first (BEP 11); `source` is then how that
-    /// one was found.
-    pub exchanged: bool,
+    /// Who named it first, where `source` does not tell it.
+    pub origin: Option<Origin>,
     /// Who opened the connection.
     pub direction: Direction,
     /// What carried it.
@@ -105,6 +106,9 @@ pub struct Visit {
     /// Reason of the last failure of this peer, if it failed before and has
     /// no row yet: the first-contact error that this visit takes back.
     pub takes_back: Option<Reason>,
+    /// What the contacts of its address before its first visit that counts
+    /// had shown.
+    pub before: Evidence,
     /// What the peer told of itself in its extended handshake, if it sent one.
     pub extension: Option<Box<ExtensionHandshake>>,
 }
@@ -178,6 +182,20 @@ pub struct Failure {
     pub takes_back: Option<Reason>,
     /// Messages read before it failed, if any.
     pub messages: Option<Box<MessageCounts>>,
+    /// What it showed that earlier contacts of an address without a row had
+    /// not.
+    pub step: Option<EvidenceStep>,
+}
+
+/// An address that never had a visit that counts rises to another class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceStep {
+    /// For which torrent.
+    pub torrent: TorrentId,
+    /// Where it was.
+    pub before: Evidence,
+    /// Where it is now; at most [`Evidence::Handshake`].
+    pub now: Evidence,
 }
 
 /// A tracker's good answer to an announce.
@@ -268,6 +286,21 @@ pub struct TrackerFailure {
     pub reason: String,
 }
 
+/// A tracker of a torrent that no torrent file names.
+#[derive(Debug, Clone)]
+pub struct FoundTracker {
+    /// When it was named first.
+    pub at: Timestamp,
+    /// For which torrent.
+    pub torrent: TorrentId,
+    /// Its announce URL.
+    pub url: String,
+    /// By whom.
+    pub origin: TrackerOrigin,
+    /// Whether it is asked, too; otherwise there were too many before it.
+    pub asked: bool,
+}
+
 /// The end of a DHT lookup.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup {
@@ -283,11 +316,14 @@ pub struct Lookup {
     pub duration: Duration,
 }
 
-/// What one peer named in one visit (BEP 11).
+/// What one peer named in one visit (BEP 11), or one neighbour in one announce
+/// (BEP 14).
 #[derive(Debug, Clone, Copy)]
 pub struct Exchanged {
     /// For which torrent.
     pub torrent: TorrentId,
+    /// In which way.
+    pub origin: Origin,
     /// Peers named, ourselves and who may not be contacted left out.
     pub received: u32,
     /// Of these, already known.

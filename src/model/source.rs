@@ -22,6 +22,44 @@ impl Source {
     }
 }
 
+/// Who named a peer first, where none of the words of [`Source`] tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// Another peer (BEP 11). The source is how that one was found.
+    Pex,
+    /// A neighbour's announce by multicast (BEP 14).
+    Lsd,
+}
+
+impl Origin {
+    /// The word in the `origin` columns.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pex => "pex",
+            Self::Lsd => "lsd",
+        }
+    }
+}
+
+/// Who named a tracker that no torrent file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TrackerOrigin {
+    /// A peer (BEP 28).
+    Exchange,
+    /// The name servers of our own network (BEP 22).
+    Local,
+}
+
+impl TrackerOrigin {
+    /// The word in table `found_tracker`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// Who opened the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {

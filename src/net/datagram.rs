@@ -52,7 +52,11 @@ impl BoundUdp {
     }
 
     fn open(address: SocketAddr) -> std::io::Result<Self> {
-        let socket = open(address)?;
+        Self::of(open(address)?)
+    }
+
+    /// A socket that was bound before.
+    pub(super) fn of(socket: UdpSocket) -> std::io::Result<Self> {
         let port = socket.local_addr()?.port();
         Ok(Self {
             socket,

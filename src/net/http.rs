@@ -106,6 +106,11 @@ impl SystemHttp {
         Self::with_proxy(redirects, resolver, Proxy::try_from_env())
     }
 
+    /// The same without any proxy, which would look names up by itself.
+    pub fn direct(redirects: u32, resolver: Resolver) -> Self {
+        Self::with_proxy(redirects, resolver, None)
+    }
+
     fn with_proxy(redirects: u32, resolver: Resolver, proxy: Option<Proxy>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -175,6 +180,8 @@ impl UreqResolver for Lookup {
             .map_err(|error| match error.reason {
                 Reason::TimedOut => Error::Timeout(timeout.reason),
                 Reason::Os(number) => Error::Io(io::Error::from_raw_os_error(number)),
+                // The same as a network that cannot be reached.
+                Reason::ReservedAddress => Error::ConnectionFailed,
                 _ => Error::HostNotFound,
             })?;
         let mut addresses = self.empty();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::{NetError, Operation};
-use crate::model::Reason;
+use crate::model::{AddressRules, Reason};
 use crate::threads;
 
 /// Look-ups under way at one time; a further one fails as if it timed out.
@@ -27,6 +27,8 @@ const STACK: usize = 512 * 1024;
 #[derive(Clone, Default)]
 pub struct Resolver {
     under_way: Arc<AtomicUsize>,
+    /// Addresses that are no answer.
+    rules: Option<Arc<AddressRules>>,
 }
 
 impl Resolver {
@@ -35,12 +37,24 @@ impl Resolver {
         Self::default()
     }
 
+    /// The same; addresses against `rules` are as if they were not there. So
+    /// nobody is connected to them, whatever a name leads to and however often
+    /// it changes.
+    #[must_use]
+    pub fn under(self, rules: Arc<AddressRules>) -> Self {
+        Self {
+            rules: Some(rules),
+            ..self
+        }
+    }
+
     /// All addresses of `host` within `wait`, IPv4 first (the measurement is
     /// of IPv4 swarms for now), never empty. An address literal, also in
     /// brackets, needs no look-up.
     ///
     /// Errors: [`Reason::TimedOut`]; [`Reason::Closed`] when there is no such
-    /// name; [`Reason::Os`] when no thread could be started.
+    /// name; [`Reason::ReservedAddress`] when the rules leave none;
+    /// [`Reason::Os`] when no thread could be started.
     pub fn resolve(
         &self,
         host: &str,
@@ -48,7 +62,7 @@ impl Resolver {
         wait: Duration,
     ) -> Result<Vec<SocketAddr>, NetError> {
         if let Some(ip) = literal(host) {
-            return Ok(vec![SocketAddr::new(ip, port)]);
+            return self.admitted(vec![SocketAddr::new(ip, port)]);
         }
         let slot = Slot::take(&self.under_way).ok_or(NetError::timed_out(Operation::Resolve))?;
         let (send, receive) = bounded(1);
@@ -63,7 +77,7 @@ impl Resolver {
         match receive.recv_timeout(wait) {
             Ok(Ok(mut found)) if !found.is_empty() => {
                 found.sort_by_key(SocketAddr::is_ipv6);
-                Ok(found)
+                self.admitted(found)
             }
             Ok(_) | Err(RecvTimeoutError::Disconnected) => Err(NetError {
                 operation: Operation::Resolve,
@@ -71,6 +85,22 @@ impl Resolver {
             }),
             Err(RecvTimeoutError::Timeout) => Err(NetError::timed_out(Operation::Resolve)),
         }
+    }
+}
+
+impl Resolver {
+    /// Those of `found` that the rules let through.
+    fn admitted(&self, mut found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NetError> {
+        if let Some(rules) = &self.rules {
+            found.retain(|address| rules.check(address.ip()).is_ok());
+        }
+        if found.is_empty() {
+            return Err(NetError {
+                operation: Operation::Resolve,
+                reason: Reason::ReservedAddress,
+            });
+        }
+        Ok(found)
     }
 }
 
@@ -125,6 +155,21 @@ mod tests {
         let found = Resolver::new().resolve("localhost", 80, WAIT).unwrap();
         assert!(found[0].ip().is_loopback());
         assert!(found.is_sorted_by_key(SocketAddr::is_ipv6));
+    }
+
+    #[test]
+    fn nothing_leads_past_the_rules() {
+        let rules = AddressRules {
+            allow_private: false,
+            ipv4_only: false,
+            opt_out: crate::model::NetworkSet::parse("8.8.8.0/24").unwrap(),
+        };
+        let resolver = Resolver::new().under(Arc::new(rules));
+        for host in ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "8.8.8.8"] {
+            let error = resolver.resolve(host, 80, WAIT).unwrap_err();
+            assert_eq!(error.reason, Reason::ReservedAddress, "{host}");
+        }
+        assert_eq!(resolver.resolve("9.9.9.9", 80, WAIT).unwrap().len(), 1);
     }
 
     #[test]

@@ -145,6 +145,13 @@ impl Study {
             None => i64::MAX,
         };
         strange += self.add_peers(input, &known, due_until)?;
+        let evidence = &mut self.tally.evidence;
+        archive.each_evidence(|torrent, class, addresses| {
+            if is_known(torrent) {
+                evidence.class(id(torrent), &class, addresses);
+            }
+        })?;
+        archive.each_doubt(|client, reason| evidence.doubt(client, &reason))?;
         if strange > 0 {
             let name = name_of(&input.path);
             self.notes.push(format!(

@@ -5,6 +5,7 @@ mod additions;
 mod addresses;
 mod confirmed;
 mod estimates;
+mod evidence;
 mod machines;
 mod outcomes;
 mod places;
@@ -46,6 +47,7 @@ pub fn all(study: &Study) -> Result<Vec<Item>, ReportError> {
         additions::clients(study),
         estimates::swarm_size(study),
         estimates::missed(study),
+        evidence::evidence(study),
         additions::have_fault(study),
     ])
 }

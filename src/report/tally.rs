@@ -4,6 +4,7 @@
 //! clients, not with peers or requests.
 
 mod clients;
+mod evidence;
 mod monitoring;
 mod peers;
 mod requests;
@@ -12,6 +13,7 @@ mod thresholds;
 use std::collections::BTreeMap;
 
 pub use clients::{Client, ClientPeers};
+pub use evidence::EvidenceTally;
 pub use monitoring::{Monitoring, Waits, rounded_seconds};
 pub use peers::{Judging, Leechers, PeerTally, SecondVisits, TorrentPeers, country_of, sort_key};
 pub use requests::{Asked, FirstAnswer, RequestTally};
@@ -68,6 +70,8 @@ pub struct Tally {
     pub requests: RequestTally,
     /// Table `statistic`.
     pub monitoring: Monitoring,
+    /// Our tables `evidence` and `doubt`.
+    pub evidence: EvidenceTally,
     /// Peer error files, or our table.
     pub peer_errors: PeerErrors,
     /// Tracker error files, or our table.

@@ -6,6 +6,7 @@
 //! cell of another type than it should have reads as unknown too.
 
 mod cells;
+mod evidence;
 mod names;
 mod rows;
 mod sorter;

@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use super::error::StorageError;
-use super::row::{InputRow, Row, TorrentRow};
+use super::row::{BEHAVIOUR_SQL, InputRow, Row, TorrentRow, behaviours};
 use super::spool::Mark;
 use crate::model::Torrent;
 use crate::model::record::InputFile;
@@ -150,6 +150,9 @@ impl Database {
         }
         for fact in facts {
             insert(&transaction, fact)?;
+        }
+        for behaviour in behaviours() {
+            transaction.execute(BEHAVIOUR_SQL, behaviour)?;
         }
         transaction.commit()
     }

@@ -8,8 +8,8 @@ use crate::model::record::{
     TrackerFailure, Visit,
 };
 use crate::model::{
-    Direction, Encryption, Event, InfoHash, PeerAddress, PeerKey, PieceCount, Reason, Source,
-    Timestamp, Torrent, TorrentId, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, InfoHash, PeerAddress, PeerKey, PieceCount, Reason,
+    Source, Timestamp, Torrent, TorrentId, Transport, VisitEnd,
 };
 
 /// Start of every test run: 2015-08-30 18:41:36 UTC.
@@ -56,7 +56,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
     Visit {
         peer,
         source: Source::Tracker,
-        exchanged: false,
+        origin: None,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,
@@ -76,6 +76,7 @@ pub(crate) fn visit(peer: PeerKey, time: f64, pieces: u32) -> Visit {
         client: Some("-TR3000-".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,
+        before: Evidence::Listed,
         extension: None,
     }
 }
@@ -91,7 +92,7 @@ pub(crate) fn told(time: f64, pieces: u32) -> Told {
 /// A visit inward.
 pub(crate) fn call(peer: PeerKey, time: f64, pieces: u32) -> Visit {
     Visit {
-        exchanged: false,
+        origin: None,
         direction: Direction::Incoming,
         source: Source::Incoming,
         ..visit(peer, time, pieces)
@@ -105,6 +106,7 @@ pub(crate) fn failure(event: Event, reason: Reason, takes_back: Option<Reason>) 
         reason,
         takes_back,
         messages: None,
+        step: None,
     })
 }
 

@@ -6,26 +6,30 @@
 
 mod contacts;
 mod counts;
+mod doubts;
+mod evidence;
 mod exchange;
 mod identity;
 mod peers;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::geo::Locate;
 use super::row::{
-    AnnounceRow, CountRow, HostRow, InputRow, KINDS, MessageRow, RequestRow, Row, ScrapeRow,
-    StatisticRow, TorrentRow, kinds,
+    AnnounceRow, CountRow, FoundTrackerRow, HostRow, InputRow, KINDS, MessageRow, RequestRow, Row,
+    ScrapeRow, StatisticRow, TorrentRow, kinds,
 };
 use super::text;
 use crate::config::settings::Identity;
 use crate::model::record::{
     Announce, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
 };
-use crate::model::{Source, Timestamp, Torrent, TorrentId};
+use crate::model::{Origin, Source, Timestamp, Torrent, TorrentId};
 use counts::{Callers, Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
+use evidence::EvidenceCounts;
 use peers::Peers;
 
 /// State of a run that rows are computed from.
@@ -38,7 +42,8 @@ pub struct Ledger {
     outcomes: Outcomes,
     messages: [u64; KINDS],
     callers: Vec<Callers>,
-    exchanged: Vec<Callers>,
+    exchanged: BTreeMap<(TorrentId, Origin), Callers>,
+    evidence: EvidenceCounts,
     completed: Vec<Option<u32>>,
     requests: i64,
     statistics: i64,
@@ -75,7 +80,8 @@ impl Ledger {
             outcomes: Outcomes::default(),
             messages: [0; KINDS],
             callers: vec![Callers::default(); count],
-            exchanged: vec![Callers::default(); count],
+            exchanged: BTreeMap::new(),
+            evidence: EvidenceCounts::default(),
             completed: vec![None; count],
             requests: 0,
             statistics: 0,
@@ -90,6 +96,14 @@ impl Ledger {
     #[must_use]
     pub fn measuring(mut self, identity: Identity, speed_gap: Duration) -> Self {
         self.peers.measure(identity, speed_gap);
+        self
+    }
+
+    /// The same; a peer that told no piece in `visits` visits over `time` is
+    /// doubted (otherwise never).
+    #[must_use]
+    pub fn doubting(mut self, visits: u32, time: Duration) -> Self {
+        self.peers.doubt(visits, time);
         self
     }
 
@@ -108,6 +122,11 @@ impl Ledger {
             Record::Announce(announce) => self.announce(&announce, rows),
             Record::Scrape(scrape) => self.scrape(&scrape, rows),
             Record::TrackerFailure(failure) => self.tracker_failure(&failure, rows),
+            Record::FoundTracker(found) => {
+                if self.torrent(found.torrent).is_some() {
+                    rows.push(Row::FoundTracker(Box::new(FoundTrackerRow::of(&found))));
+                }
+            }
             Record::Lookup(lookup) => self.lookup(lookup, rows),
             Record::Exchange(exchanged) => self.exchange(exchanged),
             Record::Host(name) => rows.push(Row::Host(Box::new(HostRow::of(*name)))),
@@ -176,7 +195,6 @@ impl Ledger {
         rows.push(Row::Torrent(Box::new(TorrentRow::of(&torrent))));
         self.torrents.push(torrent);
         self.callers.push(Callers::default());
-        self.exchanged.push(Callers::default());
         self.completed.push(None);
         self.peers.join();
     }
@@ -185,6 +203,8 @@ impl Ledger {
         if self.torrent(announce.torrent).is_none() {
             return;
         }
+        self.evidence
+            .named(announce.torrent, announce.received, announce.duplicates);
         let scrape = announce.main_scrape.unwrap_or_default();
         self.watch_completed(announce.torrent, scrape.completed);
         let request = self.next_request();
@@ -243,6 +263,8 @@ impl Ledger {
         if self.torrent(lookup.torrent).is_none() {
             return;
         }
+        self.evidence
+            .named(lookup.torrent, lookup.received, lookup.duplicates);
         let id = self.next_request();
         rows.push(Row::Request(Box::new(RequestRow {
             id,
@@ -261,6 +283,7 @@ impl Ledger {
     fn tick(&mut self, tick: Tick, waiting: usize, rows: &mut Vec<Row>) {
         self.incoming_requests(tick.at, rows);
         self.exchange_rows(tick.at, rows);
+        self.evidence.rows(rows);
         self.statistics += 1;
         let totals = self.peers.totals();
         rows.push(Row::Statistic(Box::new(StatisticRow {

@@ -195,7 +195,7 @@ mod tests {
                                             (2, 0, 'incoming', 7, 0, NULL, NULL, NULL, NULL, 1);
                  INSERT INTO peer_ipv6 VALUES (2);
                  INSERT INTO origin VALUES (1, 'pex');
-                 INSERT INTO exchange VALUES (1, 0, 1, 6, 4);
+                 INSERT INTO exchange VALUES (1, 0, 1, 'pex', 6, 4);
                  INSERT INTO run VALUES ('method', '2015');",
             )
             .unwrap();

@@ -7,7 +7,9 @@
 //! What cannot be committed for long goes to a spool file as JSON
 //! ([`super::spool`]): the field names are that form.
 
+mod evidence;
 mod form;
+mod found;
 mod host;
 mod request;
 mod sql;
@@ -21,6 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::record::MessageCounts;
 use crate::model::{InfoHash, Source, TorrentId};
 
+pub(crate) use evidence::{BEHAVIOUR_SQL, behaviours};
+pub use evidence::{DoubtRow, EvidenceRow};
+pub use found::{ExchangeRow, FoundTrackerRow, OriginRow};
 pub use host::HostRow;
 pub use request::{AnnounceRow, RequestRow, ScrapeRow, TrackerRow};
 pub(crate) use statement::{KINDS, kinds};
@@ -42,7 +47,7 @@ pub enum Row {
     PeerUpdate(PeerUpdate),
     /// Who named a peer first.
     Origin(OriginRow),
-    /// What peers named since the last tick.
+    /// What peers and neighbours named since the last tick.
     Exchange(ExchangeRow),
     /// A peer with an IPv6 address.
     Ipv6 {
@@ -59,6 +64,10 @@ pub enum Row {
     ExtensionHandshake(Box<ExtensionHandshakeRow>),
     /// A threshold crossed.
     Crossing(CrossingRow),
+    /// Addresses of one class of evidence.
+    Evidence(EvidenceRow),
+    /// A peer whose pieces are to be doubted, or no more.
+    Doubt(DoubtRow),
     /// A row of `request`.
     Request(Box<RequestRow>),
     /// A row of `statistic`.
@@ -71,6 +80,8 @@ pub enum Row {
     PeerError(ErrorRow),
     /// The new count of a line of the tracker error file.
     TrackerResult(Box<TrackerRow>),
+    /// A tracker that no torrent file names.
+    FoundTracker(Box<FoundTrackerRow>),
     /// What a tracker answered.
     Announce(Box<AnnounceRow>),
     /// What a scrape answered.
@@ -162,29 +173,6 @@ pub struct PeerUpdate {
     pub max_speed: f64,
     /// `visits`, at least 2.
     pub visits: u32,
-}
-
-/// Row of `origin`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OriginRow {
-    /// The peer.
-    pub peer: i64,
-    /// Word for the origin.
-    pub origin: Word,
-}
-
-/// Row of `exchange`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExchangeRow {
-    /// Time of the tick.
-    pub time_ms: i64,
-    /// `torrent`.
-    #[serde(with = "form::torrent_id")]
-    pub torrent: TorrentId,
-    /// Peers named.
-    pub received: u64,
-    /// Of these, already known.
-    pub duplicates: u64,
 }
 
 /// Row of `place`.

@@ -186,7 +186,9 @@ impl Writer {
             with_names,
             home: home::Home::default(),
             files_failed: false,
-            ledger: Ledger::new(torrents, geo).measuring(settings.identity, settings.speed_gap),
+            ledger: Ledger::new(torrents, geo)
+                .measuring(settings.identity, settings.speed_gap)
+                .doubting(settings.zero_visits, settings.zero_time),
             pending: Pending::new(limit, spool),
             stem,
             settings,

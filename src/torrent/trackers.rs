@@ -103,6 +103,28 @@ impl TrackerList {
     }
 }
 
+/// The URL of a tracker that strangers name, as it is used, or why it is not:
+/// by the rules for torrent files, and besides it must name its host. Addresses
+/// are looked at by nobody else, and stored by nobody.
+///
+/// # Errors
+/// Why it is not used, in words.
+pub fn named_by_strangers(url: &str) -> Result<String, &'static str> {
+    let url = usable(url.trim())?;
+    let parsed = Url::parse(&url).map_err(|_| "it is no URL")?;
+    // The parser knows numbers as hosts of http only.
+    let host = parsed.host_str().unwrap_or_default();
+    let last = host.rsplit('.').find(|label| !label.is_empty());
+    let number = last.is_none_or(|last| last.starts_with(|c: char| c.is_ascii_digit()));
+    if number || host.starts_with('[') {
+        return Err("its host is an address");
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("it has a user name");
+    }
+    Ok(url)
+}
+
 /// The URL as it is used: as written, but for spaces, which are
 /// percent-encoded; or why it is not used.
 fn usable(url: &str) -> Result<String, &'static str> {
@@ -213,6 +235,32 @@ mod tests {
         let raw = Value::parse(b"d8:announce9:http://\xff/e").unwrap();
         let (urls, notes) = TrackerList::of(raw).finish();
         assert!(urls.is_empty() && notes[0].contains("UTF-8"), "{notes:?}");
+    }
+
+    #[test]
+    fn strangers_name_hosts_and_no_addresses() {
+        for url in [
+            "http://t.example/announce",
+            "udp://localhost:6969",
+            "https://a.b.c:1/x",
+        ] {
+            assert_eq!(named_by_strangers(url).as_deref(), Ok(url));
+        }
+        for url in [
+            "http://192.0.2.1/announce",
+            "udp://192.0.2.1:6969",
+            "udp://3221225985:6969",
+            "http://3221225985/",
+            "http://0xc0000201/",
+            "http://[2001:db8::1]/",
+            "udp://[2001:db8::1]:1/",
+            "http://192.0.2.1./",
+            "http://user:word@t.example/",
+            "ws://t.example/",
+            "no url",
+        ] {
+            assert!(named_by_strangers(url).is_err(), "{url}");
+        }
     }
 
     #[test]

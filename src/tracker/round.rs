@@ -44,7 +44,7 @@ impl Requester {
                 continue;
             };
             let figures = self.scrape(&tracker, true);
-            if index == 0 {
+            if index == 0 && self.shared.has_main {
                 announced.announce.main_scrape = figures.as_ref().ok().copied().flatten();
             }
             announced.record()?;

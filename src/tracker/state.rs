@@ -20,6 +20,9 @@ pub struct TorrentTrackers {
     pub(super) torrent: Arc<Torrent>,
     /// In the order of the torrent file, the main tracker first.
     pub(super) trackers: Vec<Arc<Tracker>>,
+    /// Whether the first is the main tracker, whose figures have columns of
+    /// 2015.
+    pub(super) has_main: bool,
 }
 
 impl TorrentTrackers {
@@ -30,7 +33,22 @@ impl TorrentTrackers {
         let trackers = trackers
             .map(|url| Arc::new(Tracker::new(url, settings.udp_default_port)))
             .collect();
-        Self { torrent, trackers }
+        Self {
+            torrent,
+            trackers,
+            has_main: true,
+        }
+    }
+
+    /// The tracker at `url` alone, which was found while the run goes on: it is
+    /// none of the torrent file's, whatever its place.
+    pub fn found(torrent: Arc<Torrent>, url: &str, settings: &TrackerSettings) -> Self {
+        let tracker = Tracker::new(url, settings.udp_default_port);
+        Self {
+            torrent,
+            trackers: vec![Arc::new(tracker)],
+            has_main: false,
+        }
     }
 
     /// When the first of those that may still be asked is due; `None` when

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use btda::model::record::{Failure, MessageCounts, Record, Told, Visit};
 use btda::model::{
-    Direction, Encryption, Event, PieceCount, Reason, Source, Timestamp, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, PieceCount, Reason, Source, Timestamp, Transport,
+    VisitEnd,
 };
 use btda::storage::geo::Nowhere;
 use btda::storage::ledger::Ledger;
@@ -85,6 +86,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
             reason: Reason::TimedOut,
             takes_back: None,
             messages: None,
+            step: None,
         });
     }
     let peers = (count / 4).max(1);
@@ -95,7 +97,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
     Record::Visit(Box::new(Visit {
         peer,
         source: Source::Tracker,
-        exchanged: false,
+        origin: None,
         direction: Direction::Outgoing,
         transport: Transport::Tcp,
         encryption: Encryption::Plain,
@@ -114,6 +116,7 @@ pub(crate) fn record(number: usize, count: usize) -> Record {
         client: Some("libtorrent 2.0".to_owned()),
         ended: VisitEnd::Quiet,
         takes_back: None,
+        before: Evidence::Listed,
         extension: None,
     }))
 }

@@ -104,6 +104,7 @@ impl World {
             directory: Directory::new(vec![torrent(pieces)]),
             contacted: Contacted::default(),
             nodes: OnceLock::new(),
+            found_trackers: OnceLock::new(),
             records: sender,
             stop,
             pseudonyms: PseudonymKey::new([1; 20]),

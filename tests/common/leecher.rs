@@ -44,9 +44,10 @@ impl<'a> Leecher<'a> {
         }
     }
 
-    /// The same for a client that shares its rate limit among many
-    /// connections. libtorrent reads each as the limit allows, and may say
-    /// nothing to a new one for seconds, so that it seems to have nothing.
+    /// The same for a client that may say nothing for seconds behind both
+    /// handshakes, so that it seems to have nothing. libtorrent does so now and
+    /// then when it has called with encryption: a recording showed no byte from
+    /// it. Supposed is that its rate limit lets other connections go first.
     pub(crate) fn may_be_silent(self) -> Self {
         Self {
             may_be_silent: true,
@@ -67,9 +68,7 @@ impl<'a> Leecher<'a> {
         assert!(named.count() <= 1, "{label}: {:?}", self.peers);
         let known = |p: &&Peer| p.source == source || p.source == "incoming";
         assert!(confirmed.iter().all(known), "{label}: {:?}", self.peers);
-        for peer in &self.peers {
-            self.check_visits(peer);
-        }
+        self.check_all_visits();
         for peer in confirmed {
             self.check_crossing(peer);
         }
@@ -82,11 +81,19 @@ impl<'a> Leecher<'a> {
         assert!(!self.peers.is_empty(), "{label}: never heard");
         for peer in &self.peers {
             assert_eq!(peer.source, "incoming", "{label}");
-            self.check_visits(peer);
         }
+        self.check_all_visits();
     }
 
-    fn check_visits(&self, peer: &Peer) {
+    fn check_all_visits(&self) {
+        let silent: i64 = self.peers.iter().map(|peer| self.check_visits(peer)).sum();
+        let all: i64 = self.peers.iter().map(|peer| peer.visits).sum();
+        let label = &self.label;
+        assert!(silent * 2 <= all, "{label}: {silent} of {all} silent");
+    }
+
+    /// How many of the visits are excused by silence.
+    fn check_visits(&self, peer: &Peer) -> i64 {
         let label = &self.label;
         let visits = self.results.visits(peer.id).expect("visits can be read");
         let count = i64::try_from(visits.len()).expect("few visits");
@@ -104,7 +111,6 @@ impl<'a> Leecher<'a> {
             );
             silent += 1;
         }
-        assert!(silent * 2 <= visits.len(), "{label}: {visits:?}");
         let called = visits.first().is_some_and(|it| it.direction == "incoming");
         assert_eq!(called, peer.source == "incoming", "{label}: {visits:?}");
         let first = visits.first().map(|visit| visit.pieces);
@@ -112,6 +118,7 @@ impl<'a> Leecher<'a> {
         let last = visits.get(1..).and_then(<[Visit]>::last);
         let last = last.map(|visit| visit.pieces);
         assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
+        silent
     }
 
     /// The client's own time of reaching the threshold lies in the bracket.

@@ -48,6 +48,8 @@ pub(crate) struct Role {
     pub(crate) transport: &'static str,
     /// Names its peers to others (BEP 11).
     pub(crate) exchange: bool,
+    /// Announces itself in its own network (BEP 14).
+    pub(crate) local: bool,
     /// Finishes only while somebody at one of these addresses is connected.
     pub(crate) company: &'static [&'static str],
 }
@@ -61,6 +63,7 @@ impl Role {
         encryption: "not outward",
         transport: "tcp, utp inward",
         exchange: false,
+        local: false,
         company: &[],
     };
     /// The same, but has nothing, and has libtorrent's own fingerprint.
@@ -105,6 +108,13 @@ impl Role {
         transport: "utp",
         ..Self::LEECHER
     };
+    /// Has everything, and announces itself in its own network.
+    pub(crate) const LSD_SEEDER: Self = Self {
+        name: "libtorrent-lsd",
+        fingerprint: "-SL2080-",
+        local: true,
+        ..Self::EITHER_SEEDER
+    };
 }
 
 impl Libtorrent {
@@ -146,6 +156,7 @@ impl Libtorrent {
             "seed": role.seeds,
             "encryption": role.encryption,
             "transport": role.transport,
+            "local": role.local,
             "download_limit": assignment.download_limit,
             "fingerprint": role.fingerprint,
             "dht": assignment.dht.map(|node| node.to_string()),

@@ -18,6 +18,7 @@ pub(crate) mod btda_run;
 pub(crate) mod capture;
 pub(crate) mod client;
 pub(crate) mod contract;
+pub(crate) mod dnsmasq;
 pub(crate) mod http;
 pub(crate) mod leecher;
 pub(crate) mod libtorrent;

@@ -113,7 +113,7 @@ INSERT INTO host
 SELECT id, first_seen * 1000, 'name', printf('isp%d.net', id * 7919 % 89 % 61), printf('isp%d.net', id % 61)
 FROM peer WHERE id % 3 = 0;
 INSERT INTO exchange
-SELECT NULL, timestamp * 1000, torrent, 30, 24 FROM request WHERE source = 'incoming';
+SELECT NULL, timestamp * 1000, torrent, 'pex', 30, 24 FROM request WHERE source = 'incoming';
 INSERT INTO peer_error VALUES ('First contact', 'timed out', COUNT * 4),
   ('First contact', '[Errno 111] Connection refused', COUNT), ('First contact', 'Socket connection broken', COUNT / 2),
   ('Later contact', 'timed out', COUNT / 9), ('Incoming peer', 'Already in outgoing', COUNT / 3),

@@ -7,7 +7,8 @@ already), `download_limit` (bytes a second and torrent, 0 is none),
 `fingerprint` (first eight bytes of the peer id, empty for libtorrent's own),
 `encryption` (a key of ENCRYPTION), `transport` (a key of TRANSPORT), `dht`
 (`host:port` of a node to begin with, null is no DHT), `peers` (`host:port`
-each, known from the start), `exchange` (names its peers to others, BEP 11) and
+each, known from the start), `exchange` (names its peers to others, BEP 11), `local`
+(announces itself in its own network, BEP 14) and
 `company` (addresses; where there are any, the download is held back short of
 its end until somebody there is newly connected, and then goes on as fast as it
 can).
@@ -57,7 +58,7 @@ def session_settings(wanted):
         "listen_interfaces": wanted["listen"],
         "outgoing_interfaces": wanted["call_from"],
         "enable_dht": False,
-        "enable_lsd": False,
+        "enable_lsd": wanted["local"],
         "enable_upnp": False,
         "enable_natpmp": False,
         "enable_incoming_tcp": tcp,
@@ -106,7 +107,10 @@ def add_torrent(session, wanted, path):
     params.save_path = wanted["folder"]
     params.download_limit = wanted["download_limit"]
     params.flags &= ~(flags.auto_managed | flags.paused)
-    params.flags |= flags.disable_lsd
+    if not wanted["local"]:
+        params.flags |= flags.disable_lsd
+    else:
+        params.flags &= ~flags.disable_lsd
     if not wanted["exchange"]:
         params.flags |= flags.disable_pex
     if not wanted["dht"]:

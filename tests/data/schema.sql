@@ -95,6 +95,29 @@ CREATE TABLE crossing (
     first_at_ms INTEGER NOT NULL,
     first_at_pieces INTEGER NOT NULL
 );
+CREATE TABLE evidence (
+    torrent INTEGER NOT NULL REFERENCES torrent (id),
+    class TEXT NOT NULL,
+    addresses INTEGER NOT NULL,
+    PRIMARY KEY (torrent, class)
+);
+CREATE TABLE doubt (
+    peer INTEGER NOT NULL REFERENCES peer (id),
+    reason TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    figure INTEGER NOT NULL,
+    PRIMARY KEY (peer, reason)
+);
+CREATE TABLE client_behaviour (
+    id INTEGER PRIMARY KEY,
+    prefix TEXT NOT NULL,
+    client TEXT NOT NULL,
+    behaviour TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    source TEXT NOT NULL
+);
 CREATE TABLE outcome (
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
@@ -132,6 +155,14 @@ CREATE TABLE announce (
     leechers INTEGER,
     warning TEXT
 );
+CREATE TABLE found_tracker (
+    id INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    torrent INTEGER NOT NULL REFERENCES torrent (id),
+    url TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    asked INTEGER NOT NULL
+);
 CREATE TABLE scrape (
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
@@ -157,6 +188,7 @@ CREATE TABLE exchange (
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
     torrent INTEGER NOT NULL REFERENCES torrent (id),
+    origin TEXT NOT NULL,
     received_peers INTEGER NOT NULL,
     duplicate_peers INTEGER NOT NULL
 );

@@ -6,9 +6,26 @@ use std::time::Instant;
 use super::Engine;
 use crate::analyzer::policy;
 use crate::analyzer::scheduler::queue::Ticket;
+use crate::analyzer::visit::Report;
 use crate::config::settings::Identity;
-use crate::model::record::{Failure, MessageCounts, Record};
-use crate::model::{Event, Reason};
+use crate::model::record::{EvidenceStep, Failure, MessageCounts, Record};
+use crate::model::{Event, Evidence, Reason};
+
+/// What a contact showed although it failed.
+#[derive(Debug, Default)]
+pub(super) struct Showed {
+    evidence: Evidence,
+    messages: Option<Box<MessageCounts>>,
+}
+
+impl Showed {
+    pub(super) fn by(report: &Report) -> Self {
+        Self {
+            evidence: report.evidence(),
+            messages: report.messages(),
+        }
+    }
+}
 
 /// What follows from a contact, worked out but not yet done.
 pub(super) struct Outcome {
@@ -19,25 +36,21 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn failed(
-        engine: &Engine,
-        ticket: Ticket,
-        reason: Reason,
-        messages: Option<Box<MessageCounts>>,
-    ) -> Self {
+    pub(super) fn failed(engine: &Engine, ticket: Ticket, reason: Reason, showed: Showed) -> Self {
         let event = if ticket.history.successes == 0 && !ticket.is_call_back() {
             Event::FirstContact
         } else {
             Event::LaterContact
         };
+        let history = ticket.history.with_failure(reason).showing(showed.evidence);
         let record = Record::Failure(Failure {
             at: engine.clock.timestamp(),
             event,
             reason,
             takes_back: ticket.takes_back(),
-            messages,
+            messages: showed.messages,
+            step: step(&ticket, history.shown),
         });
-        let history = ticket.history.with_failure(reason);
         let never = [
             Reason::OwnAddress,
             Reason::ReservedAddress,
@@ -77,4 +90,16 @@ impl Outcome {
             None => engine.scheduler.revisits().forget(&ticket.key),
         }
     }
+}
+
+/// The rise of the address of `ticket` to `now`; who has a row by a call of its
+/// own has its class there.
+fn step(ticket: &Ticket, now: Evidence) -> Option<EvidenceStep> {
+    let before = ticket.history.shown;
+    let step = EvidenceStep {
+        torrent: ticket.key.torrent,
+        before,
+        now,
+    };
+    (now > before && !ticket.is_call_back()).then_some(step)
 }

@@ -67,10 +67,10 @@ impl Connect for FakeNetwork {
     }
 }
 
-struct World {
-    clock: ManualClock,
-    engine: Engine,
-    records: Receiver<Record>,
+pub(crate) struct World {
+    pub(crate) clock: ManualClock,
+    pub(crate) engine: Engine,
+    pub(crate) records: Receiver<Record>,
     _trigger: StopTrigger,
 }
 
@@ -85,7 +85,7 @@ fn torrent() -> Torrent {
     Torrent::sample(8)
 }
 
-fn world(scripts: Vec<Vec<Step>>) -> World {
+pub(crate) fn world(scripts: Vec<Vec<Step>>) -> World {
     let clock = ManualClock::new(Timestamp(1_000_000));
     let (trigger, stop) = stop_pair();
     let (sender, records) = unbounded();
@@ -113,6 +113,7 @@ fn world(scripts: Vec<Vec<Step>>) -> World {
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
         nodes: OnceLock::new(),
+        found_trackers: OnceLock::new(),
         records: sender,
         stats: Arc::new(Stats::new(shared.now())),
         stop,

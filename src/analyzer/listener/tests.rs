@@ -67,6 +67,7 @@ fn world(callers_max: usize, per_address_max: usize) -> World {
         directory: Directory::new(vec![torrent()]),
         contacted: Contacted::default(),
         nodes: OnceLock::new(),
+        found_trackers: OnceLock::new(),
         records: sender,
         stop,
         pseudonyms: PseudonymKey::new([1; 20]),

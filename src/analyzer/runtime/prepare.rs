@@ -13,6 +13,7 @@ use crate::analyzer::dial::Utp;
 use crate::analyzer::directory::Directory;
 use crate::analyzer::engine::{Contacted, Engine};
 use crate::analyzer::listener::{Listener, Seats};
+use crate::analyzer::neighbours::Neighbours;
 use crate::analyzer::scheduler::Scheduler;
 use crate::analyzer::statistics::Statistics;
 use crate::analyzer::stats::Stats;
@@ -34,11 +35,15 @@ use crate::torrent::metadata::MetadataCache;
 
 use super::Request;
 use super::dht::Dht;
+use super::found::{self, FoundTrackers};
 use super::hosts;
 use super::limits::Limits;
 use super::links::{self, Wanted};
+use super::local_trackers::{self, LocalTrackers};
 use super::magnets::Magnets;
+use super::neighbours;
 use super::opt_out::address_rules;
+use super::random::{RandomBytes, random_bytes};
 use super::sockets::Sockets;
 use super::status::say;
 use super::trackers::Trackers;
@@ -58,6 +63,9 @@ pub(super) struct Run {
     pub(super) dht: Option<Arc<Dht>>,
     pub(super) magnets: Option<Arc<Magnets>>,
     pub(super) hosts: Option<Arc<Hosts>>,
+    pub(super) neighbours: Option<Arc<Neighbours>>,
+    pub(super) found: Option<Arc<FoundTrackers>>,
+    pub(super) local_trackers: Option<Arc<LocalTrackers>>,
     pub(super) database: PathBuf,
     pub(super) log_counts: LogCounts,
 }
@@ -106,6 +114,9 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     note_own_addresses(&engine.scheduler, &engine.settings);
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let (hosts, names) = hosts::prepare(&engine)?;
+    let neighbours = neighbours::prepare(&engine)?;
+    let found = found::prepare(&engine);
+    let local_trackers = local_trackers::prepare(&engine, found.as_ref())?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let inputs = (import.files, facts, names);
@@ -129,6 +140,9 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         listen_port,
         dht: dht.map(Arc::new),
         hosts,
+        neighbours,
+        found,
+        local_trackers,
     })
 }
 
@@ -171,6 +185,7 @@ fn engine(
         contacted: Contacted::default(),
         stays: Stays::new(settings.stay.as_ref(), settings.workers),
         nodes: OnceLock::new(),
+        found_trackers: OnceLock::new(),
         own_id: PeerId::alphanumeric(random.own_id),
         pseudonyms: PseudonymKey::new(random.pseudonym_key),
         clock,
@@ -311,32 +326,6 @@ fn note_own_addresses(scheduler: &Scheduler, settings: &Settings) {
     for ip in routed.into_iter().flatten().chain(loopback) {
         scheduler.add_own(PeerAddress::new(ip, port));
     }
-}
-
-struct RandomBytes {
-    own_id: [u8; 20],
-    pseudonym_key: [u8; 20],
-    key: u32,
-}
-
-fn random_bytes() -> Result<RandomBytes, Refusal> {
-    let mut bytes = RandomBytes {
-        own_id: [0; 20],
-        pseudonym_key: [0; 20],
-        key: 0,
-    };
-    let mut key = [0; 4];
-    getrandom::fill(&mut bytes.own_id)
-        .and_then(|()| getrandom::fill(&mut bytes.pseudonym_key))
-        .and_then(|()| getrandom::fill(&mut key))
-        .map_err(|error| {
-            refuse(
-                Exit::Failed,
-                format!("the system gives no random numbers: {error}"),
-            )
-        })?;
-    bytes.key = u32::from_ne_bytes(key);
-    Ok(bytes)
 }
 
 /// What the writer is told of the run: files, facts, who finds out names.

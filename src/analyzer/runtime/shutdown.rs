@@ -20,6 +20,7 @@ use crate::tracker;
 
 use super::Cause;
 use super::crew::{Crew, Stage};
+use super::neighbours;
 use super::prepare::Run;
 use super::status::Status;
 
@@ -62,10 +63,16 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
             counts.callers
         );
     }
-    let told = tracker::farewell(&run.trackers.client, &run.trackers.owing(), FAREWELL);
+    let (mut acknowledged, mut owed) = (0, 0);
+    let deadline = Deadline::after(engine.clock.now(), FAREWELL);
+    for (client, torrents) in run.trackers.owing() {
+        let left = deadline.left(engine.clock.now()).unwrap_or_default();
+        let told = tracker::farewell(client, &torrents, left);
+        acknowledged += told.acknowledged;
+        owed += told.owed;
+    }
     status.say(&format!(
-        "told trackers: {} of {} acknowledged",
-        told.acknowledged, told.owed
+        "told trackers: {acknowledged} of {owed} acknowledged"
     ));
     let mut late = Vec::new();
     for (stage, time) in [
@@ -108,7 +115,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
     let stays = run.engine.stays.counts();
     let magnets = run.magnets.as_ref().map_or(0, |magnets| magnets.pending());
     let never = run.engine.scheduler.never_contacted();
-    vec![
+    let mut records = vec![
         fact("ended", cause.as_str().to_owned()),
         fact("addresses_never_contacted", never.to_string()),
         count("contacts_held_back", held.in_all),
@@ -128,8 +135,11 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         ),
         fact("threads_ended_early", crew.early_ends().to_string()),
         fact("log_lines_lost", run.log_counts.lost().to_string()),
-        run.statistics.next(true),
-    ]
+    ];
+    records.extend(run.neighbours.iter().flat_map(|it| neighbours::facts(it)));
+    records.extend(run.found.iter().flat_map(|it| it.facts()));
+    records.push(run.statistics.next(true));
+    records
 }
 
 fn wait(run: &Run, crew: &mut Crew, status: &Status, stage: Stage, time: Duration) -> Vec<String> {

@@ -20,12 +20,15 @@ use crate::tracker::{
 pub(super) struct Trackers {
     pub(super) client: Arc<TrackerClient>,
     pub(super) context: TrackerContext,
+    /// For trackers that strangers named: never past the address rules.
+    guarded: TrackerContext,
     members: Mutex<Vec<Member>>,
     /// Those of magnet links that wait for their metadata.
     of_links: Mutex<Vec<Arc<TorrentTrackers>>>,
 }
 
 struct Member {
+    context: TrackerContext,
     torrent: Arc<TorrentTrackers>,
     /// Made before any thread starts: each registers its torrent for the
     /// scrapes that torrents share.
@@ -55,9 +58,14 @@ impl Trackers {
             board: Arc::new(ScrapeBoard::new()),
             health: Arc::new(TrackerHealth::new()),
         };
+        let guarded = TrackerContext {
+            client: Arc::new(guarded(engine, &client)),
+            ..context.clone()
+        };
         let trackers = Self {
             client,
             context,
+            guarded,
             members: Mutex::default(),
             of_links: Mutex::default(),
         };
@@ -74,10 +82,23 @@ impl Trackers {
             return None;
         }
         let settings = &self.client.settings;
-        let torrent = Arc::new(TorrentTrackers::new(Arc::clone(torrent), settings));
-        let first = Requester::new(self.context.clone(), Arc::clone(&torrent));
+        let torrent = TorrentTrackers::new(Arc::clone(torrent), settings);
+        self.add(&self.context, torrent)
+    }
+
+    /// Takes the tracker at `url` in, which was found for `torrent`; the same.
+    pub(super) fn join_found(&self, torrent: &Arc<Torrent>, url: &str) -> Option<usize> {
+        let settings = &self.client.settings;
+        let tracker = TorrentTrackers::found(Arc::clone(torrent), url, settings);
+        self.add(&self.guarded, tracker)
+    }
+
+    fn add(&self, context: &TrackerContext, torrent: TorrentTrackers) -> Option<usize> {
+        let torrent = Arc::new(torrent);
+        let first = Requester::new(context.clone(), Arc::clone(&torrent));
         let mut members = self.members.lock();
         members.push(Member {
+            context: context.clone(),
             torrent,
             first: Some(first),
         });
@@ -104,20 +125,45 @@ impl Trackers {
         links.retain(|link| link.torrent().info_hash != info_hash);
     }
 
-    /// Everybody who may owe a tracker a `stopped`.
-    pub(super) fn owing(&self) -> Vec<Arc<TorrentTrackers>> {
-        let mut all = self.torrents();
-        all.extend(self.of_links.lock().iter().cloned());
-        all
+    /// Everybody who may owe a tracker a `stopped`, by the client that tells
+    /// it.
+    pub(super) fn owing(&self) -> [(&Arc<TrackerClient>, Vec<Arc<TorrentTrackers>>); 2] {
+        let (mut usual, mut found) = (Vec::new(), Vec::new());
+        for member in &*self.members.lock() {
+            let guarded = Arc::ptr_eq(&member.context.client, &self.guarded.client);
+            let all = if guarded { &mut found } else { &mut usual };
+            all.push(Arc::clone(&member.torrent));
+        }
+        usual.extend(self.of_links.lock().iter().cloned());
+        [(&self.client, usual), (&self.guarded.client, found)]
     }
 
     /// Body of the thread of the torrent at `index`. After a panic a new
     /// requester goes on where the first has ended.
     pub(super) fn run(&self, index: usize) {
-        let (first, torrent) = match self.members.lock().get_mut(index) {
-            Some(member) => (member.first.take(), Arc::clone(&member.torrent)),
+        let (first, context, torrent) = match self.members.lock().get_mut(index) {
+            Some(member) => (
+                member.first.take(),
+                member.context.clone(),
+                Arc::clone(&member.torrent),
+            ),
             None => return,
         };
-        run(first.unwrap_or_else(|| Requester::new(self.context.clone(), torrent)));
+        run(first.unwrap_or_else(|| Requester::new(context, torrent)));
+    }
+}
+
+/// The same client under the rules about addresses, by no proxy.
+fn guarded(engine: &Engine, client: &TrackerClient) -> TrackerClient {
+    let resolver = Resolver::new().under(engine.scheduler.rules());
+    let settings = client.settings.clone();
+    TrackerClient {
+        clock: Arc::clone(&client.clock),
+        random: Arc::clone(&client.random),
+        http: Arc::new(SystemHttp::direct(settings.redirects_max, resolver.clone())),
+        udp: Arc::new(SystemUdp::new(resolver)),
+        peer_id: client.peer_id,
+        key: client.key,
+        settings,
     }
 }

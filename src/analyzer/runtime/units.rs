@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::analyzer::listener::Listener;
+use crate::analyzer::neighbours::Neighbours;
 use crate::analyzer::workers;
 use crate::dht::node::STACK;
 use crate::dht::node::address::Family;
@@ -15,6 +16,7 @@ use crate::threads::{LARGE_STACK, VISIT_STACK};
 
 use super::crew::{Crew, Stage, Unit};
 use super::dht::Dht;
+use super::local_trackers::LocalTrackers;
 use super::magnets::Magnets;
 use super::prepare::Run;
 
@@ -37,6 +39,9 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     for (index, trackers) in run.trackers.torrents().iter().enumerate() {
         crew.start(tracker(run, index, trackers.torrent().id))?;
     }
+    if let Some(local) = &run.local_trackers {
+        crew.start(local_trackers(local))?;
+    }
     if let Some(links) = &run.magnets {
         for number in 1..=links.threads() {
             crew.start(magnets(links, number))?;
@@ -47,6 +52,11 @@ pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
             crew.start(node(dht, family))?;
         }
         crew.start(lookups(dht))?;
+    }
+    if let Some(all) = &run.neighbours {
+        for (index, name) in all.threads().enumerate() {
+            crew.start(neighbours(all, index, name))?;
+        }
     }
     if let Some(hosts) = &run.hosts {
         hosts.start()?;
@@ -113,13 +123,40 @@ fn accept(listener: &Arc<Listener>, index: usize) -> Unit {
 
 /// The trackers of the torrent `id`, which has that index among them.
 pub(super) fn tracker(run: &Run, index: usize, id: TorrentId) -> Unit {
-    let trackers = Arc::clone(&run.trackers);
     Unit {
         name: format!("tracker-{id}"),
+        ..tracker_at(run, index)
+    }
+}
+
+fn tracker_at(run: &Run, index: usize) -> Unit {
+    let trackers = Arc::clone(&run.trackers);
+    Unit {
+        name: String::new(),
         stack: LARGE_STACK,
         stage: Stage::Sources,
         restart: true,
         body: Arc::new(move || trackers.run(index)),
+    }
+}
+
+/// What was asked for stays so.
+fn local_trackers(local: &Arc<LocalTrackers>) -> Unit {
+    let local = Arc::clone(local);
+    Unit {
+        name: "local-trackers".into(),
+        stack: VISIT_STACK,
+        stage: Stage::Sources,
+        restart: true,
+        body: Arc::new(move || local.run()),
+    }
+}
+
+/// A tracker that was found, which has that index among all.
+pub(super) fn found_tracker(run: &Run, index: usize) -> Unit {
+    Unit {
+        name: format!("found-{index}"),
+        ..tracker_at(run, index)
     }
 }
 
@@ -154,6 +191,19 @@ fn node(dht: &Arc<Dht>, family: Family) -> Unit {
         stage: Stage::Dht,
         restart: true,
         body: Arc::new(move || dht.run_node(family)),
+    }
+}
+
+/// Local service discovery of one address family; the next thread goes on with
+/// its socket.
+fn neighbours(neighbours: &Arc<Neighbours>, index: usize, name: &str) -> Unit {
+    let neighbours = Arc::clone(neighbours);
+    Unit {
+        name: name.into(),
+        stack: VISIT_STACK,
+        stage: Stage::Sources,
+        restart: true,
+        body: Arc::new(move || neighbours.run(index)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::analyzer::dial::Way;
-use crate::model::{PeerKey, Reason, Source};
+use crate::model::{Evidence, Origin, PeerKey, Reason, Source};
 
 /// What happened to a peer so far; decides with the latest outcome about the
 /// next visit (`analyzer::policy`).
@@ -23,6 +23,9 @@ pub struct History {
     /// How it was reached by the last visit that counted; the next one tries
     /// that first.
     pub worked: Option<Way>,
+    /// The most that failed contacts showed, while the peer never had a visit
+    /// that counted: at most [`Evidence::Handshake`].
+    pub shown: Evidence,
 }
 
 impl History {
@@ -38,8 +41,20 @@ impl History {
             successes: self.successes.saturating_add(1),
             failures: 0,
             unreached: None,
+            shown: Evidence::Listed,
             ..self
         }
+    }
+
+    /// After a failed contact that showed so much.
+    #[must_use]
+    pub fn showing(self, evidence: Evidence) -> Self {
+        let shown = if self.successes == 0 {
+            self.shown.max(evidence.min(Evidence::Handshake))
+        } else {
+            Evidence::Listed
+        };
+        Self { shown, ..self }
     }
 
     /// After one more failure.
@@ -65,9 +80,8 @@ pub struct Ticket {
     pub key: PeerKey,
     /// How it was found first.
     pub source: Source,
-    /// Whether another peer named it first (BEP 11); `source` is then how that
-    /// one was found.
-    pub exchanged: bool,
+    /// Who named it first, where `source` does not tell it.
+    pub origin: Option<Origin>,
     /// What happened to it before.
     pub history: History,
 }
@@ -120,7 +134,7 @@ impl Queue {
             Ticket {
                 key,
                 source,
-                exchanged: false,
+                origin: None,
                 history,
             },
             now,
@@ -149,7 +163,7 @@ impl Queue {
             let ticket = Ticket {
                 key,
                 source,
-                exchanged: false,
+                origin: None,
                 history,
             };
             self.put_back(ticket, due);
@@ -239,40 +253,51 @@ struct Entry {
     tags: Tags,
 }
 
-/// Source, [`Ticket::exchanged`] and [`History::worked`] in one byte: the lower
-/// two bits are the source, the third tells whether it was exchanged, the
-/// upper four are the way, 0 for none.
+/// Source, [`Ticket::origin`], [`History::shown`] and [`History::worked`] in one
+/// byte: the digits of a number, the source lowest, the way highest.
 #[derive(Debug, Clone, Copy)]
 struct Tags(u8);
 
+const SOURCES: [Source; 3] = [Source::Tracker, Source::Dht, Source::Incoming];
+
+const ORIGINS: [Option<Origin>; 3] = [None, Some(Origin::Pex), Some(Origin::Lsd)];
+
+/// What an address without a visit that counts can have shown.
+const SHOWN: [Evidence; 3] = [Evidence::Listed, Evidence::Answered, Evidence::Handshake];
+
 impl Tags {
-    const fn new(source: Source, exchanged: bool, worked: Option<Way>) -> Self {
-        let source = match source {
-            Source::Tracker => 0,
-            Source::Dht => 1,
-            Source::Incoming => 2,
-        };
-        let way = match worked {
-            None => 0,
-            Some(way) => 1 + way.code(),
-        };
-        Self(way << 4 | (exchanged as u8) << 2 | source)
+    fn new(ticket: &Ticket) -> Self {
+        let way = ticket.history.worked.map_or(0, |way| 1 + way.code());
+        let [source, origin, shown] = [
+            SOURCES.iter().position(|it| *it == ticket.source),
+            ORIGINS.iter().position(|it| *it == ticket.origin),
+            SHOWN.iter().position(|it| *it == ticket.history.shown),
+        ]
+        .map(|digit| {
+            digit
+                .and_then(|digit| u8::try_from(digit).ok())
+                .unwrap_or(0)
+        });
+        Self(((way * 3 + shown) * 3 + origin) * 3 + source)
     }
 
-    const fn exchanged(self) -> bool {
-        self.0 & 4 != 0
+    fn source(self) -> Source {
+        let digit = usize::from(self.0 % 3);
+        SOURCES.get(digit).copied().unwrap_or(Source::Tracker)
     }
 
-    const fn source(self) -> Source {
-        match self.0 & 3 {
-            0 => Source::Tracker,
-            1 => Source::Dht,
-            _ => Source::Incoming,
-        }
+    fn origin(self) -> Option<Origin> {
+        let digit = usize::from(self.0 / 3 % 3);
+        ORIGINS.get(digit).copied().flatten()
+    }
+
+    fn shown(self) -> Evidence {
+        let digit = usize::from(self.0 / 9 % 3);
+        SHOWN.get(digit).copied().unwrap_or_default()
     }
 
     const fn worked(self) -> Option<Way> {
-        match (self.0 >> 4).checked_sub(1) {
+        match (self.0 / 27).checked_sub(1) {
             None => None,
             Some(code) => Some(Way::from_code(code)),
         }
@@ -293,33 +318,29 @@ fn rank(due_ms: u128, sequence: u32) -> u64 {
 }
 
 impl Entry {
-    const fn new(rank: u64, ticket: Ticket) -> Self {
-        let Ticket {
-            key,
-            source,
-            exchanged,
-            history,
-        } = ticket;
+    fn new(rank: u64, ticket: Ticket) -> Self {
+        let Ticket { key, history, .. } = ticket;
         Self {
             rank,
             key,
             unreached: history.unreached,
             successes: history.successes,
             failures: history.failures,
-            tags: Tags::new(source, exchanged, history.worked),
+            tags: Tags::new(&ticket),
         }
     }
 
-    const fn ticket(&self) -> Ticket {
+    fn ticket(&self) -> Ticket {
         Ticket {
             key: self.key,
             source: self.tags.source(),
-            exchanged: self.tags.exchanged(),
+            origin: self.tags.origin(),
             history: History {
                 successes: self.successes,
                 failures: self.failures,
                 unreached: self.unreached,
                 worked: self.tags.worked(),
+                shown: self.tags.shown(),
             },
         }
     }
@@ -432,7 +453,8 @@ mod tests {
                 successes: 0,
                 failures: 2,
                 unreached: Some(Reason::Closed),
-                worked: None
+                worked: None,
+                shown: Evidence::Listed,
             }
         );
         let tracked = failed.with_success().with_failure(Reason::TimedOut);
@@ -442,7 +464,8 @@ mod tests {
                 successes: 1,
                 failures: 1,
                 unreached: None,
-                worked: None
+                worked: None,
+                shown: Evidence::Listed,
             }
         );
         assert!(!failed.is_fresh() && History::default().is_fresh());
@@ -453,24 +476,52 @@ mod tests {
         let now = Instant::now();
         let mut queue = Queue::new(now);
         let ways = Way::ALL.map(Some).into_iter().chain([None]);
-        for source in [Source::Tracker, Source::Dht, Source::Incoming] {
-            for worked in ways.clone() {
-                let history = History {
-                    successes: 3,
-                    failures: 2,
-                    unreached: Some(Reason::REFUSED),
-                    worked,
-                };
+        let mut histories = Vec::new();
+        for worked in ways {
+            histories.extend(SHOWN.map(|shown| History {
+                successes: 3,
+                failures: 2,
+                unreached: Some(Reason::REFUSED),
+                worked,
+                shown,
+            }));
+        }
+        let named = SOURCES
+            .iter()
+            .flat_map(|source| ORIGINS.map(|origin| (*source, origin)));
+        for (source, origin) in named {
+            for history in &histories {
                 let ticket = Ticket {
                     key: key(1, 0),
                     source,
-                    exchanged: source == Source::Dht,
-                    history,
+                    origin,
+                    history: *history,
                 };
                 queue.put_back(ticket, now);
                 assert_eq!(queue.take_due(now), Some(ticket));
             }
         }
+    }
+
+    #[test]
+    fn what_failed_contacts_showed_is_kept_until_a_visit_counts() {
+        let shown = |history: History| history.shown;
+        let history = History::default()
+            .with_failure(Reason::Closed)
+            .showing(Evidence::Answered);
+        assert_eq!(shown(history), Evidence::Answered);
+        let later = history
+            .with_failure(Reason::TimedOut)
+            .showing(Evidence::Listed);
+        assert_eq!(shown(later), Evidence::Answered, "never less");
+        assert_eq!(
+            shown(later.showing(Evidence::Progress)),
+            Evidence::Handshake
+        );
+        let counted = later.with_success();
+        assert_eq!(shown(counted), Evidence::Listed);
+        let failed = counted.with_failure(Reason::Closed);
+        assert_eq!(shown(failed.showing(Evidence::Answered)), Evidence::Listed);
     }
 
     #[test]
@@ -485,7 +536,7 @@ mod tests {
             let mut queue = Queue::new(now);
             let mut wanted = Vec::new();
             for (n, due) in dues.iter().enumerate() {
-                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, exchanged: false, history: History::default() };
+                let ticket = Ticket { key: key(u16::try_from(n).unwrap(), 0), source: Source::Dht, origin: None, history: History::default() };
                 queue.put_back(ticket, now + Duration::from_millis(*due));
                 wanted.push((*due, n, ticket));
             }

@@ -29,6 +29,7 @@ pub(crate) fn settings() -> VisitSettings {
         extension_protocol: true,
         peer_exchange: true,
         exchange_wait: Duration::from_secs(2),
+        tracker_exchange: false,
         listen_port: None,
         dht_port: None,
         keep_partial: true,

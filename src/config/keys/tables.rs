@@ -91,8 +91,8 @@ registry! {
     EARLY_PER_SECOND_MAX: "revisit.early_per_second_max",
         number(0.01, 1_000_000.0), Value::Number(20.0), "own choice: ten times the revisits of the thesis";
     /// What happens to a peer that is soon to reach the threshold. visit: it is
-    /// visited again like any other. stay: the visit goes on until it has got there,
-    /// and tells when to the second; nothing is requested.
+    /// visited again like any other. stay: the visit goes on until it has told that
+    /// it is there; nothing is requested.
     OBSERVE: "revisit.observe",
         Kind::Choice(&["visit", "stay"]), text("visit"), "2015 program";
     /// Peers that are stayed with at one time, each on a thread beside
@@ -103,11 +103,11 @@ registry! {
     /// threshold within this time.
     STAY_WITHIN_SECONDS: "revisit.stay_within_seconds",
         seconds(0.1, 86_400.0), Value::Number(300.0), "own choice: peer_revisit_delay";
-    /// Longest stay. One without a piece more for `peer_revisit_delay` ends, too.
+    /// Longest stay.
     STAY_SECONDS_MAX: "revisit.stay_seconds_max",
         seconds(0.1, 86_400.0), Value::Number(900.0), "own choice: three times stay_within_seconds";
-    /// How long a client may take to tell a piece that it has. Who is stayed with
-    /// and tells nothing for so long had no more so long ago.
+    /// How long a client may take to tell a piece that it has: what one that is
+    /// stayed with had not told, it had not so long before.
     HAVE_DELAY_SECONDS: "revisit.have_delay_seconds",
         seconds(0.0, 3600.0), Value::Number(10.0), "Transmission saves haves up for so long";
 
@@ -188,6 +188,19 @@ registry! {
     SCRAPE: "tracker.scrape",
         Kind::Flag, Value::Flag(true), "2015 program";
 
+    /// Asks the trackers that peers name (tracker exchange, BEP 28), but for
+    /// private torrents: four for each torrent and 64 in all at most, none by an
+    /// IP address, and none at a reserved one without `contact.allow_private`.
+    /// Needs `visit.extension_protocol`.
+    TRACKER_EXCHANGE: "tracker.exchange",
+        Kind::Flag, Value::Flag(false), "own choice: strangers say whom we ask";
+
+    /// Asks the name servers (`hosts.servers`) for trackers of the network that we
+    /// are in (local tracker discovery, BEP 22), and these for peers, but not of
+    /// private torrents; within the limits of `tracker.exchange`.
+    LOCAL_DISCOVERY: "tracker.local_discovery",
+        Kind::Flag, Value::Flag(false), "BEP 22: may be off";
+
     /// The DHT node that `-d` uses. pymdht: one that runs beside us. own: a
     /// node of our own. auto: pymdht if its control port answers at the start,
     /// else our own.
@@ -216,6 +229,13 @@ registry! {
     /// tests and practice swarms.
     DHT_ALLOW_PRIVATE: "dht.allow_private",
         Kind::Flag, Value::Flag(false), "own choice";
+
+    /// Takes the peers that announce themselves in our own network by multicast
+    /// (local service discovery, BEP 14), and announces us there with `-p`; never
+    /// for private torrents. Peers with private addresses need
+    /// `contact.allow_private`.
+    LSD_ENABLED: "lsd.enabled",
+        Kind::Flag, Value::Flag(false), "own choice: it tells neighbours what is measured";
 
     /// `MaxMind` database of places (`GeoIP2` or `GeoLite2` City or Country, or the
     /// flat schema), relative to `input_path`. Without it, places stay unknown.
@@ -249,6 +269,14 @@ registry! {
     /// below.
     CALIBRATION_CUT_SECONDS: "storage.calibration_cut_seconds",
         seconds(0.1, 3600.0), Value::Number(6.0), "2015 program";
+
+    /// Visits without a piece from which on a peer is doubted (table `doubt`),
+    /// while it never told one.
+    ZERO_VISITS: "evidence.zero_visits",
+        integer(2, 1_000_000), Value::Integer(6), "own choice: two would be a slow start";
+    /// The time over which they must spread.
+    ZERO_SECONDS: "evidence.zero_seconds",
+        seconds(0.0, 31_536_000.0), Value::Number(21_600.0), "own choice: six hours";
 
     /// Lets addresses into the log. Otherwise peers have pseudonyms, and
     /// whatever looks like an address is replaced.

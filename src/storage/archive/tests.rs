@@ -50,10 +50,10 @@ fn a_file_of_ours() {
 #[test]
 fn exchanged_addresses_and_host_names() {
     let (_folder, path) = file(&format!(
-        "{SCHEMA}
+        "PRAGMA foreign_keys = OFF; {SCHEMA}
          INSERT INTO request (timestamp, source, received_peers, duplicate_peers, torrent)
          VALUES (10, 'tracker', 50, 0, 1), (30, 'dht', 60, 30, 1);
-         INSERT INTO exchange VALUES (1, 20500, 1, 9, 4);
+         INSERT INTO exchange VALUES (1, 20500, 1, 'pex', 9, 4);
          INSERT INTO host VALUES (1, 0, 'name', 'co.uk', 'a.co.uk'), (2, 0, 'name', 'co.uk', 'b.co.uk'),
                                  (3, 0, 'name', 'b.de', 'b.de'), (4, 0, 'timed out', NULL, NULL);"
     ));

@@ -4,7 +4,7 @@ use super::super::row::{Row, kinds};
 use super::Ledger;
 use super::peers::Taken;
 use crate::model::record::{Failure, MessageCounts, Visit};
-use crate::model::{Direction, Event, Reason};
+use crate::model::{Direction, Event, Reason, Source};
 
 impl Ledger {
     pub(super) fn visit(&mut self, visit: Visit, rows: &mut Vec<Row>) {
@@ -16,6 +16,8 @@ impl Ledger {
             self.errors.take_back(reason, rows);
         }
         let direction = visit.direction;
+        let named = direction == Direction::Outgoing && visit.source != Source::Incoming;
+        let listed = named.then_some(visit.before);
         match self.peers.take(visit, &torrent, self.geo.as_ref(), rows) {
             Taken::Refused => {
                 self.count_failure(Event::IncomingPeer, Reason::AlreadyInOutgoing, rows);
@@ -24,7 +26,12 @@ impl Ledger {
                 first,
                 caller,
                 named_too,
+                evidence: (before, now),
             } => {
+                if first || named_too {
+                    self.evidence.rise(torrent.id, listed, None);
+                }
+                self.evidence.rise(torrent.id, before, Some(now));
                 self.outcomes.success(match (direction, first) {
                     (Direction::Incoming, _) => Event::IncomingPeer,
                     (Direction::Outgoing, true) => Event::FirstContact,
@@ -47,6 +54,9 @@ impl Ledger {
     pub(super) fn failure(&mut self, failure: &Failure, rows: &mut Vec<Row>) {
         if let Some(reason) = failure.takes_back {
             self.errors.take_back(reason, rows);
+        }
+        if let Some(step) = failure.step {
+            self.evidence.step(step);
         }
         if let Some(messages) = &failure.messages {
             self.count_messages(messages);

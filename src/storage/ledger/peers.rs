@@ -8,10 +8,11 @@ use super::super::row::{
 };
 use super::super::text;
 use super::Totals;
+use super::doubts::{Doubts, evidence_of};
 use super::identity::{Identities, Whose};
 use crate::config::settings::Identity;
 use crate::model::record::{Told, Visit};
-use crate::model::{Direction, Source, Torrent};
+use crate::model::{Direction, Evidence, Source, Torrent};
 
 /// Known peers of a run.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) struct Peers {
     known: Vec<Known>,
     /// Least milliseconds between two visits that make a speed; 0: any.
     speed_gap: i64,
+    doubts: Doubts,
     totals: Totals,
 }
 
@@ -39,6 +41,8 @@ pub(super) enum Taken {
         /// Whether a tracker or the DHT had named where this caller listens,
         /// which comes out now: not one peer more (sum 1 of the contract).
         named_too: bool,
+        /// The peer's class before this visit, `None` at its first, and now.
+        evidence: (Option<Evidence>, Evidence),
     },
 }
 
@@ -59,6 +63,8 @@ struct Known {
     max_speed: Option<f64>,
     /// What it told last, while that is below the threshold.
     below: Option<Told>,
+    /// The most that it has shown.
+    evidence: Evidence,
 }
 
 impl Peers {
@@ -67,6 +73,7 @@ impl Peers {
             identities: Identities::new(Identity::Thesis2015),
             known: Vec::new(),
             speed_gap: 0,
+            doubts: Doubts::new(u32::MAX, Duration::ZERO),
             totals: Totals {
                 confirmed: vec![0; torrents],
                 ..Totals::default()
@@ -79,6 +86,12 @@ impl Peers {
     pub(super) fn measure(&mut self, identity: Identity, speed_gap: Duration) {
         self.identities = Identities::new(identity);
         self.speed_gap = i64::try_from(speed_gap.as_millis()).unwrap_or(i64::MAX);
+    }
+
+    /// Before the first visit: from so many visits without a piece on, over
+    /// such a time, a peer is doubted.
+    pub(super) fn doubt(&mut self, visits: u32, time: Duration) {
+        self.doubts = Doubts::new(visits, time);
     }
 
     /// One more torrent.
@@ -109,6 +122,7 @@ impl Peers {
         let Some(known) = self.known.get_mut(index) else {
             return Taken::Refused;
         };
+        let before = (!first).then_some((known.evidence, known.last_pieces));
         if !first {
             let before = known.is_confirmed(torrent);
             known.revisit(&visit, self.speed_gap, rows);
@@ -122,6 +136,10 @@ impl Peers {
         let elsewhere = visit.direction == Direction::Outgoing && visit.source != Source::Incoming;
         let named_too = caller && elsewhere && !known.named_too;
         known.named_too |= named_too;
+        known.evidence = known.evidence.max(evidence_of(&visit));
+        let evidence = (before.map(|before| before.0), known.evidence);
+        let pieces = before.map(|before| before.1);
+        self.doubts.visited(id, pieces, &visit, rows);
         self.totals.visits += 1;
         let number = i64::try_from(self.totals.visits).unwrap_or(i64::MAX);
         rows.push(visit_row(number, id, &visit));
@@ -132,6 +150,7 @@ impl Peers {
             first,
             caller,
             named_too,
+            evidence,
         }
     }
 
@@ -163,6 +182,7 @@ impl Known {
             visits: 1,
             max_speed: None,
             below: None,
+            evidence: Evidence::Handshake,
         }
     }
 
@@ -208,6 +228,7 @@ impl Known {
             None => before,
         };
         if let (Some(below), Some(reached)) = (before, visit.reached) {
+            self.evidence = Evidence::Crossing;
             rows.push(Row::Crossing(CrossingRow {
                 peer: self.id,
                 last_below_ms: below.at.millis().min(reached.at.millis()),
@@ -236,12 +257,12 @@ fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {
         source: visit.source,
         torrent: visit.peer.torrent,
     })));
-    if visit.exchanged {
-        rows.push(Row::Origin(OriginRow {
+    rows.extend(visit.origin.map(|origin| {
+        Row::Origin(OriginRow {
             peer: id,
-            origin: "pex".into(),
-        }));
-    }
+            origin: origin.as_str().into(),
+        })
+    }));
     geo.stored(id, visit.peer.address.ip());
     if visit.peer.address.ip().is_ipv6() {
         rows.push(Row::Ipv6 { peer: id });

@@ -6,9 +6,6 @@ pub(super) const TORRENT: &str = "INSERT OR IGNORE INTO torrent (id, announce_ur
 pub(super) const INPUT: &str = "INSERT INTO input (path, sha1, torrent, note) VALUES (?, ?, ?, ?)";
 pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, continent, country, latitude, longitude, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
-pub(super) const ORIGIN: &str = "INSERT INTO origin (peer, origin) VALUES (?, ?)";
-pub(super) const EXCHANGE: &str =
-    "INSERT INTO exchange (time_ms, torrent, received_peers, duplicate_peers) VALUES (?, ?, ?, ?)";
 pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
 pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
 pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";

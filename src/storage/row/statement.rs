@@ -2,7 +2,9 @@
 
 use super::super::text;
 use super::sql;
-use super::{HostRow, InputRow, Row, TorrentRow};
+use super::{
+    EvidenceRow, ExchangeRow, FoundTrackerRow, HostRow, InputRow, OriginRow, Row, TorrentRow,
+};
 use crate::model::record::{InputFile, MessageCounts};
 use crate::model::{Torrent, TorrentId};
 
@@ -21,12 +23,15 @@ impl Row {
             Self::Visit(_) => "visit",
             Self::ExtensionHandshake(_) => "extension_handshake",
             Self::Crossing(_) => "crossing",
+            Self::Evidence(_) => "evidence",
+            Self::Doubt(_) => "doubt",
             Self::Request(_) => "request",
             Self::Statistic(_) => "statistic",
             Self::Outcome(_) => "outcome",
             Self::Message(_) => "message",
             Self::PeerError(_) => "peer_error",
             Self::TrackerResult(_) => "tracker_result",
+            Self::FoundTracker(_) => "found_tracker",
             Self::Announce(_) => "announce",
             Self::Scrape(_) => "scrape",
             Self::Fact { .. } => "run",
@@ -44,11 +49,13 @@ impl Row {
             Self::Ipv6 { .. } => sql::IPV6,
             Self::Host(_) => HostRow::SQL,
             Self::Place(_) => sql::PLACE,
-            Self::Origin(_) => sql::ORIGIN,
-            Self::Exchange(_) => sql::EXCHANGE,
+            Self::Origin(_) => OriginRow::SQL,
+            Self::Exchange(_) => ExchangeRow::SQL,
             Self::Visit(_) => sql::VISIT,
             Self::ExtensionHandshake(_) => sql::EXTENSION_HANDSHAKE,
             Self::Crossing(_) => sql::CROSSING,
+            Self::Evidence(_) => EvidenceRow::SQL,
+            Self::Doubt(row) => row.sql(),
             Self::Request(_) => sql::REQUEST,
             Self::Statistic(_) => sql::STATISTIC,
             Self::Outcome(_) => sql::OUTCOME,
@@ -56,6 +63,7 @@ impl Row {
             Self::PeerError(row) if row.count == 0 => sql::PEER_ERROR_GONE,
             Self::PeerError(_) => sql::PEER_ERROR,
             Self::TrackerResult(_) => sql::TRACKER_RESULT,
+            Self::FoundTracker(_) => FoundTrackerRow::SQL,
             Self::Announce(_) => sql::ANNOUNCE,
             Self::Scrape(_) => sql::SCRAPE,
             Self::Fact { .. } => sql::FACT,
@@ -83,10 +91,13 @@ impl Row {
             Self::TrackerResult(row) => size_of_val(&**row) + row.url.len() + row.reason.len(),
             Self::Announce(row) => size_of_val(&**row) + row.url.len() + text(&row.warning),
             Self::Scrape(row) => size_of_val(&**row) + row.url.len(),
+            Self::FoundTracker(row) => size_of_val(&**row) + row.url.len(),
             Self::Fact { value, .. } => value.len(),
             Self::PeerUpdate(_)
             | Self::Ipv6 { .. }
             | Self::Crossing(_)
+            | Self::Evidence(_)
+            | Self::Doubt(_)
             | Self::Message(_)
             | Self::Origin(_)
             | Self::Exchange(_) => 0,

@@ -4,9 +4,9 @@
 use rusqlite::types::ValueRef;
 
 use super::{
-    AnnounceRow, CountRow, CrossingRow, ErrorRow, ExchangeRow, ExtensionHandshakeRow, InputRow,
-    KINDS, MessageRow, NewPeer, PeerUpdate, PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow,
-    TorrentRow, TrackerRow, VisitRow, kinds,
+    AnnounceRow, CountRow, CrossingRow, DoubtRow, ErrorRow, EvidenceRow, ExchangeRow,
+    ExtensionHandshakeRow, FoundTrackerRow, InputRow, KINDS, MessageRow, NewPeer, PeerUpdate,
+    PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow, kinds,
 };
 use crate::model::TorrentId;
 
@@ -26,6 +26,9 @@ impl Row {
             Self::Visit(row) => take(&row.values()),
             Self::ExtensionHandshake(row) => take(&row.values()),
             Self::Crossing(row) => take(&row.values()),
+            Self::Evidence(row) => take(&row.values()),
+            Self::Doubt(row) => row.with_values(take),
+            Self::FoundTracker(row) => take(&row.values()),
             Self::Request(row) => take(&row.values()),
             Self::Statistic(row) => take(&row.values()),
             Self::Outcome(row) => take(&row.values()),
@@ -112,12 +115,53 @@ impl PlaceRow {
 }
 
 impl ExchangeRow {
-    fn values(&self) -> [ValueRef<'static>; 4] {
+    fn values(&self) -> [ValueRef<'_>; 5] {
         [
             whole(self.time_ms),
             torrent(self.torrent),
+            text(&self.origin),
             count(self.received),
             count(self.duplicates),
+        ]
+    }
+}
+
+impl EvidenceRow {
+    fn values(&self) -> [ValueRef<'_>; 3] {
+        [
+            torrent(self.torrent),
+            text(&self.class),
+            count(self.addresses),
+        ]
+    }
+}
+
+impl DoubtRow {
+    fn with_values<T>(&self, take: impl FnOnce(&[ValueRef<'_>]) -> T) -> T {
+        let key = [whole(self.peer), text(&self.reason)];
+        if self.times == 0 {
+            return take(&key);
+        }
+        let [peer, reason] = key;
+        take(&[
+            peer,
+            reason,
+            whole(self.since_ms),
+            whole(self.last_ms),
+            whole(self.times),
+            whole(self.figure),
+        ])
+    }
+}
+
+impl FoundTrackerRow {
+    fn values(&self) -> [ValueRef<'_>; 5] {
+        [
+            whole(self.time_ms),
+            torrent(self.torrent),
+            text(&self.url),
+            text(&self.origin),
+            whole(self.asked),
         ]
     }
 }

@@ -196,6 +196,50 @@ CREATE TABLE crossing (
     first_at_pieces INTEGER NOT NULL
 );
 
+-- evidence: addresses by the most that they have shown for a torrent, as of the last tick; an address is counted once, in its highest class
+--   torrent: the torrent
+--   class: listed (named, no connection), answered (a connection, no handshake), handshake (no pieces told), progress seen (pieces told) or crossing seen (a row in crossing)
+--   addresses: how many; callers count by their rows
+CREATE TABLE evidence (
+    torrent INTEGER NOT NULL REFERENCES torrent (id),
+    class TEXT NOT NULL,
+    addresses INTEGER NOT NULL,
+    PRIMARY KEY (torrent, class)
+);
+
+-- doubt: peers whose announced pieces are to be doubted
+--   peer: the peer
+--   reason: always zero (no piece in any of its visits, which are evidence.zero_visits or more and last evidence.zero_seconds or longer) or lost pieces (fewer pieces than at the visit before)
+--   since_ms: the first visit of that kind
+--   last_ms: the latest
+--   times: visits of that kind
+--   figure: always zero: of these, visits in which a message told its pieces; lost pieces: the most that were lost at once
+CREATE TABLE doubt (
+    peer INTEGER NOT NULL REFERENCES peer (id),
+    reason TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    figure INTEGER NOT NULL,
+    PRIMARY KEY (peer, reason)
+);
+
+-- client_behaviour: known clients and ways to announce pieces by which a count is not what a peer has; the same in every run of a version
+--   id: row number
+--   prefix: beginning of peer.client; empty for any client
+--   client: its name
+--   behaviour: what it does
+--   effect: what that does to a measurement
+--   source: where that is known from
+CREATE TABLE client_behaviour (
+    id INTEGER PRIMARY KEY,
+    prefix TEXT NOT NULL,
+    client TEXT NOT NULL,
+    behaviour TEXT NOT NULL,
+    effect TEXT NOT NULL,
+    source TEXT NOT NULL
+);
+
 -- outcome: attempts since the last tick by outcome; attempts are never taken back
 --   id: row number
 --   time_ms: time of the tick
@@ -268,6 +312,22 @@ CREATE TABLE announce (
     warning TEXT
 );
 
+-- found_tracker: trackers that no torrent file names; their answers are in request, announce and tracker_result like those of all others
+--   id: row number
+--   time_ms: when it was named first
+--   torrent: the torrent it was named for
+--   url: its announce URL, as named
+--   origin: exchange (a peer, BEP 28) or local (the name servers of our own network, BEP 22)
+--   asked: 1 if it is asked; 0 if there were too many before it
+CREATE TABLE found_tracker (
+    id INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    torrent INTEGER NOT NULL REFERENCES torrent (id),
+    url TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    asked INTEGER NOT NULL
+);
+
 -- scrape: every answered scrape of every tracker
 --   id: row number
 --   time_ms: when the answer came
@@ -304,22 +364,24 @@ CREATE TABLE place (
 
 -- origin: who named a peer first, where that is none of the words of peer.source; no row for all others
 --   peer: the peer
---   origin: pex (another peer; peer.source then tells how that one was found, tracker if it had called)
+--   origin: pex (another peer; peer.source then tells how that one was found, tracker if it had called) or lsd (an announce in the local network; peer.source is tracker)
 CREATE TABLE origin (
     peer INTEGER PRIMARY KEY REFERENCES peer (id),
     origin TEXT NOT NULL
 );
 
--- exchange: peers that other peers named since the last tick (BEP 11), by torrent; as table request for trackers
+-- exchange: peers that others than trackers and the DHT named since the last tick, by torrent; as table request for trackers
 --   id: row number
 --   time_ms: time of the tick
 --   torrent: the torrent
+--   origin: pex (another peer, BEP 11) or lsd (an announce in the local network, BEP 14)
 --   received_peers: peers named, ourselves and who may not be contacted left out
 --   duplicate_peers: of these, already known
 CREATE TABLE exchange (
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
     torrent INTEGER NOT NULL REFERENCES torrent (id),
+    origin TEXT NOT NULL,
     received_peers INTEGER NOT NULL,
     duplicate_peers INTEGER NOT NULL
 );

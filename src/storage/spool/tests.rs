@@ -10,9 +10,9 @@ use crate::model::{InfoHash, Source, TorrentId};
 use crate::storage::database::Database;
 use crate::storage::reader;
 use crate::storage::row::{
-    AnnounceRow, CountRow, CrossingRow, ErrorRow, HostRow, InputRow, MessageRow, NewPeer,
-    PeerUpdate, PlaceRow, RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow,
-    VisitRow,
+    AnnounceRow, CountRow, CrossingRow, DoubtRow, ErrorRow, EvidenceRow, ExchangeRow,
+    FoundTrackerRow, HostRow, InputRow, MessageRow, NewPeer, OriginRow, PeerUpdate, PlaceRow,
+    RequestRow, Row, ScrapeRow, StatisticRow, TorrentRow, TrackerRow, VisitRow,
 };
 
 const RUN: &str = "2015-08-30T18:41:36.000Z";
@@ -64,7 +64,7 @@ fn any_row() -> impl Strategy<Value = Row> {
         Just(Source::Dht),
         Just(Source::Incoming)
     ];
-    let any = (0..17_u8, number, texts, small, reals, source);
+    let any = (0..22_u8, number, texts, small, reals, source);
     any.prop_map(|(kind, id, texts, (n, option, index), reals, source)| {
         let torrent = TorrentId::from_index(index).unwrap();
         let (text, maybe, word) = texts;
@@ -113,6 +113,37 @@ fn any_row() -> impl Strategy<Value = Row> {
                 host: maybe,
                 domain: Some(text),
             })),
+            17 => Row::Evidence(EvidenceRow {
+                torrent,
+                class: word.into(),
+                addresses: n.into(),
+            }),
+            18 => Row::Doubt(DoubtRow {
+                peer: id,
+                reason: word.into(),
+                since_ms: -id,
+                last_ms: id,
+                times: n,
+                figure: option.unwrap_or(0),
+            }),
+            19 => Row::FoundTracker(Box::new(FoundTrackerRow {
+                time_ms: id,
+                torrent,
+                url: text,
+                origin: word.into(),
+                asked: option.is_some(),
+            })),
+            20 => Row::Exchange(ExchangeRow {
+                time_ms: id,
+                torrent,
+                origin: word.into(),
+                received: n.into(),
+                duplicates: 0,
+            }),
+            21 => Row::Origin(OriginRow {
+                peer: id,
+                origin: word.into(),
+            }),
             2 => Row::Place(Box::new(PlaceRow {
                 peer: id,
                 city: maybe,

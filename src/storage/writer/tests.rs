@@ -98,6 +98,8 @@ fn settings() -> StorageSettings {
         geolocation: None,
         identity: Identity::Thesis2015,
         speed_gap: Duration::ZERO,
+        zero_visits: 6,
+        zero_time: Duration::from_secs(3600),
         batch_rows: 50,
         batch_interval: Duration::from_secs(1),
         queue_length: 1000,

@@ -11,6 +11,7 @@ pub(super) fn check(run: &FinishedRun, waiting: Waiting, findings: &mut Findings
     }
     check_callers(run, findings);
     check_contacts(run, findings);
+    check_evidence(run, findings);
 }
 
 /// What holds at each commit, so also for a run that was killed.
@@ -70,15 +71,16 @@ const NONE_AT_ANY_COMMIT: [(&str, &str); 4] = [
     ),
 ];
 
+/// Addresses that were named, each once.
+const UNIQUE: &str = "SELECT sum(received_peers - duplicate_peers) FROM
+       (SELECT received_peers, duplicate_peers FROM request WHERE source <> 'incoming'
+        UNION ALL SELECT received_peers, duplicate_peers FROM exchange)";
+
 /// Sum 1. Addresses that still wait and were never tried are part of the
 /// last `peer_queue`; addresses waiting for a revisit are another part, so
 /// the queue is only an upper limit for the former.
 fn check_unique_addresses(run: &FinishedRun, waiting: Waiting, findings: &mut Findings) {
-    let unique = run.number(
-        "SELECT sum(received_peers - duplicate_peers) FROM
-           (SELECT received_peers, duplicate_peers FROM request WHERE source <> 'incoming'
-            UNION ALL SELECT received_peers, duplicate_peers FROM exchange)",
-    );
+    let unique = run.number(UNIQUE);
     let errors: i64 = run
         .peer_errors()
         .filter(|line| line.event == "First contact")
@@ -95,6 +97,43 @@ fn check_unique_addresses(run: &FinishedRun, waiting: Waiting, findings: &mut Fi
             "sum 1: {unique} unique addresses, {errors} first-contact errors, {rows} rows, \
              {most} waiting at most"
         )
+    });
+}
+
+/// Each address is in one class of evidence: those that were named, and callers,
+/// of whom some were named too. What has rows can be counted in them.
+fn check_evidence(run: &FinishedRun, findings: &mut Findings) {
+    let unique = run.number(UNIQUE);
+    let callers = run.number("SELECT count(*) FROM peer WHERE source = 'incoming'");
+    let named_too: i64 = run
+        .peer_errors()
+        .filter(|line| line.event == "First contact" && line.reason == "Already in incoming")
+        .map(|line| line.count)
+        .sum();
+    let told = "FROM visit WHERE bitfield + have + have_all + have_none > 0";
+    let told = run.number(&format!("SELECT count(DISTINCT peer) {told}"));
+    let crossed = run.number("SELECT count(DISTINCT peer) FROM crossing");
+    let rows = run.number("SELECT count(*) FROM peer");
+    for (what, wanted, classes) in [
+        ("addresses", unique + callers - named_too, "TRUE"),
+        (
+            "peers that told pieces",
+            told,
+            "class IN ('progress seen', 'crossing seen')",
+        ),
+        ("peers that crossed", crossed, "class = 'crossing seen'"),
+    ] {
+        let sql = format!("SELECT coalesce(sum(addresses), 0) FROM evidence WHERE {classes}");
+        let counted = run.number(&sql);
+        findings.expect(counted == wanted, || {
+            format!("evidence: {wanted} {what}, but {counted} in the table")
+        });
+    }
+    let above = run.number(
+        "SELECT coalesce(sum(addresses), 0) FROM evidence WHERE class NOT IN ('listed', 'answered')",
+    );
+    findings.expect(above >= rows, || {
+        format!("evidence: {rows} peers, but {above} addresses with a handshake")
     });
 }
 

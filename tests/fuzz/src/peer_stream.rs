@@ -94,6 +94,7 @@ fn settings(flags: u8, limit: u8, writes: u8) -> VisitSettings {
         extension_protocol: writes & 2 == 0,
         peer_exchange: false,
         exchange_wait: Duration::from_secs(2),
+        tracker_exchange: false,
         listen_port: None,
         dht_port: writes.is_multiple_of(2).then_some(DHT_PORT),
         keep_partial: flag(2),

@@ -63,7 +63,8 @@ fn a_peer_that_is_soon_to_cross_is_stayed_with() {
     assert_eq!(second.ended, VisitEnd::Complete);
     assert_eq!(second.duration, Duration::from_secs(100));
     let (below, reached) = (second.below.unwrap(), second.reached.unwrap());
-    assert_eq!(reached.at.millis() - below.at.millis(), 10_000);
+    // Its bitfield was the whole truth when the visit began.
+    assert_eq!(reached.at.millis() - below.at.millis(), 100_000);
     assert_eq!(world.engine.scheduler.waiting(), 0, "never again");
     let counts = world.engine.stays.counts();
     assert_eq!((counts.begun, counts.without_place), (1, 0));
@@ -82,6 +83,32 @@ fn who_is_far_or_stalls_is_visited_again() {
     }
     assert_eq!(world.engine.stays.counts().begun, 0);
     assert_eq!(world.engine.scheduler.waiting(), 1);
+}
+
+#[test]
+fn a_stay_that_did_not_see_the_crossing_is_followed_by_a_visit() {
+    // It tells no piece more, though it gets one.
+    let mut world = staying(
+        1,
+        vec![live(0xf8, &[], 0), live(0xfe, &[], 0), live(0xff, &[], 0)],
+    );
+    world.engine.settings.policy.adaptive = Some(crate::config::settings::AdaptiveSettings {
+        soonest: Duration::from_secs(30),
+        latest: Duration::from_secs(900),
+        early_per_second: 1.0,
+    });
+    world.offer();
+    let (_, first) = world.next();
+    assert_eq!(visit(first).ended, VisitEnd::Quiet);
+    let (waited, stay) = world.next();
+    let stay = visit(stay);
+    // 2 pieces in some 100 s: 50 s to go; three times that and 10 s are waited for.
+    assert_eq!((waited, stay.ended), (100, VisitEnd::Quiet));
+    assert_eq!(stay.pieces, PieceCount(7));
+    assert!((150..=170).contains(&stay.duration.as_secs()), "{stay:?}");
+    let (waited, last) = world.next();
+    assert_eq!((waited, visit(last).pieces), (1, PieceCount(8)));
+    assert_eq!(world.engine.scheduler.waiting(), 0);
 }
 
 #[test]
