@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn trackers_are_limited_over_all_messages() {
-        let urls: String = (0..10).map(|n| format!("8:http://{n}")).collect();
+        let urls: Vec<String> = (0..10).map(|n| format!("8:http://{n}")).collect();
+        let urls = urls.concat();
         let message = format!("d5:addedl{urls}ee").into_bytes();
         let mut exchange = Exchange::default();
         for wanted in [10, 16, 16] {

@@ -7,10 +7,13 @@ use crate::analyzer::engine::tests::{World, world};
 use crate::clock::ManualClock;
 use crate::model::Torrent;
 
+/// Datagrams that wait to be received, with who sent them.
+type Waiting = Arc<Mutex<Vec<(Vec<u8>, SocketAddr)>>>;
+
 /// Gives out what was put into it, and hands on what is sent.
 struct FakeGroup {
     clock: ManualClock,
-    arrives: Arc<Mutex<Vec<(Vec<u8>, SocketAddr)>>>,
+    arrives: Waiting,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -41,7 +44,7 @@ struct Street {
     clock: ManualClock,
     neighbours: Neighbours,
     records: Receiver<Record>,
-    arrives: Arc<Mutex<Vec<(Vec<u8>, SocketAddr)>>>,
+    arrives: Waiting,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
