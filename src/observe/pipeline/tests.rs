@@ -275,7 +275,7 @@ fn a_store_that_refuses_loses_nothing() {
     pipeline.query(&announce(1, "")).unwrap();
     pipeline.tick(NOW);
     pipeline.tick(NOW.plus(Duration::from_secs(10)));
-    assert_eq!(pipeline.files().failures(), 1);
+    assert!(pipeline.files().failures() > 0);
     pipeline.query(&announce(2, "")).unwrap();
     other
         .execute_batch("ALTER TABLE away RENAME TO event")
