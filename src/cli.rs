@@ -8,16 +8,20 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod lab;
+mod observe;
 mod report;
 mod results;
 mod serve;
 
 use lab::LabArguments;
+use observe::{ObserveArguments, SearchArguments};
 use report::ReportArguments;
 use results::{CombineArguments, DoctorArguments, ExportArguments};
 use serve::ServeArguments;
 
 use crate::lab::trial::TrialOptions;
+use crate::observe::command::ObserveTask;
+use crate::observe::search_command::SearchTask;
 use crate::report::ReportOptions;
 
 use crate::results::combine::CombineOptions;
@@ -57,6 +61,10 @@ pub enum Request {
         /// Where the configuration comes from.
         choice: ConfigChoice,
     },
+    /// Listen to the DHT, replay what was heard, or show a torrent file.
+    Observe(ObserveTask, ConfigChoice),
+    /// Search the torrents that were resolved.
+    Search(Box<SearchTask>, ConfigChoice),
 }
 
 /// The command line's part of the configuration.
@@ -116,6 +124,8 @@ where
         Some(Command::Combine(combine)) => Ok(Request::Combine(combine.options())),
         Some(Command::Export(export)) => Ok(Request::Export(export.options())),
         Some(Command::Serve(serve)) => serve.request(),
+        Some(Command::Observe(observe)) => observe.request(),
+        Some(Command::Search(search)) => search.request(),
         None => run.request(),
     }
 }
@@ -131,7 +141,7 @@ where
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     max_term_width = 100,
-    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda serve [OPTIONS] [RUN.sqlite]"
+    override_usage = "btda [OPTIONS] <-a|-p|-ap|-apd>\n       btda config [OPTIONS]\n       btda lab [OPTIONS]\n       btda report [OPTIONS] <RUN.sqlite>...\n       btda doctor [OPTIONS] <RUN.sqlite>\n       btda combine -o <COMBINED.sqlite> <RUN.sqlite>...\n       btda export [OPTIONS] <RUN.sqlite>\n       btda serve [OPTIONS] [RUN.sqlite]\n       btda observe [OPTIONS]\n       btda search [OPTIONS] <WORD>..."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -177,6 +187,10 @@ enum Command {
     Export(ExportArguments),
     /// Serve the page: track a swarm now, read what was tracked, look into a result file
     Serve(ServeArguments),
+    /// Listen to the DHT: who asks for what, where
+    Observe(ObserveArguments),
+    /// Search the names and files of torrents that observe resolved
+    Search(SearchArguments),
 }
 
 /// What to measure, and how.

@@ -40,6 +40,7 @@
 //! * [`report`]: tables and figures of a study from finished results, `btda report`.
 //! * [`web`]: the page, `btda serve`; the only async code. [`live`]: what a run
 //!   posts for it.
+//! * [`observe`]: listens to the DHT, `btda observe`, and searches what it found.
 //! * [`lab`]: a practice swarm with known truth, which shares no codec with the
 //!   rest; [`lab::trial`] is the command `btda lab`.
 //!
@@ -60,6 +61,7 @@ pub mod live;
 pub mod logging;
 pub mod model;
 pub mod net;
+pub mod observe;
 pub mod outside;
 pub mod protocol;
 pub mod report;

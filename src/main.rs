@@ -7,6 +7,7 @@ use btda::cli::{self, ConfigChoice, Request};
 use btda::config::{Config, default_file};
 use btda::exit::Exit;
 use btda::lab::trial;
+use btda::observe::{command as observe, search_command as search};
 use btda::report;
 use btda::results::{combine, doctor, export};
 use btda::terminal::{complain, print};
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
         Ok(Request::Serve { database, choice }) => {
             with(choice, |config| serve::run(config, database))
         }
+        Ok(Request::Observe(task, choice)) => with(choice, |it| observe::run(it, &task)),
+        Ok(Request::Search(task, choice)) => with(choice, |it| search::run(it, &task)),
         Err(error) => match (error.print(), error.exit_code()) {
             (Ok(()), 0) => Exit::Success,
             (Err(_), 0) => Exit::Failed,

@@ -5,6 +5,7 @@
 
 mod contact;
 mod evidence;
+mod file_kind;
 mod info_hash;
 pub mod misreporting;
 mod network;
@@ -21,12 +22,13 @@ mod torrent;
 
 pub use contact::{AddressRules, Barred};
 pub use evidence::Evidence;
+pub use file_kind::{FileKind, InvalidFileKind};
 pub use info_hash::{InfoHash, InvalidInfoHash};
 pub use network::{BadLine, Network, NetworkError, NetworkSet};
 pub use peer::{PeerAddress, PeerKey};
 pub use peer_id::PeerId;
 pub use pieces::{PieceCount, PieceIndex, PieceSet, WrongBitfield};
-pub use pseudonym::{Pseudonym, PseudonymKey};
+pub use pseudonym::{InvalidPseudonym, Pseudonym, PseudonymKey};
 pub use reason::{Event, Reason, VisitEnd};
 pub use reserved::is_reserved;
 pub use source::{Direction, Encryption, Link, Origin, Source, TrackerOrigin, Transport};

@@ -172,6 +172,7 @@ const NEVER: &[Never] = &[
             "src/dht/node/lookup",
             "src/dht/node/machine",
             "src/dht/node/peers_store",
+            "src/dht/node/probe",
             "src/dht/node/rate",
             "src/dht/node/reach",
             "src/dht/node/routing",
@@ -198,6 +199,26 @@ const NEVER: &[Never] = &[
             "crate::dht",
             "crate::protocol",
             "crate::lab",
+        ],
+    },
+    // Of the observatory, what decides.
+    Never {
+        of: &[
+            "src/observe/naming",
+            "src/observe/queue",
+            "src/observe/record",
+            "src/observe/rules",
+            "src/observe/size",
+            "src/observe/walk",
+        ],
+        words: &[
+            "crate::net",
+            "crate::clock",
+            "crate::analyzer",
+            "crate::config",
+            "crate::threads",
+            "std::fs",
+            "std::thread",
         ],
     },
     Never {

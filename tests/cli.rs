@@ -61,6 +61,8 @@ fn help_is_as_written_down() {
         ("combine --help", "help_combine.txt"),
         ("export --help", "help_export.txt"),
         ("serve --help", "help_serve.txt"),
+        ("observe --help", "help_observe.txt"),
+        ("search --help", "help_search.txt"),
     ] {
         let output = run(folder.path(), &[], line);
         assert_eq!(output.status.code(), Some(0));

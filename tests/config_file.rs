@@ -84,7 +84,7 @@ fn all_problems_at_once_with_file_line_key_and_range() {
              btda: config.toml:5:1: unknown key \"visit.network_timeout\"; did you mean \
              network_timeout, which stands at top level, before the first [table]?\n\
              btda: config.toml:6:2: unknown table \"retries\"; there are run visit revisit retry contact \
-             listen tracker dht lsd storage evidence privacy hosts log web\n"
+             listen tracker dht lsd storage evidence privacy hosts log web observe\n"
         );
     }
 }

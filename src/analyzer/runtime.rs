@@ -43,6 +43,7 @@ use found::Found;
 use prepare::Run;
 use status::{Figures, Status};
 
+pub(crate) use opt_out::address_rules;
 pub(crate) use status::say;
 
 /// A run that the command line asked for.

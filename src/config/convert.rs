@@ -1,5 +1,7 @@
 //! From checked values to [`Settings`].
 
+mod observe;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;

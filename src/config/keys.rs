@@ -7,10 +7,12 @@ use std::borrow::Cow;
 
 use super::key::{Key, Kind, Value};
 
+mod observe;
 mod tables;
 mod thesis;
 mod web;
 
+pub use observe::*;
 pub use tables::*;
 pub use thesis::*;
 pub use web::*;
@@ -19,7 +21,7 @@ pub use web::*;
 /// table.
 pub fn all() -> impl Iterator<Item = &'static Key> {
     let lists = thesis::LIST.iter().chain(tables::LIST);
-    lists.chain(web::LIST).copied()
+    lists.chain(web::LIST).chain(observe::LIST).copied()
 }
 
 /// The key of that dotted name.
@@ -165,7 +167,7 @@ mod tests {
             tables,
             [
                 "", "run", "visit", "revisit", "retry", "contact", "listen", "tracker", "dht",
-                "lsd", "storage", "evidence", "privacy", "hosts", "log", "web"
+                "lsd", "storage", "evidence", "privacy", "hosts", "log", "web", "observe"
             ]
         );
     }

@@ -30,6 +30,7 @@ pub mod lookup;
 pub mod machine;
 pub mod peers_store;
 pub mod persist;
+pub mod probe;
 pub mod random;
 pub mod rate;
 mod reach;

@@ -1,10 +1,13 @@
-//! Names for addresses that do not give them away.
+//! Names for addresses and node ids that do not give them away.
 
 use std::fmt;
+use std::hint::black_box;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 /// Key of one run's pseudonyms; it is never stored, so that pseudonyms cannot
-/// be turned back after the run, nor joined across runs.
+/// be turned back after the run, nor joined across runs. Dropped, it is
+/// overwritten in memory.
 #[derive(Clone)]
 pub struct PseudonymKey([u8; 20]);
 
@@ -26,7 +29,17 @@ impl PseudonymKey {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
-        let inner = self.hash(0x36, &octets);
+        self.name(&octets)
+    }
+
+    /// The pseudonym of a DHT node id. It says nothing about that of an
+    /// address: the hashed texts have other lengths.
+    pub fn of_id(&self, id: &[u8; 20]) -> Pseudonym {
+        self.name(id)
+    }
+
+    fn name(&self, text: &[u8]) -> Pseudonym {
+        let inner = self.hash(0x36, text);
         let outer = self.hash(0x5c, &inner);
         Pseudonym(std::array::from_fn(|i| outer[i]))
     }
@@ -44,6 +57,14 @@ impl PseudonymKey {
     }
 }
 
+impl Drop for PseudonymKey {
+    fn drop(&mut self) {
+        self.0 = [0; 20];
+        // Without a reader the compiler would leave the key where it is.
+        black_box(&self.0);
+    }
+}
+
 impl fmt::Debug for PseudonymKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PseudonymKey(..)")
@@ -53,6 +74,24 @@ impl fmt::Debug for PseudonymKey {
 impl fmt::Display for Pseudonym {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The text is not 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidPseudonym;
+
+impl FromStr for Pseudonym {
+    type Err = InvalidPseudonym;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all_digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).map_err(|_| InvalidPseudonym)?;
+        if all_digits {
+            Ok(Self(number.to_be_bytes()))
+        } else {
+            Err(InvalidPseudonym)
+        }
     }
 }
 
@@ -82,5 +121,19 @@ mod tests {
             a,
             PseudonymKey::new([1; 20]).of("192.0.2.2".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn is_read_back_from_its_text() {
+        let name = PseudonymKey::new([1; 20]).of_id(&[7; 20]);
+        assert_eq!(name.to_string().parse(), Ok(name));
+        for wrong in [
+            "",
+            "+23456789abcdef0",
+            "0123456789abcde",
+            "0123456789abcdefg",
+        ] {
+            assert_eq!(wrong.parse::<Pseudonym>(), Err(InvalidPseudonym));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! peer; the address itself goes no further.
 
 mod continent;
+mod place;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -15,6 +16,8 @@ use serde::Deserialize;
 
 use super::text;
 use crate::model::Timestamp;
+
+pub use place::{FindPlace, Place};
 
 /// What is known of an address; everything may be unknown.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -177,6 +180,15 @@ impl Locate for GeoDatabase {
 fn value<'a, T: Deserialize<'a>>(found: &LookupResult<'a, Vec<u8>>, path: &[&str]) -> Option<T> {
     let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
     found.decode_path(&path).ok().flatten()
+}
+
+/// The text at `path` in the first entry of the list `list`, made harmless.
+fn value_in_first(found: &LookupResult<'_, Vec<u8>>, list: &str, path: &[&str]) -> Option<String> {
+    let start = [PathElement::Key(list), PathElement::Index(0)];
+    let rest = path.iter().map(|key| PathElement::Key(key));
+    let path: Vec<PathElement<'_>> = start.into_iter().chain(rest).collect();
+    let found: String = found.decode_path(&path).ok().flatten()?;
+    Some(text::clean(&found, text::NAME_LIMIT)).filter(|text| !text.is_empty())
 }
 
 /// The number at `path`; the flat schema has single precision, the others

@@ -27,6 +27,7 @@ mod load;
 #[path = "../common/study.rs"]
 mod made;
 mod memory;
+mod observe;
 mod parsing;
 mod peers;
 mod report;
@@ -60,7 +61,7 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 21] = [
+const ITEMS: [Item; 23] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("encrypted", visit::encrypted),
@@ -82,6 +83,8 @@ const ITEMS: [Item; 21] = [
     ("dht", dht::measure),
     ("report-time", report::time),
     ("report-memory", report::memory),
+    ("observe-records", observe::records),
+    ("observe-search", observe::search),
 ];
 
 fn main() -> ExitCode {

@@ -20,7 +20,7 @@ const SHOWN_MAX: usize = 10;
 /// Whom this run may contact. A list that cannot be read as a whole refuses
 /// the run: with half of it, somebody would be contacted who does not want to
 /// be.
-pub(super) fn address_rules(settings: &ContactSettings) -> Result<AddressRules, Refusal> {
+pub(crate) fn address_rules(settings: &ContactSettings) -> Result<AddressRules, Refusal> {
     let opt_out = match &settings.opt_out_file {
         None => NetworkSet::default(),
         Some(path) => read(path).map_err(|text| {

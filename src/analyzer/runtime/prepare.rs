@@ -74,9 +74,9 @@ pub(super) struct Run {
 
 /// Why a run does not start.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) text: String,
-    pub(super) exit: Exit,
+pub(crate) struct Refusal {
+    pub(crate) text: String,
+    pub(crate) exit: Exit,
 }
 
 pub(super) fn refuse(exit: Exit, text: String) -> Refusal {

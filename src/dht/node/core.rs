@@ -6,12 +6,15 @@
 
 mod incoming;
 mod lookups;
+mod probes;
 mod upkeep;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
 
 use self::lookups::Active;
 pub(super) use self::lookups::Wanted;
@@ -23,6 +26,7 @@ use super::id::NodeId;
 use super::krpc::{Body, Message, Method, Query, TransactionId, Want};
 use super::machine::Held;
 use super::persist::SavedNodes;
+use super::probe::ProbeAnswer;
 use super::random::Random;
 use super::rate::{InboundLimit, TokenBucket};
 use super::reach::{Reach, Votes};
@@ -36,6 +40,9 @@ use crate::model::{PeerAddress, Timestamp};
 /// Time after the last packet for which missed answers count against nodes;
 /// after it our own network is the likelier cause.
 const ALIVE: Duration = Duration::from_secs(60);
+
+/// Time after a single question in which another is likely to follow.
+const PROBED: Duration = Duration::from_secs(5);
 
 /// The time, in both forms.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +83,9 @@ pub(super) struct Core {
     transactions: Transactions,
     lookups: BTreeMap<u32, Active>,
     next_lookup: u32,
+    probes: HashMap<u32, Sender<ProbeAnswer>>,
+    next_probe: u32,
+    last_probe: Option<Instant>,
     queries: TokenBucket,
     answers: TokenBucket,
     inbound: InboundLimit,
@@ -114,6 +124,9 @@ impl Core {
             transactions: Transactions::new(settings.query_timeout),
             lookups: BTreeMap::new(),
             next_lookup: 0,
+            probes: HashMap::new(),
+            next_probe: 0,
+            last_probe: None,
             queries: TokenBucket::new(settings.packets_per_second, settings.packets_burst, now),
             answers: TokenBucket::new(settings.answers_per_second, settings.answers_burst, now),
             inbound: InboundLimit::new(settings.per_address_per_second, settings.per_address_burst),
@@ -173,9 +186,11 @@ impl Core {
         self.poll_lookups(now);
     }
 
-    /// Whether look-ups are under way, which want short waits.
-    pub(super) fn is_busy(&self) -> bool {
-        !self.lookups.is_empty()
+    /// Whether look-ups are under way, or single questions were a moment ago,
+    /// which want short waits.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        let probed = |at| now.saturating_duration_since(at) < PROBED;
+        !self.lookups.is_empty() || self.last_probe.is_some_and(probed)
     }
 
     /// The state for outside.
@@ -271,7 +286,7 @@ fn first_id(settings: &DhtSettings, family: Family, random: &mut Random) -> Node
         Family::V6 => settings.address6.map(Into::into),
     };
     match bound {
-        Some(ip) if !super::address::is_local(ip) => NodeId::bound_to(ip, random),
+        Some(ip) if !super::address::is_local(ip) => NodeId::bound_at(ip, settings.place, random),
         _ => random.id(),
     }
 }

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, bounded};
 use parking_lot::Mutex;
 
-use super::address::Family;
+use super::address::{Family, NodeInfo};
+use super::board::Board;
 use super::hook::QueryHook;
+use super::id::NodeId;
 use super::lookup::Tally;
+use super::probe::{ProbeAnswer, ProbeOrder, ProbeQuestion};
 use super::seat::{Seat, Shared};
 use super::settings::DhtSettings;
 use super::sink::{LookupEvent, Sink};
@@ -116,6 +119,7 @@ pub struct DhtNode;
 pub struct DhtHandle {
     clock: Arc<dyn Clock>,
     seats: Vec<Arc<Seat>>,
+    board: Arc<Board>,
     announce_in: Option<Family>,
     /// Those of [`DhtNode::start`].
     threads: Mutex<Vec<(Family, JoinHandle<()>)>>,
@@ -165,6 +169,7 @@ impl DhtNode {
         Ok(DhtHandle {
             clock,
             seats: seats?,
+            board: shared.board,
             announce_in,
             threads: Mutex::default(),
             trigger,
@@ -271,6 +276,31 @@ impl DhtHandle {
             Some(refused) if taken == 0 => Err(refused),
             _ => Ok(events),
         }
+    }
+
+    /// Asks one node one question. The answer comes within the time that a
+    /// query may take, after those that wait; the channel is closed without
+    /// one when the node is silent, refuses, or is another than `node` says.
+    pub fn probe(
+        &self,
+        node: &NodeInfo,
+        question: ProbeQuestion,
+    ) -> Result<Receiver<ProbeAnswer>, LookupRefused> {
+        let seat = self.seat(Family::of(node.address.ip()));
+        let (answer, receiver) = bounded(1);
+        seat.ok_or(LookupRefused::Stopped)?.probe(ProbeOrder {
+            address: node.address,
+            id: Some(node.id),
+            question,
+            answer,
+        })?;
+        Ok(receiver)
+    }
+
+    /// Of the nodes in our table, those of `family` nearest `target`, at most
+    /// `limit`; a few seconds old.
+    pub fn nodes_near(&self, family: Family, target: &NodeId, limit: usize) -> Vec<NodeInfo> {
+        self.board.closest(family, target, limit)
     }
 
     /// Names a node, for the routing table: from a `port` message (BEP 5),

@@ -120,9 +120,15 @@ impl ChannelHook {
         (Arc::new(hook), receiver)
     }
 
-    /// Events lost so far because too many waited, or nobody did.
+    /// Events lost so far because too many waited, or nobody did; since the
+    /// last [`Self::take_dropped`].
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The same, counted from zero again.
+    pub fn take_dropped(&self) -> u64 {
+        self.dropped.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -159,6 +165,7 @@ mod tests {
         drop(events);
         hook.query(&event);
         assert_eq!(hook.dropped(), 4);
+        assert_eq!((hook.take_dropped(), hook.take_dropped()), (4, 0));
         assert!(!format!("{event:?}").contains("1.2.3"));
     }
 }

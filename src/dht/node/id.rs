@@ -24,6 +24,11 @@ impl Distance {
     /// Farther than anything.
     pub const MAX: Self = Self([0xff; 20]);
 
+    /// Its bytes, the highest first.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+
     /// Bits that two ids have in common at their beginning; [`BITS`] for
     /// equal ones.
     pub fn common_bits(&self) -> usize {
@@ -69,7 +74,16 @@ impl NodeId {
     /// An id that a node at `ip` may have (BEP 42), random but for its first
     /// 21 bits.
     pub fn bound_to(ip: IpAddr, random: &mut Random) -> Self {
+        Self::bound_at(ip, None, random)
+    }
+
+    /// The same in one of the eight places of the key space that an address
+    /// leaves open: of `place`, the last three bits count.
+    pub fn bound_at(ip: IpAddr, place: Option<u8>, random: &mut Random) -> Self {
         let mut bytes: [u8; 20] = random.bytes();
+        if let (Some(place), [.., last]) = (place, &mut bytes) {
+            *last = *last & 0xf8 | place & 0x07;
+        }
         let [.., last] = bytes;
         let [first, second, third] = bond(ip, last);
         let [a, b, c, ..] = &mut bytes;
@@ -218,6 +232,12 @@ mod tests {
         fn made_ids_are_bound(ip: IpAddr, seed: [u8; 32]) {
             let made = NodeId::bound_to(ip, &mut Random::from_seed(seed));
             prop_assert!(made.is_bound_to(ip));
+            let mut random = Random::from_seed(seed);
+            let places = (0..8).map(|place| NodeId::bound_at(ip, Some(place), &mut random));
+            let places: Vec<NodeId> = places.collect();
+            prop_assert!(places.iter().all(|id| id.is_bound_to(ip)));
+            let begin: std::collections::HashSet<_> = places.iter().map(|id| id.as_bytes()[0]).collect();
+            prop_assert!(begin.len() > 1, "spread");
         }
 
         #[test]

@@ -17,6 +17,7 @@ use super::core::{Core, Setup};
 use super::handle::{DhtError, LookupRefused};
 use super::hook::QueryHook;
 use super::persist::{self, SavedNodes};
+use super::probe::ProbeOrder;
 use super::random::Random;
 use super::settings::DhtSettings;
 use super::status::FamilyStatus;
@@ -32,6 +33,9 @@ const ORDERS_MAX: usize = 1024;
 
 /// Other news that waits.
 const NOTICES_MAX: usize = 256;
+
+/// Single questions that wait for a thread at most.
+const PROBES_MAX: usize = 256;
 
 /// Takes packets, or will soon.
 const UP: u8 = 0;
@@ -58,6 +62,7 @@ pub(super) struct Seat {
     pub(super) family: Family,
     pub(super) port: u16,
     orders: Sender<Order>,
+    probes: Sender<ProbeOrder>,
     notices: Sender<Notice>,
     status: Arc<Mutex<FamilyStatus>>,
     state: AtomicU8,
@@ -82,6 +87,7 @@ impl Shared {
         // Unbounded, as only such a channel drops what waits in it, and with
         // it the sinks, when the node ends. `offer` keeps it short.
         let (orders, orders_in) = unbounded();
+        let (probes, probes_in) = bounded(PROBES_MAX);
         let (notices, notices_in) = bounded(NOTICES_MAX);
         let status: Arc<Mutex<FamilyStatus>> = Arc::default();
         let port = socket.port();
@@ -91,6 +97,7 @@ impl Shared {
             clock: Arc::clone(&self.clock),
             stops: self.stops.clone(),
             orders: orders_in,
+            probes: probes_in,
             notices: (notices.clone(), notices_in),
             status: Arc::clone(&status),
             bootstrap: Arc::clone(&self.bootstrap),
@@ -101,6 +108,7 @@ impl Shared {
             family,
             port,
             orders,
+            probes,
             notices,
             status,
             state: AtomicU8::new(UP),
@@ -165,6 +173,13 @@ impl Seat {
             return Err(LookupRefused::Busy);
         }
         self.orders.send(order).map_err(|_| LookupRefused::Stopped)
+    }
+
+    pub(super) fn probe(&self, order: ProbeOrder) -> Result<(), LookupRefused> {
+        if !self.is_up() {
+            return Err(LookupRefused::Stopped);
+        }
+        self.probes.try_send(order).map_err(|_| LookupRefused::Busy)
     }
 
     pub(super) fn name_node(&self, address: PeerAddress) {

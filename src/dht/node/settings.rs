@@ -46,6 +46,9 @@ pub struct DhtSettings {
     /// A fixed id; `None` takes the saved one or one that suits the address
     /// (BEP 42).
     pub node_id: Option<NodeId>,
+    /// Of the eight places that BEP 42 leaves to an address, the one for our
+    /// id (0 to 7); `None` is any. For several nodes at one address.
+    pub place: Option<u8>,
     /// Our own queries, a second on average.
     pub packets_per_second: u32,
     /// Our own queries, at once after a quiet time.
@@ -90,6 +93,7 @@ impl Default for DhtSettings {
             announce_in: None,
             bootstrap: Vec::new(),
             node_id: None,
+            place: None,
             packets_per_second: 50,
             packets_burst: 100,
             answers_per_second: 500,

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::core::{Core, Now, Wanted};
 use super::krpc::PACKET_MAX;
 use super::persist::{SavedNodes, save};
+use super::probe::ProbeOrder;
 use super::routing::BUCKET_SIZE;
 use super::sink::Sink;
 use super::status::FamilyStatus;
@@ -74,6 +75,7 @@ pub(super) struct NodeThread {
     /// The end of the run, and the end of the node.
     pub(super) stops: [StopToken; 2],
     pub(super) orders: Receiver<Order>,
+    pub(super) probes: Receiver<ProbeOrder>,
     pub(super) notices: (Sender<Notice>, Receiver<Notice>),
     pub(super) status: Arc<Mutex<FamilyStatus>>,
     pub(super) bootstrap: Arc<[String]>,
@@ -146,6 +148,13 @@ impl NodeThread {
                 Notice::Node(address) => self.core.add_node(address),
             }
         }
+        let now = self.clock.now();
+        while self.core.may_probe(now) {
+            let Ok(order) = self.probes.try_recv() else {
+                break;
+            };
+            self.core.probe(order, now);
+        }
         while self.core.has_room() {
             let Ok(order) = self.orders.try_recv() else {
                 break;
@@ -173,7 +182,7 @@ impl NodeThread {
 
     /// Waits for a packet and takes it; when it came, if one did.
     fn receive(&mut self, buffer: &mut [u8]) -> Option<Instant> {
-        let wait = if self.core.is_busy() {
+        let wait = if self.core.is_busy(self.clock.now()) {
             WAIT_BUSY
         } else {
             WAIT_IDLE

@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     Lookup(u32),
     /// `announce_peer` of the look-up of this number.
     Announce(u32),
+    /// The single question of this number.
+    Probe(u32),
 }
 
 /// A question that waits.

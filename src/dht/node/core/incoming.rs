@@ -146,6 +146,7 @@ impl Core {
             Purpose::Ping => {}
             Purpose::Lookup(number) => self.lookup_answer(number, from, reply, now),
             Purpose::Announce(number) => self.lookup_announced(number, from, now),
+            Purpose::Probe(number) => self.probe_answer(number, reply),
         }
         self.pass_hints(reply);
     }
@@ -189,6 +190,7 @@ impl Core {
             Purpose::Lookup(number) | Purpose::Announce(number) => {
                 self.lookup_failed(number, pending.address);
             }
+            Purpose::Probe(number) => self.probe_failed(number),
         }
     }
 
@@ -203,7 +205,7 @@ impl Core {
             return;
         };
         if self.settings.node_id.is_none() && !self.routing.own().is_bound_to(ip) {
-            let id = NodeId::bound_to(ip, &mut self.random);
+            let id = NodeId::bound_at(ip, self.settings.place, &mut self.random);
             log::info!(
                 "node took an id that suits its address family={:?}",
                 self.family
