@@ -24,6 +24,7 @@ pub mod export;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod form;
 pub mod geo;
 pub mod history;
 pub mod ledger;

@@ -63,6 +63,8 @@ pub enum StorageError {
         /// A table that is absent.
         missing: &'static str,
     },
+    /// A file that another program made, or another version of this one.
+    OtherForm(PathBuf),
 }
 
 impl fmt::Display for StorageError {
@@ -106,6 +108,11 @@ impl fmt::Display for StorageError {
                 "{} has no table {missing}: give the .sqlite file of a run",
                 path.display()
             ),
+            Self::OtherForm(path) => write!(
+                f,
+                "{} was made by another program, or by another version of btda: move it away, or name another folder",
+                path.display()
+            ),
         }
     }
 }
@@ -115,9 +122,11 @@ impl std::error::Error for StorageError {
         match self {
             Self::Folder { source, .. } | Self::File { source, .. } => Some(source),
             Self::Database { source, .. } | Self::Unreadable { source, .. } => Some(source),
-            Self::Exists(_) | Self::NoWal { .. } | Self::Chart { .. } | Self::NotAResult { .. } => {
-                None
-            }
+            Self::Exists(_)
+            | Self::NoWal { .. }
+            | Self::Chart { .. }
+            | Self::NotAResult { .. }
+            | Self::OtherForm(_) => None,
         }
     }
 }

@@ -8,25 +8,21 @@ mod batch;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::error::StorageError;
+use super::form::Form;
 
 pub use batch::{Batch, EventKey, NetworkRow, PlaceKey, SurveyRow, SwarmRow};
 pub use upkeep::Trimmed;
 
-const SCHEMA: &str = include_str!("observatory/schema.sql");
-
-/// "btdO" as a number.
-const APPLICATION_ID: i32 = 0x6274_644f;
-
-/// Form of the tables.
-const SCHEMA_VERSION: i32 = 1;
-
-/// How long a statement waits for a reader.
-const BUSY: Duration = Duration::from_secs(2);
+const FORM: Form = Form {
+    // "btdO" as a number.
+    application: 0x6274_644f,
+    version: 1,
+    schema: include_str!("observatory/schema.sql"),
+};
 
 /// The open store.
 pub struct Observatory {
@@ -37,57 +33,16 @@ pub struct Observatory {
 impl Observatory {
     /// Opens the store, or makes it.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
-        let failed = |step| {
-            move |source| StorageError::Database {
-                path: path.to_owned(),
-                step,
-                source,
-            }
-        };
-        let connection = Connection::open(path).map_err(failed("opening"))?;
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-            .and_then(|()| connection.busy_timeout(BUSY))
-            .map_err(failed("opening"))?;
-        let number = |name| {
-            connection
-                .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
-                .map_err(failed("reading its form"))
-        };
-        let (application, version) = (number("application_id")?, number("user_version")?);
-        match (application, version) {
-            (0, 0) => connection
-                .execute_batch(&format!(
-                    "BEGIN; PRAGMA application_id = {APPLICATION_ID}; \
-                     PRAGMA user_version = {SCHEMA_VERSION};\n{SCHEMA}\nCOMMIT;"
-                ))
-                .map_err(failed("making its tables"))?,
-            (APPLICATION_ID, SCHEMA_VERSION) => {}
-            _ => {
-                return Err(StorageError::NotAResult {
-                    path: path.to_owned(),
-                    missing: "event",
-                });
-            }
-        }
         Ok(Self {
-            connection,
+            connection: FORM.open(path)?,
             path: path.to_owned(),
         })
     }
 
     /// Opens the store to read it.
     pub fn read(path: &Path) -> Result<Self, StorageError> {
-        let failed = |source| StorageError::Unreadable {
-            path: path.to_owned(),
-            step: "opening",
-            source,
-        };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY).map_err(failed)?;
         Ok(Self {
-            connection,
+            connection: FORM.read(path)?,
             path: path.to_owned(),
         })
     }

@@ -8,33 +8,29 @@
 mod query;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::error::StorageError;
+use super::form::Form;
 use super::geo::Place;
 use crate::model::{InfoHash, Timestamp};
 
 pub use query::{LIMIT, Query, expression};
 
-const SCHEMA: &str = include_str!("search/schema.sql");
-
-/// "btdS" as a number.
-const APPLICATION_ID: i32 = 0x6274_6453;
-
-/// Form of the tables.
-const SCHEMA_VERSION: i32 = 1;
+const FORM: Form = Form {
+    // "btdS" as a number.
+    application: 0x6274_6453,
+    version: 1,
+    schema: include_str!("search/schema.sql"),
+};
 
 /// Newest matches that are ranked.
 pub const CANDIDATES_MAX: usize = 50_000;
 
 /// Bytes of paths that are indexed of one torrent.
 const PATHS_MAX: usize = 64 * 1024;
-
-/// How long a statement waits for another connection.
-const BUSY: Duration = Duration::from_secs(2);
 
 /// A resolved torrent as it goes in.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -98,62 +94,18 @@ pub struct SearchIndex {
 impl SearchIndex {
     /// Opens the index, or makes it.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
-        let failed = |step| {
-            move |source| StorageError::Database {
-                path: path.to_owned(),
-                step,
-                source,
-            }
-        };
-        let connection = Connection::open(path).map_err(failed("opening"))?;
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-            .and_then(|()| connection.busy_timeout(BUSY))
-            .map_err(failed("opening"))?;
-        let version: i32 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed("reading its form"))?;
-        if version == 0 {
-            connection
-                .execute_batch(&format!(
-                    "BEGIN; PRAGMA application_id = {APPLICATION_ID}; \
-                     PRAGMA user_version = {SCHEMA_VERSION};\n{SCHEMA}\nCOMMIT;"
-                ))
-                .map_err(failed("making its tables"))?;
-        }
-        Self::checked(connection, path)
+        Ok(Self {
+            connection: FORM.open(path)?,
+            path: path.to_owned(),
+        })
     }
 
     /// Opens the index to search it.
     pub fn read(path: &Path) -> Result<Self, StorageError> {
-        let failed = |source| StorageError::Unreadable {
+        Ok(Self {
+            connection: FORM.read(path)?,
             path: path.to_owned(),
-            step: "opening",
-            source,
-        };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY).map_err(failed)?;
-        Self::checked(connection, path)
-    }
-
-    fn checked(connection: Connection, path: &Path) -> Result<Self, StorageError> {
-        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        match (number("application_id"), number("user_version")) {
-            (Ok(APPLICATION_ID), Ok(SCHEMA_VERSION)) => Ok(Self {
-                connection,
-                path: path.to_owned(),
-            }),
-            (Err(source), _) | (_, Err(source)) => Err(StorageError::Unreadable {
-                path: path.to_owned(),
-                step: "reading its form",
-                source,
-            }),
-            _ => Err(StorageError::NotAResult {
-                path: path.to_owned(),
-                missing: "words",
-            }),
-        }
+        })
     }
 
     /// Puts torrents in, or in the place of what was known of them, in one

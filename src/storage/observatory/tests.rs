@@ -64,7 +64,7 @@ fn another_database_is_left_alone() {
     drop(other);
     assert!(matches!(
         Observatory::open(&path),
-        Err(StorageError::NotAResult { .. })
+        Err(StorageError::OtherForm(_))
     ));
     std::fs::write(&path, "no database, but long enough to be looked at").unwrap();
     assert!(Observatory::open(&path).is_err());

@@ -130,7 +130,7 @@ fn another_file_is_no_index() {
     );
     assert!(matches!(
         SearchIndex::read(&path),
-        Err(StorageError::NotAResult { .. })
+        Err(StorageError::OtherForm(_))
     ));
 }
 
