@@ -9,6 +9,7 @@ pub mod import;
 pub mod magnet;
 pub mod metadata;
 pub mod metainfo;
+mod name;
 pub mod summary;
 mod trackers;
 

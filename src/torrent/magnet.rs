@@ -11,6 +11,7 @@ use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
+use super::name::clean;
 use super::trackers::TrackerList;
 use crate::model::InfoHash;
 use crate::outside::outside_text;
@@ -25,9 +26,6 @@ pub const HASHES_MAX: usize = 100;
 
 /// Peers (`x.pe`) taken from one link.
 pub const PEERS_MAX: usize = 200;
-
-/// Longest name that is kept, in characters.
-const NAME_MAX: usize = 255;
 
 /// Longest host name (RFC 1035) with brackets to spare.
 const HOST_LEN_MAX: usize = 255;
@@ -257,15 +255,6 @@ fn base_key(key: &str) -> &str {
 fn decode(text: &str) -> String {
     let text = text.replace('+', " ");
     percent_decode_str(&text).decode_utf8_lossy().into_owned()
-}
-
-fn clean(name: &str) -> String {
-    let kept: String = name
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NAME_MAX)
-        .collect();
-    kept.trim().to_owned()
 }
 
 /// 40 hexadecimal digits or 32 base32 characters.

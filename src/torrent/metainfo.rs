@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::name::clean;
 use super::trackers::TrackerList;
 use crate::model::{InfoHash, PieceCount};
 use crate::protocol::bencode::{Malformed, Value};
@@ -14,9 +15,6 @@ use crate::protocol::bencode::{Malformed, Value};
 /// Greatest `piece length` in bytes, 2 GiB - 1: the evaluation scripts read
 /// the column as a 32-bit integer.
 pub const PIECE_LENGTH_MAX: u64 = i32::MAX as u64;
-
-/// Longest name that is kept, in characters.
-const NAME_MAX: usize = 255;
 
 /// What a torrent file says, as far as a measurement needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,15 +225,6 @@ fn display_name(info: Value<'_>) -> Option<String> {
         .filter(|name| !name.is_empty())
 }
 
-fn clean(name: &str) -> String {
-    let kept: String = name
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NAME_MAX)
-        .collect();
-    kept.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,7 +334,10 @@ mod tests {
         let empty = b"4:name2:ab10:name.utf-81:\0";
         assert_eq!(name(empty).as_deref(), Some("ab"));
         let long = [&b"4:name1000:"[..], &[b'x'; 1000]].concat();
-        assert_eq!(name(&long).map(|name| name.len()), Some(NAME_MAX));
+        assert_eq!(
+            name(&long).map(|name| name.len()),
+            Some(crate::torrent::name::NAME_MAX)
+        );
     }
 
     #[test]

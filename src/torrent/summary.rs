@@ -6,11 +6,9 @@
 use serde::Serialize;
 
 use super::metainfo::MetainfoError;
+use super::name::clean;
 use crate::model::{FileKind, InfoHash};
 use crate::protocol::bencode::Value;
-
-/// Characters of a name or a part of a path that are kept.
-const NAME_MAX: usize = 255;
 
 /// Parts of a path that are kept.
 const DEPTH_MAX: usize = 32;
@@ -117,26 +115,20 @@ fn path(file: Value<'_>) -> Vec<String> {
         return Vec::new();
     };
     let parts = parts.take(DEPTH_MAX);
-    parts.filter_map(Value::bytes).map(clean).collect()
+    parts.filter_map(Value::bytes).map(clean_bytes).collect()
+}
+
+fn clean_bytes(name: &[u8]) -> String {
+    clean(&String::from_utf8_lossy(name))
 }
 
 fn text(info: Value<'_>, unicode: &[u8], plain: &[u8]) -> String {
     let unicode = info.get(unicode).and_then(Value::text);
-    let unicode = unicode.map(|text| clean(text.as_bytes()));
+    let unicode = unicode.map(clean);
     unicode
         .filter(|text| !text.is_empty())
-        .or_else(|| info.get(plain).and_then(Value::bytes).map(clean))
+        .or_else(|| info.get(plain).and_then(Value::bytes).map(clean_bytes))
         .unwrap_or_default()
-}
-
-fn clean(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let kept: String = text
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NAME_MAX)
-        .collect();
-    kept.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn names_are_made_readable() {
     assert_eq!(name("dn=first&dn=later").as_deref(), Some("first"));
     assert_eq!(name("dn"), None);
     let long = name(&format!("dn={}", "x".repeat(1000))).unwrap();
-    assert_eq!(long.len(), NAME_MAX);
+    assert_eq!(long.len(), crate::torrent::name::NAME_MAX);
 }
 
 #[test]
