@@ -28,7 +28,10 @@ CREATE TABLE request (id INTEGER PRIMARY KEY, timestamp INTEGER, source VARCHAR(
 CREATE TABLE statistic (id INTEGER PRIMARY KEY, timestamp INTEGER, peer_queue INTEGER,
     visited_queue INTEGER, unique_incoming INTEGER, success_active INTEGER, thread_workload REAL,
     load_average REAL, memory_mb REAL, server_threads INTEGER, evaluator_threads INTEGER);
-CREATE TABLE visit (id INTEGER PRIMARY KEY, peer INTEGER);
+CREATE TABLE visit (id INTEGER PRIMARY KEY, peer INTEGER, bitfield INTEGER, have INTEGER,
+    have_all INTEGER, have_none INTEGER);
+CREATE TABLE crossing (peer INTEGER);
+CREATE TABLE evidence (torrent INTEGER, class TEXT, addresses INTEGER);
 CREATE TABLE exchange (received_peers INTEGER, duplicate_peers INTEGER);
 INSERT INTO torrent VALUES (1, 'http://t/announce,udp://u/announce', x'00', '00', 10, 16384, 10,
     'a.torrent', 'a', 0.0001);
@@ -42,6 +45,10 @@ INSERT INTO request VALUES (3, 1700000001, 'tracker', 2, 2, NULL, NULL, NULL, 0.
 INSERT INTO request VALUES (4, 1700000300, 'incoming', 2, 1, NULL, NULL, NULL, NULL, 1);
 INSERT INTO statistic VALUES (1, 1700000000, 0, 0, 0, 0, NULL, 0.5, 10.0, 0, 0);
 INSERT INTO statistic VALUES (2, 1700000300, 1, 0, 1, 2, 0.25, 0.5, 12.0, 0, 0);
+INSERT INTO visit VALUES (1, 1, 1, 0, 0, 0), (2, 1, 1, 2, 0, 0), (3, 2, 0, 0, 0, 0),
+    (4, 2, 0, 1, 0, 0);
+INSERT INTO crossing VALUES (1);
+INSERT INTO evidence VALUES (1, 'listed', 1), (1, 'progress seen', 1), (1, 'crossing seen', 1);
 ";
 
 const FILES: [(&str, &str); 4] = [
@@ -76,8 +83,6 @@ INSERT INTO tracker_result VALUES (1, 'http://t/announce', 'scrape success', '',
 INSERT INTO tracker_result VALUES (1, 'udp://u/announce', 'announce success', '', 1);
 CREATE TABLE announce (request INTEGER);
 INSERT INTO announce VALUES (2), (3);
-CREATE TABLE crossing (peer INTEGER);
-INSERT INTO visit (peer) VALUES (1), (1), (2), (2);
 ";
 
 #[test]
@@ -168,6 +173,19 @@ fn every_broken_rule_of_the_tables_is_found() {
             "UPDATE statistic SET success_active = 3 WHERE id = 2",
             "sum 6",
         ),
+        (
+            "UPDATE evidence SET addresses = 2 WHERE class = 'listed'",
+            "evidence: 3 addresses, but 4",
+        ),
+        (
+            "UPDATE visit SET have = 0 WHERE peer = 2",
+            "evidence: 1 peers that told pieces, but 2",
+        ),
+        ("DELETE FROM crossing", "evidence: 0 peers that crossed"),
+        (
+            "UPDATE evidence SET class = 'answered' WHERE class = 'progress seen'",
+            "evidence: 2 peers, but 1",
+        ),
     ] {
         let folder = tempfile::tempdir().expect("temporary folder");
         let database = write_run(folder.path(), change);
@@ -180,10 +198,12 @@ fn every_broken_rule_of_the_tables_is_found() {
 #[test]
 fn waiting_addresses_are_allowed_up_to_the_queue() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let change = "UPDATE request SET received_peers = 3 WHERE id = 2";
+    let change = "UPDATE request SET received_peers = 3 WHERE id = 2;
+        UPDATE evidence SET addresses = 2 WHERE class = 'listed'";
     let database = write_run(folder.path(), change);
     assert_eq!(violations(&database, Waiting::Possibly), [""; 0]);
-    let change = "UPDATE request SET received_peers = 4 WHERE id = 2";
+    let change = "UPDATE request SET received_peers = 4 WHERE id = 2;
+        UPDATE evidence SET addresses = 3 WHERE class = 'listed'";
     let folder = tempfile::tempdir().expect("temporary folder");
     let database = write_run(folder.path(), change);
     assert_eq!(violations(&database, Waiting::Possibly).len(), 1);
