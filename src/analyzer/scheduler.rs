@@ -1,6 +1,6 @@
 //! The scheduler: hands peers to the contact workers when they are due.
 //!
-//! Tracker and DHT threads put peers in ([`PeerIntake`]), contact workers take
+//! Tracker and DHT threads put peers in ([`PeerIntake`](crate::intake::PeerIntake)), contact workers take
 //! them and give them back for a later visit. One mutex guards the queue. Of
 //! the workers that find nothing due, one (the leader) waits for the earliest
 //! due time, all others wait untimed; a worker that leaves with a peer wakes

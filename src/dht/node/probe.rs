@@ -1,6 +1,6 @@
 //! Single questions to single nodes, for surveys and estimates.
 //!
-//! Plain values: made by whoever asks, kept by [`super::core`] until the
+//! Plain values: made by whoever asks, kept by `core` until the
 //! answer comes.
 
 use crossbeam_channel::Sender;
