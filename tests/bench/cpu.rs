@@ -1,5 +1,6 @@
 //! What a thread or a process has used: CPU time and memory.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -11,17 +12,23 @@ pub(crate) fn of_this_thread() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// Whether a thread of this process is called `name`.
+pub(crate) fn runs(name: &str) -> bool {
+    thread(name).is_some()
+}
+
 /// CPU time of the thread of this process that is called `name`.
 pub(crate) fn of_thread(name: &str) -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is there");
-    let path = tasks
-        .flatten()
-        .map(|task| task.path())
-        .find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim() == name))
-        .expect("the thread runs");
+    let path = thread(name).expect("the thread runs");
     let text = std::fs::read_to_string(path.join("schedstat")).expect("the thread runs");
     let nanoseconds = text.split(' ').next().and_then(|word| word.parse().ok());
     Duration::from_nanos(nanoseconds.expect("schedstat begins with a number"))
+}
+
+fn thread(name: &str) -> Option<PathBuf> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is there");
+    let mut tasks = tasks.flatten().map(|task| task.path());
+    tasks.find(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|it| it.trim() == name))
 }
 
 /// Resident memory of a process in bytes; `self` for this one.

@@ -42,6 +42,8 @@ fn socket(name: &str) -> (Arc<UtpSocket>, std::thread::JoinHandle<()>) {
     let own = Arc::clone(&socket);
     let thread = std::thread::Builder::new().name(name.to_owned());
     let thread = thread.spawn(move || own.run()).expect("a thread");
+    // Its name is there when it has begun to run.
+    assert!(wait_until(LONG, || cpu::runs(name)), "the thread begins");
     (socket, thread)
 }
 
@@ -49,23 +51,12 @@ fn socket(name: &str) -> (Arc<UtpSocket>, std::thread::JoinHandle<()>) {
 pub(crate) fn visit(scale: Scale) {
     let tcp = Peers::start(Kind::Complete, 4096);
     let tcp = SocketAddr::from(([127, 0, 0, 1], tcp.port));
-    let (far, far_thread) = socket("utp-far");
-    let peer = Arc::clone(&far);
-    let peer = std::thread::spawn(move || serve(&peer));
     let (near, near_thread) = socket(NEAR);
     let world = World::over_utp(PIECES, settings(), &near);
-    let utp = &world.engine.utp.as_ref().expect("it was given").connect;
     for (threads, load) in [(1, "1×"), (4, "4×"), (16, "16×")] {
-        let visits = scale.pick(2_000, 40) / threads;
-        let rounds: Vec<(f64, f64)> = (0..scale.pick(9, 2))
-            .map(|_| {
-                let before = cpu::of_thread(NEAR);
-                let own = visits_over(&world, utp, far.local_addr(), (threads, visits));
-                let socket = cpu::of_thread(NEAR).saturating_sub(before);
-                let bare = visits_over(&world, &world.engine.connect, tcp, (threads, visits));
-                let all = threads * visits;
-                (per(own + socket, all), per(bare, all))
-            })
+        let visits = scale.pick(1_000, 40) / threads;
+        let rounds: Vec<(f64, f64)> = (0..scale.pick(7, 2))
+            .map(|_| round(&world, tcp, (threads, visits)))
             .collect();
         let (figure, yardstick, ratio) = paired(&rounds);
         Row::new("CPU per uTP visit", format!("{load}: {threads} threads"))
@@ -75,11 +66,27 @@ pub(crate) fn visit(scale: Scale) {
             .tell();
     }
     world.stop();
-    for (socket, thread) in [(near, near_thread), (far, far_thread)] {
-        socket.shut();
-        thread.join().expect("no panic");
-    }
+    near.shut();
+    near_thread.join().expect("no panic");
+}
+
+/// CPU per visit over uTP and over TCP. The far end is a new one each time: to
+/// one that heard many calls of late, a new call with the number of an old one
+/// is a late copy of it, and there are only 65,536 numbers.
+fn round(world: &World, tcp: SocketAddr, load: (usize, usize)) -> (f64, f64) {
+    let (far, far_thread) = socket("utp-far");
+    let peer = Arc::clone(&far);
+    let peer = std::thread::spawn(move || serve(&peer));
+    let utp = &world.engine.utp.as_ref().expect("it was given").connect;
+    let before = cpu::of_thread(NEAR);
+    let own = visits_over(world, utp, far.local_addr(), load);
+    let socket = cpu::of_thread(NEAR).saturating_sub(before);
+    let bare = visits_over(world, &world.engine.connect, tcp, load);
+    far.shut();
+    far_thread.join().expect("no panic");
     peer.join().expect("no panic");
+    let all = load.0 * load.1;
+    (per(own + socket, all), per(bare, all))
 }
 
 /// CPU time of the threads that visit.
