@@ -173,6 +173,14 @@ fn every_broken_rule_of_the_tables_is_found() {
             "UPDATE statistic SET success_active = 3 WHERE id = 2",
             "sum 6",
         ),
+    ] {
+        assert_found(change, sign);
+    }
+}
+
+#[test]
+fn every_broken_rule_of_evidence_is_found() {
+    for (change, sign) in [
         (
             "UPDATE evidence SET addresses = 2 WHERE class = 'listed'",
             "evidence: 3 addresses, but 4",
@@ -187,12 +195,17 @@ fn every_broken_rule_of_the_tables_is_found() {
             "evidence: 2 peers, but 1",
         ),
     ] {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let database = write_run(folder.path(), change);
-        let broken = violations(&database, Waiting::Nobody);
-        let found = broken.iter().any(|rule| rule.contains(sign));
-        assert!(found, "{change}: {broken:#?}");
+        assert_found(change, sign);
     }
+}
+
+/// A good run after `change` breaks a rule whose finding has `sign` in it.
+fn assert_found(change: &str, sign: &str) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let database = write_run(folder.path(), change);
+    let broken = violations(&database, Waiting::Nobody);
+    let found = broken.iter().any(|rule| rule.contains(sign));
+    assert!(found, "{change}: {broken:#?}");
 }
 
 #[test]
