@@ -7,7 +7,7 @@
 //! the swarm has threads of its own.
 
 use std::io::{self, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub use options::TrialOptions;
 
 use super::judge::{Judge, Judgement};
 use super::plan::Plan;
+use super::reach::Reach;
+use super::sockets;
 use super::swarm::Swarm;
 use super::truth::read_contacts;
 use crate::clock::{Clock, SystemClock};
@@ -51,6 +53,11 @@ struct Trial<'a> {
 
 /// Carries out what `options` ask for; blocks until it is over.
 pub fn run(options: &TrialOptions) -> Exit {
+    let here = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
+    let without = sockets::listen(here)
+        .err()
+        .and_then(|error| without_ipv6(options, &error));
+    let options = without.as_ref().unwrap_or(options);
     match Trial::new(options).and_then(|trial| trial.carry_out()) {
         Ok(exit) => exit,
         Err(error) => {
@@ -58,6 +65,26 @@ pub fn run(options: &TrialOptions) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// The same without peers at `::1`, where nobody can listen there: the first
+/// command that somebody tries is to work on such a machine too. `None` when
+/// there are to be none, or no others.
+fn without_ipv6(options: &TrialOptions, error: &io::Error) -> Option<TrialOptions> {
+    let mut reach = options.reach.clone();
+    reach.retain(|(_, weight)| *weight > 0);
+    let wanted = reach.len();
+    reach.retain(|(class, _)| *class != Reach::Ipv6);
+    if reach.is_empty() || reach.len() == wanted {
+        return None;
+    }
+    say(&format!(
+        "btda: lab: nobody can listen at ::1 ({error}): without peers of class ipv6, as by --reach ipv6=0"
+    ));
+    Some(TrialOptions {
+        reach,
+        ..options.clone()
+    })
 }
 
 impl<'a> Trial<'a> {
@@ -225,4 +252,24 @@ fn print(text: &str) -> io::Result<()> {
 /// A line on standard error; when nobody can read it, nothing is lost.
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_ipv6_the_others_are_left() {
+        let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let usual = TrialOptions::default();
+        let left = without_ipv6(&usual, &error).unwrap();
+        assert_eq!(left.reach.len() + 1, usual.reach.len());
+        assert!(left.reach.iter().all(|(class, _)| *class != Reach::Ipv6));
+        assert_eq!(without_ipv6(&left, &error), None);
+        let only = TrialOptions {
+            reach: vec![(Reach::Ipv6, 1), (Reach::Tcp, 0)],
+            ..usual
+        };
+        assert_eq!(without_ipv6(&only, &error), None);
+    }
 }
