@@ -1,8 +1,11 @@
 //! Addresses at which nobody on the internet can be called.
 //!
 //! Pure. From the IANA registries of special-purpose addresses (RFC 6890 and
-//! what came later) as of 2025, and the allocation of IPv6 unicast space
-//! (RFC 4291): what is not globally reachable there is reserved here.
+//! what came later, as of 2025; the tests have all of their blocks), and the
+//! allocation of IPv6 unicast space (RFC 4291). What is not globally reachable
+//! there is reserved here, and so are the few addresses of protocols within
+//! `192.0.0.0/24` and `2001::/23` that are: no peer has one. Services elsewhere
+//! (AS112, AMT) are not reserved.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -157,6 +160,63 @@ mod tests {
             if let Some(after) = last.to_bits().checked_add(1) {
                 let after = Ipv4Addr::from_bits(after);
                 assert!(!is_reserved(after.into()), "{after}");
+            }
+        }
+    }
+
+    /// Blocks of both registries that are not globally reachable: first and
+    /// last address.
+    const NOT_GLOBAL: [(&str, &str); 31] = [
+        ("0.0.0.0", "0.255.255.255"),
+        ("10.0.0.0", "10.255.255.255"),
+        ("100.64.0.0", "100.127.255.255"),
+        ("127.0.0.0", "127.255.255.255"),
+        ("169.254.0.0", "169.254.255.255"),
+        ("172.16.0.0", "172.31.255.255"),
+        // All of the protocol assignments, with DS-Lite, the dummy address,
+        // and discovery of NAT64.
+        ("192.0.0.0", "192.0.0.8"),
+        ("192.0.0.11", "192.0.0.255"),
+        ("192.0.2.0", "192.0.2.255"),
+        ("192.88.99.0", "192.88.99.255"),
+        ("192.168.0.0", "192.168.255.255"),
+        ("198.18.0.0", "198.19.255.255"),
+        ("198.51.100.0", "198.51.100.255"),
+        ("203.0.113.0", "203.0.113.255"),
+        ("240.0.0.0", "255.255.255.255"),
+        ("::", "::1"),
+        ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"),
+        ("100::", "100::ffff:ffff:ffff:ffff"),
+        ("100:0:0:1::", "100::1:ffff:ffff:ffff:ffff"),
+        ("2001:1::", "2001:1::"),
+        ("2001:1::4", "2001:2:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:4::", "2001:4:111:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:5::", "2001:f:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:10::", "2001:1f:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:40::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ];
+
+    /// Those that are globally reachable and not within the protocol
+    /// assignments.
+    const GLOBAL: [(&str, &str); 4] = [
+        ("192.31.196.0", "192.31.196.255"),
+        ("192.52.193.0", "192.52.193.255"),
+        ("192.175.48.0", "192.175.48.255"),
+        ("2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff"),
+    ];
+
+    #[test]
+    fn the_registries() {
+        for (blocks, wanted) in [(&NOT_GLOBAL[..], true), (&GLOBAL[..], false)] {
+            for text in blocks.iter().flat_map(|(first, last)| [first, last]) {
+                let ip: IpAddr = text.parse().unwrap();
+                assert_eq!(is_reserved(ip), wanted, "{text}");
             }
         }
     }

@@ -3,10 +3,10 @@
 //!
 //! Pure. Addresses are held as [`PeerAddress`], which prints nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::id::NodeId;
-use crate::model::PeerAddress;
+use crate::model::{PeerAddress, is_reserved};
 
 /// IPv4 or IPv6; each has a socket, a table and an id of its own (BEP 32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,31 +113,9 @@ impl AddressFilter {
     }
 }
 
-/// Loopback, link-local, private and shared addresses, and those reserved
-/// for documents: nobody on the internet has them.
-pub fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => is_local_v4(v4),
-        IpAddr::V6(v6) => {
-            let [first, second, ..] = v6.segments();
-            v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || (first, second) == (0x2001, 0x0db8)
-        }
-    }
-}
-
-const fn is_local_v4(ip: Ipv4Addr) -> bool {
-    let [a, b, ..] = ip.octets();
-    ip.is_loopback()
-        || ip.is_private()
-        || ip.is_link_local()
-        || ip.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && b & 0xc0 == 64)
+/// Whether nobody on the internet has the address ([`is_reserved`]).
+pub const fn is_local(ip: IpAddr) -> bool {
+    is_reserved(ip)
 }
 
 /// The network that one person may own: /24 of IPv4, /64 of IPv6.
