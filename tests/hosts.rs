@@ -1,6 +1,6 @@
 //! Host names in a real run: dnsmasq answers for the peers of a practice
-//! swarm, on loopback, at once, slowly and too late. What lies and fails is in
-//! `src/hosts/tests.rs`.
+//! swarm, on loopback, at once, slowly, too late and wrongly. What breaks the
+//! protocol is in `src/hosts/tests.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -248,4 +248,45 @@ fn a_dead_name_server_hinders_nobody() {
     );
     let database = trial.database().unwrap();
     assert!(!beside(&database, "_hosts.sqlite").exists());
+}
+
+/// dnsmasq gives names that spell out the whole address in one label, that no
+/// host may have, and of one label only; it says that there is none, and it
+/// refuses to answer.
+#[test]
+fn wrong_names_are_made_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = Names::start(
+        folder.path(),
+        &[
+            "--ptr-record=1.0.16.127.in-addr.arpa,127-16-0-1.example",
+            "--ptr-record=2.0.16.127.in-addr.arpa,<b>.'; DROP.TABLE",
+            "--ptr-record=3.0.16.127.in-addr.arpa,single",
+            "--local=/4.0.16.127.in-addr.arpa/",
+        ],
+    );
+    let swarm = swarm();
+    let mut trial = start(&swarm, &format!("127.0.0.1:{}", names.port));
+    trial.wait_until("every peer has its outcome", |trial| {
+        let peers = trial.number("SELECT count(*) FROM peer");
+        peers >= 12 && trial.number("SELECT count(*) FROM host") == peers
+    });
+    assert_eq!(trial.stop("INT", Duration::from_secs(20)), Some(0));
+    swarm.stop();
+    trial.assert_contract();
+    let database = Connection::open(trial.database().unwrap()).unwrap();
+    let mut query = database
+        .prepare("SELECT host, count(*) FROM host WHERE outcome = 'name' GROUP BY 1 ORDER BY 1")
+        .unwrap();
+    let stored = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let stored: Vec<(String, i64)> = stored.unwrap().collect::<Result<_, _>>().unwrap();
+    let wanted = ["#.example", "???drop.table", "single"].map(|name| (name.to_owned(), 1));
+    assert_eq!(stored, wanted);
+    let none = "SELECT count(*) FROM host WHERE outcome = 'no name' AND host IS NULL";
+    assert_eq!(trial.number(none), 1);
+    let failed = "SELECT count(*) FROM host WHERE outcome = 'failed' AND host IS NULL";
+    assert_eq!(
+        trial.number(failed),
+        trial.number("SELECT count(*) FROM host") - 4
+    );
 }

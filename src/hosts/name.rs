@@ -93,6 +93,7 @@ fn mentions(label: &str, address: IpAddr) -> bool {
                 || label.contains(&format!("{a:02x}{b:02x}{c:02x}"))
                 || label.contains(&format!("{d:02x}{c:02x}{b:02x}"))
                 || label.contains(&format!("{a:03}{b:03}{c:03}"))
+                || label.contains(&format!("{d:03}{c:03}{b:03}"))
                 || label.contains(&u32::from(address).to_string())
         }
         IpAddr::V6(address) => {
@@ -159,6 +160,7 @@ mod tests {
             "c000024d.net",
             "4d0200c0.net",
             "192000002077.net",
+            "077002000192.net",
             "3221226061.net",
         ] {
             assert_eq!(
