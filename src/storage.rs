@@ -51,5 +51,5 @@ pub use lost::lost_statement;
 pub use names::{AskName, write_hosts};
 pub use progress::Progress;
 pub use results::{Results, StoredPeer, StoredTorrent};
-pub use stem::Stem;
+pub use stem::{Claim, Stem};
 pub use writer::{Patience, Summary, Writer, WriterSetup};

@@ -91,8 +91,9 @@ impl<'a> Trial<'a> {
     fn new(options: &'a TrialOptions) -> io::Result<Self> {
         let signals = signals::watch()?;
         let clock = Arc::new(SystemClock::new());
-        let folder = Stem::new(&options.output, clock.timestamp(), "lab").with_suffix("");
-        std::fs::create_dir_all(folder.join("input"))
+        let folder = Stem::claim_folder(&options.output, clock.timestamp(), "lab")
+            .map_err(|error| about("folder", &options.output, &error))?;
+        std::fs::create_dir(folder.join("input"))
             .map_err(|error| about("folder", &folder, &error))?;
         Ok(Self {
             options,

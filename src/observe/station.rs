@@ -75,13 +75,13 @@ impl Station {
     pub(super) fn new(settings: &ObserveSettings) -> Result<Self, Refused> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let folder = settings.folder.display();
-        std::fs::create_dir_all(&settings.folder).map_err(|error| {
+        let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
+        let claimed = Stem::claim(&settings.folder, clock.timestamp(), &host);
+        let (stem, _claim) = claimed.map_err(|error| {
             let text =
                 format!("folder {folder} cannot be written: {error}; choose another with --folder");
             refused(Exit::OutputNotWritable, &text)
         })?;
-        let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
-        let stem = Stem::new(&settings.folder, clock.timestamp(), &host);
         logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(&clock))
             .map_err(|error| refused(Exit::OutputNotWritable, &error))?;
         let blocked = settings.block_file.as_deref().map(Blocked::load);

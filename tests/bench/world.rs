@@ -165,7 +165,9 @@ impl Store {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let progress = Arc::new(Progress::new(1));
         let writer = Writer::create(WriterSetup {
-            stem: Stem::new(folder.path(), clock.timestamp(), "bench"),
+            stem: Stem::claim(folder.path(), clock.timestamp(), "bench")
+                .expect("a name")
+                .0,
             settings: settings.storage.clone(),
             torrents: directory.all(),
             inputs: Vec::new(),

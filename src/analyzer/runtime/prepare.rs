@@ -29,7 +29,7 @@ use crate::net::guard::Guarded;
 use crate::net::tcp::{SocketRegister, TcpConnector, local_address_towards};
 use crate::net::utp::{UtpConnector, UtpSocket};
 use crate::stop::{StopToken, StopTrigger, stop_pair};
-use crate::storage::{AskName, Progress, Stem, Summary, Writer, WriterSetup};
+use crate::storage::{AskName, Claim, Progress, Stem, Summary, Writer, WriterSetup};
 use crate::torrent::import::{Import, Link, import};
 use crate::torrent::metadata::MetadataCache;
 
@@ -91,7 +91,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
         warnings,
         web,
     } = request;
-    let (clock, stem, log_counts) = start_log(&settings, &warnings)?;
+    let (clock, stem, _claim, log_counts) = start_log(&settings, &warnings)?;
     let rules = address_rules(&settings.contact)?;
     let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
@@ -213,12 +213,12 @@ fn engine(
     }
 }
 
-/// Makes the output folder and starts the log in it, with the clock of the
-/// run; what is odd about the configuration comes first.
+/// Takes the name of the run, which is to be held until its files are there,
+/// and starts the log, with the clock of the run; what is odd about the configuration comes first.
 fn start_log(
     settings: &Settings,
     warnings: &[String],
-) -> Result<(Arc<dyn Clock>, Stem, LogCounts), Refusal> {
+) -> Result<(Arc<dyn Clock>, Stem, Claim, LogCounts), Refusal> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let not_writable = |error: std::io::Error| {
         let folder = settings.output.display();
@@ -229,9 +229,9 @@ fn start_log(
             ),
         )
     };
-    std::fs::create_dir_all(&settings.output).map_err(not_writable)?;
     let host = sysinfo::System::host_name().unwrap_or_else(|_| "localhost".to_owned());
-    let stem = Stem::new(&settings.output, clock.timestamp(), &host);
+    let (stem, claim) =
+        Stem::claim(&settings.output, clock.timestamp(), &host).map_err(not_writable)?;
     let counts = logging::start(&settings.log, &stem.with_suffix(".log"), Arc::clone(&clock))
         .map_err(|error| refuse(Exit::OutputNotWritable, error.to_string()))?;
     #[cfg(feature = "faults")]
@@ -239,7 +239,7 @@ fn start_log(
     for warning in warnings {
         log::warn!("{warning}");
     }
-    Ok((clock, stem, counts))
+    Ok((clock, stem, claim, counts))
 }
 
 /// Folder of the metadata of magnet links, in the output folder.

@@ -37,7 +37,7 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("btda").tempdir().unwrap();
         Self {
-            stem: Stem::new(folder.path(), START, "host"),
+            stem: Stem::claim(folder.path(), START, "host").unwrap().0,
             folder,
             progress: Arc::new(Progress::new(3)),
             clock: ManualClock::new(START),
@@ -683,7 +683,7 @@ fn without_any_way_home_the_database_is_saved_elsewhere() {
     let bench = Bench::new();
     let output = bench.folder.path().join("output");
     let bench = Bench {
-        stem: Stem::new(&output, START, "host"),
+        stem: Stem::claim(&output, START, "host").unwrap().0,
         ..bench
     };
     let settings = small_memory(&bench);
