@@ -161,6 +161,11 @@ impl Engine {
                 self.take_named(key.torrent, source, report.named());
                 self.take_trackers(key.torrent, report);
             }
+            // It has our peer id: we wanted metadata of ourselves, or somebody
+            // who was told it says so. The word of one network, as any other.
+            (Verdict::Failed(Reason::OwnAddress), None) => {
+                self.scheduler.vote_own_ip(from.ip(), from.ip());
+            }
             (Verdict::Failed(reason), _) => self.caller_failed(reason, report.messages()),
             (Verdict::Counts(_) | Verdict::Interrupted, _) => {}
         }

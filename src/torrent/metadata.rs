@@ -12,7 +12,7 @@ mod fetcher;
 
 pub use cache::{MetadataCache, torrent_file};
 pub use fetch::{FetchContext, FetchError, FetchSettings, fetch};
-pub use fetcher::{FetchFailure, Fetcher};
+pub use fetcher::{FetchFailure, Fetcher, PeerSources};
 
 /// Largest info dictionary that is fetched, in bytes: a torrent of 800,000
 /// pieces.

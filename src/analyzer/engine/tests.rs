@@ -432,6 +432,32 @@ fn a_panic_in_a_visit_loses_no_contact() {
     assert_eq!(world.engine.scheduler.waiting(), 1);
 }
 
+#[test]
+fn a_call_with_our_peer_id_is_no_caller_and_not_believed_alone() {
+    let world = world(vec![]);
+    let engine = &world.engine;
+    engine.scheduler.listens_on(6881);
+    let call = |reason| {
+        let report = Report::without_handshake(Verdict::Failed(reason));
+        let from = "203.0.113.9:50000".parse().unwrap();
+        engine.caller_done(None, from, engine.clock.now(), &report);
+    };
+    call(Reason::OwnAddress);
+    assert!(world.records.is_empty());
+    let listens = PeerAddress::new("203.0.113.9".parse().unwrap(), 6881);
+    assert!(
+        !engine.scheduler.is_own(&listens),
+        "anybody can have our id"
+    );
+    for voter in ["198.51.100.1", "192.0.2.1"] {
+        let ours = listens.ip();
+        engine.scheduler.vote_own_ip(voter.parse().unwrap(), ours);
+    }
+    assert!(engine.scheduler.is_own(&listens), "with two others it is");
+    call(Reason::UnknownInfoHash);
+    assert!(matches!(world.records.try_recv(), Ok(Record::Failure(_))));
+}
+
 /// Panics at one reading, counted from 1.
 struct PanicsOnce {
     inner: ManualClock,

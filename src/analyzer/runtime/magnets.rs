@@ -23,7 +23,9 @@ use crate::model::record::{InputFile, Record};
 use crate::model::{InfoHash, PieceCount, Torrent, TorrentId};
 use crate::net::resolve::Resolver;
 use crate::torrent::import::torrent_of;
-use crate::torrent::metadata::{FetchContext, FetchSettings, Fetcher, MetadataCache, torrent_file};
+use crate::torrent::metadata::{
+    FetchContext, FetchSettings, Fetcher, MetadataCache, PeerSources, torrent_file,
+};
 use crate::torrent::metainfo::Metainfo;
 use crate::tracker::TorrentTrackers;
 
@@ -194,9 +196,17 @@ impl Magnets {
         } else {
             TRY_SHORT
         };
-        let (send, peers) = bounded(PEERS_WAITING_MAX);
-        let sources = self.start_sources(pending, number, send);
-        let fetched = self.fetcher.run(hash, &peers, Deadline::after(now, time));
+        let (send, named) = bounded(PEERS_WAITING_MAX);
+        let (send_hints, hints) = bounded(PEERS_WAITING_MAX);
+        let sources = self.start_sources(pending, number, (send, send_hints));
+        let peers = PeerSources {
+            named: &named,
+            hints: &hints,
+            // A call of ours would be a caller that never was.
+            is_own: &|address| self.engine.scheduler.is_own(address),
+        };
+        let deadline = Deadline::after(now, time);
+        let fetched = self.fetcher.run_with(hash, &peers, deadline);
         drop(sources);
         match fetched {
             Ok(info) => {

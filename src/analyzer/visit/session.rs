@@ -126,13 +126,23 @@ impl<'a> Session<'a> {
             .header()
             .and_then(|(_, info_hash)| directory.find(&info_hash));
         let Some(torrent) = torrent else {
-            return (None, Err(Cut::Broken(Reason::UnknownInfoHash)));
+            return (None, Err(Cut::Broken(self.whose_unknown_torrent())));
         };
         let theirs = admit(&torrent)
             .map_err(Cut::Broken)
             .and_then(|()| self.write(&self.visitor.own_handshake(&torrent).encode()))
             .and_then(|()| self.rest_of_handshake(&mut buffer));
         (Some(torrent), theirs)
+    }
+
+    /// Who calls for a torrent that is not measured may be ourselves, who want
+    /// the metadata of a magnet link. The peer id came with the rest, if it is
+    /// ours.
+    fn whose_unknown_torrent(&self) -> Reason {
+        match self.decoder.handshake() {
+            Some(theirs) if theirs.peer_id == self.visitor.own_id => Reason::OwnAddress,
+            _ => Reason::UnknownInfoHash,
+        }
     }
 
     fn rest_of_handshake(&mut self, buffer: &mut [u8]) -> Result<Handshake, Cut> {

@@ -703,6 +703,16 @@ fn unknown_torrents_are_turned_away_without_an_answer() {
 }
 
 #[test]
+fn a_call_of_our_own_for_a_torrent_to_come_is_known_to_be_ours() {
+    let mut bytes = handshake(true);
+    bytes[28..48].fill(9);
+    bytes[48..].copy_from_slice(OWN.as_bytes());
+    let (found, report, written) = World::new().answer(vec![send(&bytes)]);
+    assert!(found.is_none() && written.is_empty());
+    assert_eq!(report.verdict, Verdict::Failed(Reason::OwnAddress));
+}
+
+#[test]
 fn admission_is_asked_before_we_answer() {
     let world = World::new();
     let directory = Directory::new(vec![torrent()]);

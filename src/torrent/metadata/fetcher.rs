@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
 use parking_lot::Mutex;
 
 use super::fetch::{FetchContext, FetchError, fetch};
@@ -30,6 +30,17 @@ pub struct Fetcher {
     pub connect: Arc<dyn Connect>,
     /// What every conversation needs.
     pub context: FetchContext,
+}
+
+/// Where the peers of one torrent come from.
+pub struct PeerSources<'a> {
+    /// Peers that somebody knows now; asked again after a failure.
+    pub named: &'a Receiver<PeerAddress>,
+    /// Peers that a link names (`x.pe`), perhaps for years: asked once, unless
+    /// they are named too.
+    pub hints: &'a Receiver<PeerAddress>,
+    /// Whether an address is our own, which is never asked.
+    pub is_own: &'a dyn Fn(&PeerAddress) -> bool,
 }
 
 /// Why there are no metadata.
@@ -84,10 +95,22 @@ impl Drop for EndNote {
     }
 }
 
+/// What is known of one peer.
+#[derive(Debug)]
+struct Candidate {
+    number: PeerNumber,
+    /// Conversations so far.
+    asked: u8,
+    /// Only the link names it.
+    hint: bool,
+    /// It failed, and is not asked again because it is only a hint.
+    spent: bool,
+}
+
 /// The peers of one torrent.
+#[derive(Default)]
 struct Candidates {
-    /// Number and conversations of each.
-    known: HashMap<PeerAddress, (PeerNumber, u8)>,
+    known: HashMap<PeerAddress, Candidate>,
     waiting: VecDeque<PeerAddress>,
     /// Failed, and to be asked again from then on; in the order of time.
     failed: VecDeque<(Instant, PeerAddress)>,
@@ -95,13 +118,24 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn add(&mut self, address: PeerAddress) {
+    /// Takes a peer, at `retry` if it was asked as a hint already.
+    fn add(&mut self, address: PeerAddress, hint: bool, retry: Instant) {
+        if let Some(known) = self.known.get_mut(&address) {
+            known.hint &= hint;
+            if !hint && std::mem::take(&mut known.spent) {
+                self.failed.push_back((retry, address));
+            }
+            return;
+        }
         let number = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
-        if address.is_callable()
-            && self.known.len() < PEERS_MAX
-            && !self.known.contains_key(&address)
-        {
-            self.known.insert(address, (PeerNumber(number), 0));
+        if address.is_callable() && self.known.len() < PEERS_MAX {
+            let candidate = Candidate {
+                number: PeerNumber(number),
+                asked: 0,
+                hint,
+                spent: false,
+            };
+            self.known.insert(address, candidate);
             self.waiting.push_back(address);
         }
     }
@@ -122,8 +156,13 @@ impl Candidates {
         self.waiting.is_empty() && self.failed.is_empty() && self.talking == 0
     }
 
+    /// Whether one failed that only the link names.
+    fn has_spent(&self) -> bool {
+        self.known.values().any(|it| it.spent)
+    }
+
     fn asked(&self) -> usize {
-        self.known.values().filter(|(_, asked)| *asked > 0).count()
+        self.known.values().filter(|it| it.asked > 0).count()
     }
 }
 
@@ -138,17 +177,31 @@ impl Fetcher {
         peers: &Receiver<PeerAddress>,
         deadline: Deadline,
     ) -> Result<Vec<u8>, FetchFailure> {
+        let (_, no_hints) = bounded(0);
+        let sources = PeerSources {
+            named: peers,
+            hints: &no_hints,
+            is_own: &|_| false,
+        };
+        self.run_with(info_hash, &sources, deadline)
+    }
+
+    /// [`Fetcher::run`] with peers of several kinds; ends when both channels
+    /// are closed and no peer is left to ask, and some time after the only ones
+    /// left are those that the link names: the next try is to ask them again.
+    pub fn run_with(
+        &self,
+        info_hash: InfoHash,
+        sources: &PeerSources<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, FetchFailure> {
         let size_max = self.context.settings.size_max;
         let assembly = Arc::new(Mutex::new(MetadataAssembly::new(info_hash, size_max)));
         let (send, ended) = unbounded::<Ended>();
-        let mut candidates = Candidates {
-            known: HashMap::new(),
-            waiting: VecDeque::new(),
-            failed: VecDeque::new(),
-            talking: 0,
-        };
+        let mut candidates = Candidates::default();
         let nobody = never();
-        let mut more_come = true;
+        let (mut named, mut hints) = (Some(sources.named), Some(sources.hints));
+        let mut rest: Option<Instant> = None;
         loop {
             if let Some(metadata) = assembly.lock().metadata() {
                 return Ok(metadata.to_vec());
@@ -157,22 +210,37 @@ impl Fetcher {
             let now = self.context.clock.now();
             let left = deadline.left(now).ok_or(FetchFailure::TimedOut { asked })?;
             self.start_conversations(&mut candidates, &assembly, &send);
-            if !more_come && candidates.is_exhausted() {
+            let exhausted = hints.is_none() && candidates.is_exhausted();
+            let spent = exhausted && candidates.has_spent();
+            rest = rest.or(Some(self.retry_time())).filter(|_| spent);
+            if exhausted && named.is_none() || rest.is_some_and(|rest| rest <= now) {
                 return Err(FetchFailure::NoMorePeers {
                     asked: candidates.asked(),
                 });
             }
-            let offered = if more_come { peers } else { &nobody };
+            let left = rest.map_or(left, |rest| left.min(rest.saturating_duration_since(now)));
+            let wait = self.wait(&candidates, left);
+            let mut take = |address: PeerAddress, hint| {
+                if !(sources.is_own)(&address) {
+                    candidates.add(address, hint, self.retry_time());
+                }
+            };
             select! {
-                recv(offered) -> address => match address {
-                    Ok(address) => candidates.add(address),
-                    Err(_) => more_come = false,
+                recv(named.unwrap_or(&nobody)) -> address => if let Ok(address) = address {
+                    take(address, false);
+                } else {
+                    named = None;
+                },
+                recv(hints.unwrap_or(&nobody)) -> address => if let Ok(address) = address {
+                    take(address, true);
+                } else {
+                    hints = None;
                 },
                 recv(ended) -> end => if let Ok(end) = end {
                     self.note_end(&mut candidates, &assembly, end);
                 },
                 recv(self.context.stop.channel()) -> _ => return Err(FetchFailure::Stopped),
-                default(self.wait(&candidates, left)) => {}
+                default(wait) => {}
             }
         }
     }
@@ -197,11 +265,11 @@ impl Fetcher {
             let Some(address) = candidates.next(self.context.clock.now()) else {
                 return;
             };
-            let Some((number, asked)) = candidates.known.get_mut(&address) else {
+            let Some(candidate) = candidates.known.get_mut(&address) else {
                 continue;
             };
-            *asked = asked.saturating_add(1);
-            let number = *number;
+            candidate.asked = candidate.asked.saturating_add(1);
+            let number = candidate.number;
             let fetcher = self.clone();
             let assembly = Arc::clone(assembly);
             let end = EndNote {
@@ -245,12 +313,10 @@ impl Fetcher {
         (address, result): Ended,
     ) {
         candidates.talking = candidates.talking.saturating_sub(1);
-        let Some(&(number, asked)) = candidates.known.get(&address) else {
+        let (Some(candidate), Err(error)) = (candidates.known.get_mut(&address), result) else {
             return;
         };
-        let Err(error) = result else {
-            return;
-        };
+        let number = candidate.number;
         let assembly = assembly.lock();
         let info_hash = assembly.info_hash();
         let peer = number.0;
@@ -259,7 +325,13 @@ impl Fetcher {
             error,
             FetchError::OwnAddress | FetchError::OtherTorrent | FetchError::NoExtensions
         );
-        if !hopeless && !assembly.is_excluded(number) && asked < self.context.settings.attempts {
+        let over = candidate.asked >= self.context.settings.attempts;
+        if hopeless || over || assembly.is_excluded(number) {
+            return;
+        }
+        if candidate.hint {
+            candidate.spent = true;
+        } else {
             candidates.failed.push_back((self.retry_time(), address));
         }
     }

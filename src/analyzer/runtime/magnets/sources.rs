@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::analyzer::scheduler::Scheduler;
 use crate::config::settings::TrackerSettings;
 use crate::dht::pending::PendingLookups;
 use crate::intake::{Offer, PeerIntake};
@@ -42,26 +43,33 @@ impl Drop for Lookup {
     }
 }
 
-/// Hands the peers of trackers on to the fetcher.
-struct ToFetcher(Sender<PeerAddress>);
+/// Hands the peers of trackers on to the fetcher, and what they tell of us to
+/// the scheduler.
+struct ToFetcher {
+    peers: Sender<PeerAddress>,
+    scheduler: Arc<Scheduler>,
+}
 
 impl PeerIntake for ToFetcher {
     fn offer(&self, _: TorrentId, _: Source, address: PeerAddress) -> Offer {
         // What there is no room for is named again.
-        let _ = self.0.try_send(address);
+        let _ = self.peers.try_send(address);
         Offer::New
     }
 
-    fn own_ip(&self, _: IpAddr) {}
+    fn own_ip(&self, ip: IpAddr) {
+        self.scheduler.own_ip(ip);
+    }
 }
 
 impl Magnets {
-    /// Starts everything that names peers to `send`.
+    /// Starts everything that names peers to `send`, and what finds those of
+    /// the link itself to `hints`.
     pub(super) fn start_sources(
         &self,
         pending: &mut Pending,
         number: usize,
-        send: Sender<PeerAddress>,
+        (send, hints): (Sender<PeerAddress>, Sender<PeerAddress>),
     ) -> Sources {
         let lookup = self.lookups.as_ref().map(|lookups| {
             let info_hash = pending.wanted.info_hash;
@@ -72,7 +80,7 @@ impl Magnets {
             }
         });
         let trackers = self.ask_trackers(pending, number, &send);
-        self.resolve_hints(pending, send);
+        self.resolve_hints(pending, hints);
         Sources {
             _trackers: trackers,
             _lookup: lookup,
@@ -137,7 +145,10 @@ impl Magnets {
         let (records, unread) = unbounded();
         let context = TrackerContext {
             client: Arc::new(without_scrape(client)),
-            intake: Arc::new(ToFetcher(send.clone())),
+            intake: Arc::new(ToFetcher {
+                peers: send.clone(),
+                scheduler: Arc::clone(&self.engine.scheduler),
+            }),
             records,
             stop,
             board: Arc::new(ScrapeBoard::new()),

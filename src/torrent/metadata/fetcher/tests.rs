@@ -67,6 +67,67 @@ fn every_peer_has_its_attempts_and_then_it_is_over() {
 }
 
 #[test]
+fn peers_of_a_link_are_asked_once_and_our_own_address_never() {
+    let nobody = Arc::new(Nobody(Mutex::default()));
+    let (fetcher, _trigger) = fetcher(&nobody);
+    let ([send, hint], [named, hints]) = {
+        let (send, named) = unbounded();
+        let (hint, hints) = unbounded();
+        ([send, hint], [named, hints])
+    };
+    for port in [1, 9] {
+        send.send(peer(port)).unwrap();
+    }
+    for port in [1, 2, 3, 9] {
+        hint.send(peer(port)).unwrap();
+    }
+    drop((send, hint));
+    let sources = PeerSources {
+        named: &named,
+        hints: &hints,
+        is_own: &|address| address.port() == 9,
+    };
+    let result = fetcher.run_with(HASH, &sources, deadline(&fetcher, LONG));
+    assert_eq!(result, Err(FetchFailure::NoMorePeers { asked: 3 }));
+    let mut called = nobody.0.lock().clone();
+    called.sort_unstable();
+    assert_eq!(called, [1, 1, 1, 2, 3], "the first is named too");
+}
+
+#[test]
+fn a_try_ends_when_only_failed_peers_of_the_link_are_left() {
+    let nobody = Arc::new(Nobody(Mutex::default()));
+    let (fetcher, _trigger) = fetcher(&nobody);
+    let (_trackers, named) = unbounded();
+    let (hint, hints) = unbounded();
+    hint.send(peer(1)).unwrap();
+    drop(hint);
+    let sources = PeerSources {
+        named: &named,
+        hints: &hints,
+        is_own: &|_| false,
+    };
+    let result = fetcher.run_with(HASH, &sources, deadline(&fetcher, LONG));
+    assert_eq!(result, Err(FetchFailure::NoMorePeers { asked: 1 }));
+}
+
+#[test]
+fn a_peer_of_a_link_that_failed_is_asked_again_once_it_is_named() {
+    let now = crate::clock::Clock::now(&SystemClock::new());
+    let mut candidates = Candidates::default();
+    candidates.add(peer(1), true, now);
+    assert_eq!(candidates.next(now), Some(peer(1)));
+    candidates.known.get_mut(&peer(1)).unwrap().spent = true;
+    candidates.add(peer(1), true, now);
+    assert_eq!(candidates.next(now), None, "the link says so again");
+    candidates.add(peer(1), false, now + LONG);
+    assert_eq!(candidates.next(now), None);
+    candidates.add(peer(1), false, now);
+    assert_eq!(candidates.next(now + LONG), Some(peer(1)));
+    assert_eq!(candidates.next(now + LONG), None, "and once");
+}
+
+#[test]
 fn deadline_and_stop_end_it() {
     let nobody = Arc::new(Nobody(Mutex::default()));
     let (fetcher, trigger) = fetcher(&nobody);
@@ -84,12 +145,10 @@ fn new_peers_come_before_failed_ones() {
     let now = SystemClock::new();
     let now = crate::clock::Clock::now(&now);
     let mut candidates = Candidates {
-        known: HashMap::new(),
-        waiting: VecDeque::new(),
         failed: [(now, peer(9)), (now + LONG, peer(8))].into(),
-        talking: 0,
+        ..Candidates::default()
     };
-    candidates.add(peer(5));
+    candidates.add(peer(5), false, now);
     let order: Vec<u16> = std::iter::from_fn(|| candidates.next(now))
         .map(|address| address.port())
         .collect();
@@ -97,7 +156,7 @@ fn new_peers_come_before_failed_ones() {
     assert!(!candidates.is_exhausted());
     assert_eq!(candidates.next(now + LONG).map(|peer| peer.port()), Some(8));
     for port in 1..=u16::MAX {
-        candidates.add(peer(port));
+        candidates.add(peer(port), false, now);
     }
     assert_eq!(candidates.known.len(), PEERS_MAX);
 }
