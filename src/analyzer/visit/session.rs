@@ -1,6 +1,7 @@
 //! The conversation of one visit: handshakes, then messages to the end. All
 //! reading and writing is bounded by the quiet timeout and the budget.
 
+mod cut;
 mod stay;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::protocol::message::{self, Message};
 
 use super::Visitor;
 
+pub(super) use cut::Cut;
+
 /// Largest message that is read at all; what is larger than a bitfield or a
 /// have is skipped without memory.
 const MESSAGE_LENGTH_MAX: u32 = 1 << 20;
@@ -31,29 +34,6 @@ const READ_SIZE: usize = 2048;
 /// Reads without waiting behind a quiet deadline: on a busy machine what came
 /// in time may lie there unread until this thread gets the processor.
 pub(super) const LATE_READS: u32 = 32;
-
-/// Why reading or writing went no further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
-    Quiet,
-    Budget,
-    Stopped,
-    Broken(Reason),
-}
-
-impl Cut {
-    /// The end of the reading of messages; quiet in the middle of a message
-    /// is a break.
-    pub(super) const fn into_end(self, mid_frame: bool) -> End {
-        match self {
-            Self::Quiet if mid_frame => End::Broken(Reason::TimedOut),
-            Self::Quiet => End::Quiet,
-            Self::Budget => End::Budget,
-            Self::Stopped => End::Stopped,
-            Self::Broken(reason) => End::Broken(reason),
-        }
-    }
-}
 
 pub(super) struct Session<'a> {
     visitor: Visitor<'a>,
@@ -267,10 +247,10 @@ impl<'a> Session<'a> {
             let haves = self.take_haves(frames, input, heard, now);
             if haves > 0 {
                 self.note_wait(heard, last, now);
-                if let Some(end) = self.is_enough(heard) {
-                    return Some(end);
-                }
                 input = input.get(haves..).unwrap_or_default();
+                if let Some(end) = self.is_enough(heard) {
+                    return Some(self.keep_rest(end, input));
+                }
                 continue;
             }
             let Ok((used, frame)) = frames.feed(input) else {
@@ -286,12 +266,21 @@ impl<'a> Session<'a> {
                     return Some(End::Broken(reason));
                 }
                 if let Some(end) = self.is_enough(heard) {
-                    return Some(end);
+                    let rest = input.get(used..).unwrap_or_default();
+                    return Some(self.keep_rest(end, rest));
                 }
             }
             input = input.get(used..).unwrap_or_default();
         }
         None
+    }
+
+    /// What came behind the last message of a visit is the first of a stay.
+    fn keep_rest(&mut self, end: End, rest: &[u8]) -> End {
+        if end == End::MessageLimit && self.visitor.observe.is_some() {
+            self.unread = rest.to_vec();
+        }
+        end
     }
 
     /// A whole message is there. How long a peer takes between two pieces says

@@ -2,7 +2,7 @@
 //! its haves are read until it does. Called by the session on its thread; all
 //! waiting is bounded by the terms of the stay.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Cut, READ_SIZE, Session};
 use crate::analyzer::evaluate::{End, Heard};
@@ -34,6 +34,10 @@ impl Session<'_> {
         self.staying = true;
         self.message_limit = MESSAGES_MAX;
         heard.stay(terms.have_delay);
+        let early = std::mem::take(&mut self.unread);
+        if let Some(end) = self.take_more(frames, &early, heard, &mut last) {
+            return end;
+        }
         loop {
             let mut buffer = [0; READ_SIZE];
             let read = match self.wait_for_more(&mut buffer, heard, terms.patience) {
@@ -44,15 +48,26 @@ impl Session<'_> {
                 Err(Cut::Broken(reason)) => return VisitEnd::Broken(reason),
             };
             let input = buffer.get(..read).unwrap_or_default();
-            let end = self.take_messages(frames, input, heard, &mut last);
-            // What comes with one read is one statement, so all of it is taken.
-            match end {
-                Some(End::Broken(reason)) => return VisitEnd::Broken(reason),
-                Some(End::MessageLimit) => return VisitEnd::MessageLimit,
-                _ if heard.pieces.is_complete() => return VisitEnd::Complete,
-                _ if heard.reached.is_some() => return VisitEnd::Crossed,
-                _ => {}
+            if let Some(end) = self.take_more(frames, input, heard, &mut last) {
+                return end;
             }
+        }
+    }
+
+    /// Takes what came with one read, which is one statement; the end of the
+    /// stay, if it is one.
+    fn take_more(
+        &mut self,
+        frames: &mut FrameDecoder,
+        input: &[u8],
+        heard: &mut Heard,
+        last: &mut Instant,
+    ) -> Option<VisitEnd> {
+        match self.take_messages(frames, input, heard, last) {
+            Some(End::Broken(reason)) => Some(VisitEnd::Broken(reason)),
+            Some(End::MessageLimit) => Some(VisitEnd::MessageLimit),
+            _ if heard.pieces.is_complete() => Some(VisitEnd::Complete),
+            _ => heard.reached.map(|_| VisitEnd::Crossed),
         }
     }
 

@@ -170,6 +170,25 @@ fn the_limits_of_a_visit_do_not_end_a_stay() {
     }
 }
 
+#[test]
+fn what_came_behind_the_last_message_of_the_visit_belongs_to_the_stay() {
+    let mut world = World::new();
+    world.settings.message_limit = 2;
+    // The visit ends by the first have: behind it lie one, and half of another.
+    let last = have(10);
+    let script = vec![
+        send(&[have(0), have(8), last[..4].to_vec()].concat()),
+        after(5, [&last[4..], &have(9)].concat()),
+    ];
+    let (report, seconds, _) = stay(&world, script);
+    assert_eq!((report.verdict, seconds), (counts(VisitEnd::Crossed), 5));
+    assert_eq!(pieces(&report), 11);
+    // The threshold itself may lie there.
+    let haves = [have(0), have(8), have(9), have(10)].concat();
+    let (report, seconds, _) = stay(&world, vec![send(&haves)]);
+    assert_eq!((report.verdict, seconds), (counts(VisitEnd::Crossed), 0));
+}
+
 proptest! {
     #[test]
     fn whatever_it_says_a_stay_ends(bytes in prop::collection::vec(any::<u8>(), 0..400), chunk in 1_usize..40, pause in 0_u64..200) {
