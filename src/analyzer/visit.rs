@@ -79,7 +79,7 @@ pub struct Report {
     /// Who answered, once the handshake was done.
     pub peer_id: Option<PeerId>,
     /// What was heard, once the handshake was done.
-    pub heard: Option<Heard>,
+    pub heard: Option<Box<Heard>>,
     /// What it went over, once the handshake was done.
     pub link: Option<Link>,
     /// Whether a connection was there at all.
@@ -182,10 +182,7 @@ impl Visitor<'_> {
         };
         let fast = self.settings.fast_extension && theirs.reserved.supports_fast();
         let extension = self.settings.extension_protocol && theirs.reserved.supports_extension();
-        let mut heard = Heard::new(torrent, fast)
-            .with_extension(extension)
-            .with_exchange(self.exchanges(torrent))
-            .with_tracker_exchange(self.exchanges_trackers(torrent));
+        let mut heard = self.nothing_heard(torrent, fast, extension);
         let end = match session.introduce(torrent, theirs.reserved, fast) {
             Ok(()) => session.listen(&mut heard, torrent),
             Err(cut) => cut.into_end(false),
@@ -203,6 +200,17 @@ impl Visitor<'_> {
             link: Some(session.link()),
             connected: true,
         }
+    }
+
+    /// What is heard is not on the stack, where it would lie several times on
+    /// its way out, in each of ten thousand threads.
+    #[inline(never)]
+    fn nothing_heard(&self, torrent: &Torrent, fast: bool, extension: bool) -> Box<Heard> {
+        let heard = Heard::new(torrent, fast)
+            .with_extension(extension)
+            .with_exchange(self.exchanges(torrent))
+            .with_tracker_exchange(self.exchanges_trackers(torrent));
+        Box::new(heard)
     }
 
     /// The worth of a contact that was cut before the end of the handshake.

@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use super::error::StorageError;
-use super::row::{BEHAVIOUR_SQL, InputRow, Row, TorrentRow, behaviours};
+use super::row::{BEHAVIOUR_SQL, ErrorRow, InputRow, Row, TorrentRow, behaviours};
 use super::spool::Mark;
 use crate::model::Torrent;
 use crate::model::record::InputFile;
@@ -158,12 +158,13 @@ impl Database {
     }
 
     /// Stores `rows` in one transaction, and with them how far the spool has
-    /// been read. Returns the positions of the rows of the 2015 tables that
+    /// been read. Of the counts of one line of the peer error file only the
+    /// latest is written. Returns the positions of the rows of the 2015 tables that
     /// changed nothing, because the row they belong to is missing: these are
     /// lost.
     pub(super) fn write<'a>(
         &mut self,
-        rows: impl Iterator<Item = &'a Row>,
+        rows: impl Iterator<Item = &'a Row> + Clone,
         mark: Option<Mark>,
     ) -> Result<Vec<usize>, WriteError> {
         let refused = |row, error: rusqlite::Error| WriteError {
@@ -176,8 +177,12 @@ impl Database {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| refused(None, error))?;
         let mut without_effect = Vec::new();
+        let latest = Latest::of(rows.clone());
         let mut statements = Statements::new(&transaction);
         for (place, row) in rows.enumerate() {
+            if latest.is_overtaken(row, place) {
+                continue;
+            }
             let changed = statements
                 .insert(row)
                 .map_err(|error| refused(Some(place), error))?;
@@ -239,6 +244,44 @@ pub(super) fn schema_script() -> String {
 
 fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<usize> {
     Statements::new(connection).insert(row)
+}
+
+/// Where in a batch the latest count of each line of the peer error file is:
+/// where most contacts fail, every second row is such a count, and all but one
+/// of a line would be written to be overwritten in the same transaction.
+struct Latest<'a> {
+    /// There are some thirty lines, and fewer in one batch.
+    lines: Vec<(&'a ErrorRow, usize)>,
+}
+
+impl<'a> Latest<'a> {
+    fn of(rows: impl Iterator<Item = &'a Row>) -> Self {
+        let mut lines: Vec<(&'a ErrorRow, usize)> = Vec::new();
+        for (place, row) in rows.enumerate() {
+            let Row::PeerError(row) = row else {
+                continue;
+            };
+            let known = lines.iter_mut().find(|(line, _)| is_same_line(line, row));
+            match known {
+                Some(line) => *line = (row, place),
+                None => lines.push((row, place)),
+            }
+        }
+        Self { lines }
+    }
+
+    /// Whether a count of the same line comes behind the row at `place`.
+    fn is_overtaken(&self, row: &Row, place: usize) -> bool {
+        let Row::PeerError(row) = row else {
+            return false;
+        };
+        let mut lines = self.lines.iter();
+        lines.any(|(line, latest)| *latest > place && is_same_line(line, row))
+    }
+}
+
+fn is_same_line(one: &ErrorRow, other: &ErrorRow) -> bool {
+    one.event == other.event && one.reason == other.reason
 }
 
 /// The statements of one batch, taken from the connection's cache once and

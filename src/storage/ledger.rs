@@ -117,7 +117,7 @@ impl Ledger {
         match record {
             Record::Torrent(torrent) => self.join(torrent, rows),
             Record::Input(input) => rows.push(Row::Input(Box::new(InputRow::of(&input)))),
-            Record::Visit(visit) => self.visit(*visit, rows),
+            Record::Visit(mut visit) => self.visit(&mut visit, rows),
             Record::Failure(failure) => self.failure(&failure, rows),
             Record::Announce(announce) => self.announce(&announce, rows),
             Record::Scrape(scrape) => self.scrape(&scrape, rows),

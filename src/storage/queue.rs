@@ -65,7 +65,7 @@ impl Queue {
     }
 
     /// The first `rows` rows.
-    pub(super) fn first(&self, rows: usize) -> impl Iterator<Item = &Row> {
+    pub(super) fn first(&self, rows: usize) -> impl Iterator<Item = &Row> + Clone {
         self.rows.iter().take(rows)
     }
 

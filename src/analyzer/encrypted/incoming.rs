@@ -84,34 +84,42 @@ impl<'a> Incoming<'a> {
 
     /// Takes what one read gave.
     fn take(&mut self, input: &[u8]) -> Result<(), NetError> {
-        if let State::Unknown(bytes) = &mut self.state {
-            bytes.extend_from_slice(input);
-            let mut both = bytes.iter().zip(&PROTOCOL);
-            if !both.all(|(byte, expected)| byte == expected) {
-                let bytes = std::mem::take(bytes);
-                let method = if self.terms.policy.prefers_encrypted() {
-                    Method::Rc4
-                } else {
-                    Method::Plaintext
-                };
-                let responder = Responder::new(method, &(self.terms.chance)()?);
-                self.state = State::Shaking(Box::new(responder));
-                return self.shake(&bytes);
-            }
-            if bytes.len() >= PROTOCOL.len() {
-                if !self.terms.policy.admits(false) {
-                    return Err(NetError {
-                        operation: Operation::Read,
-                        reason: Reason::NotEncrypted,
-                    });
-                }
-                self.state = State::Plain(std::mem::take(bytes));
-            }
-            return Ok(());
+        let State::Unknown(bytes) = &mut self.state else {
+            return self.shake(input);
+        };
+        bytes.extend_from_slice(input);
+        let mut both = bytes.iter().zip(&PROTOCOL);
+        if !both.all(|(byte, expected)| byte == expected) {
+            let bytes = std::mem::take(bytes);
+            return self.begin_to_shake(&bytes);
         }
-        self.shake(input)
+        if bytes.len() >= PROTOCOL.len() {
+            if !self.terms.policy.admits(false) {
+                return Err(NetError {
+                    operation: Operation::Read,
+                    reason: Reason::NotEncrypted,
+                });
+            }
+            self.state = State::Plain(std::mem::take(bytes));
+        }
+        Ok(())
     }
 
+    /// Apart, as is [`Incoming::shake`]: its random numbers would lie on the
+    /// stack of each caller in the clear, too, for as long as it waits.
+    #[inline(never)]
+    fn begin_to_shake(&mut self, bytes: &[u8]) -> Result<(), NetError> {
+        let method = if self.terms.policy.prefers_encrypted() {
+            Method::Rc4
+        } else {
+            Method::Plaintext
+        };
+        let responder = Responder::new(method, &(self.terms.chance)()?);
+        self.state = State::Shaking(Box::new(responder));
+        self.shake(bytes)
+    }
+
+    #[inline(never)]
     fn shake(&mut self, input: &[u8]) -> Result<(), NetError> {
         let State::Shaking(responder) = &mut self.state else {
             return Ok(());

@@ -188,3 +188,40 @@ fn a_row_that_is_refused_is_named() {
         .unwrap();
     assert_eq!(count, 0, "the whole transaction is rolled back");
 }
+
+#[test]
+fn of_the_counts_of_a_line_only_the_latest_is_written() {
+    let (_folder, mut database) = created();
+    let count = |event: &'static str, reason: &'static str, count| {
+        Row::PeerError(ErrorRow {
+            event: event.into(),
+            reason: reason.into(),
+            count,
+        })
+    };
+    let first = [
+        count("First contact", "timed out", 1),
+        count("First contact", "refused", 1),
+        count("Later contact", "timed out", 1),
+        count("First contact", "timed out", 2),
+        count("First contact", "refused", 0),
+        count("First contact", "timed out", 3),
+    ];
+    let before = database.connection.total_changes();
+    let without_effect = database.write(first.iter(), None).unwrap();
+    assert_eq!(without_effect, Vec::<usize>::new());
+    // Two lines, and one that is taken back before it was ever written.
+    assert_eq!(database.connection.total_changes() - before, 2);
+    let second = [
+        count("Later contact", "timed out", 0),
+        count("First contact", "timed out", 4),
+    ];
+    database.write(second.iter(), None).unwrap();
+    let mut statement = database
+        .connection
+        .prepare("SELECT event || ', ' || reason || ', ' || count FROM peer_error")
+        .unwrap();
+    let lines = statement.query_map([], |row| row.get::<_, String>(0));
+    let lines: Vec<String> = lines.unwrap().map(Result::unwrap).collect();
+    assert_eq!(lines, ["First contact, timed out, 4"]);
+}

@@ -7,7 +7,7 @@ use crate::model::record::{Failure, MessageCounts, Visit};
 use crate::model::{Direction, Event, Reason, Source};
 
 impl Ledger {
-    pub(super) fn visit(&mut self, visit: Visit, rows: &mut Vec<Row>) {
+    pub(super) fn visit(&mut self, visit: &mut Visit, rows: &mut Vec<Row>) {
         let Some(torrent) = self.torrent(visit.peer.torrent) else {
             return;
         };

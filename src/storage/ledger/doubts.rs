@@ -53,7 +53,11 @@ impl Doubts {
         visit: &Visit,
         rows: &mut Vec<Row>,
     ) {
-        self.zero(id, before.is_none(), visit, rows);
+        // Who told a piece at the visit before is in `zeros` no more, and who
+        // tells one at its first never was.
+        if before.unwrap_or(visit.pieces.0) == 0 {
+            self.zero(id, before.is_none(), visit, rows);
+        }
         if let Some(before) = before {
             self.fall(id, before, visit, rows);
         }

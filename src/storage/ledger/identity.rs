@@ -33,14 +33,25 @@ pub(super) struct Identities {
     by_address: HashMap<PeerKey, Number>,
     /// Address without port, and peer id.
     by_name: HashMap<(PeerKey, PeerId), Number>,
-    /// For each number in the extended way: the name it goes by in
-    /// `by_name`, and whether it is in `by_address`.
-    named: Vec<(Option<PeerId>, bool)>,
+    /// For each number in the extended way.
+    traits: Vec<Traits>,
     /// 2015: callers by address without port.
     callers: HashMap<PeerKey, Number>,
     /// Addresses of contacted peers without port: a caller from there of whom
     /// nothing more is known may be one of them.
     contacted: HashSet<PeerKey>,
+}
+
+/// What is known of a peer in the extended way. All its visits are of one
+/// address, whatever the port.
+#[derive(Debug, Clone, Copy, Default)]
+struct Traits {
+    /// The name it goes by in `by_name`.
+    name: Option<PeerId>,
+    /// It is in `by_address`.
+    listens: bool,
+    /// Its address is in `contacted`.
+    contacted: bool,
 }
 
 impl Identities {
@@ -49,7 +60,7 @@ impl Identities {
             identity,
             by_address: HashMap::new(),
             by_name: HashMap::new(),
-            named: Vec::new(),
+            traits: Vec::new(),
             callers: HashMap::new(),
             contacted: HashSet::new(),
         }
@@ -93,56 +104,54 @@ impl Identities {
             }
         };
         let name = visit.peer_id.map(|id| (visit.peer.caller(), id));
-        let known = self.known(listens, name);
-        match visit.direction {
-            Direction::Outgoing => {
-                self.contacted.insert(visit.peer.caller());
-            }
-            Direction::Incoming => {
-                let nobody = known.is_none() && listens.is_none();
-                if nobody && self.contacted.contains(&visit.peer.caller()) {
-                    return Whose::Refused;
-                }
-            }
+        let here = listens.and_then(|key| self.by_address.get(&key).copied());
+        let known = here.or_else(|| self.called(name?, listens.is_some()));
+        let outgoing = visit.direction == Direction::Outgoing;
+        let nobody = known.is_none() && listens.is_none();
+        if !outgoing && nobody && self.contacted.contains(&visit.peer.caller()) {
+            return Whose::Refused;
         }
         let number = known.unwrap_or(next);
         if known.is_none() {
-            self.named.push((None, false));
+            self.traits.push(Traits::default());
         }
-        if let Some(listens) = listens {
-            self.by_address.entry(listens).or_insert(number);
+        if let Some(listens) = listens.filter(|_| here.is_none()) {
+            self.by_address.insert(listens, number);
         }
-        self.learn(number, listens.is_some(), name);
+        if let Some(traits) = self.traits.get_mut(number as usize) {
+            traits.listens |= listens.is_some();
+            if outgoing && !traits.contacted {
+                traits.contacted = true;
+                self.contacted.insert(visit.peer.caller());
+            }
+        }
+        if let Some(name) = name {
+            self.learn(number, name);
+        }
         known.map_or(Whose::New, Whose::Known)
     }
 
-    /// By where it listens; else by its name, unless two ports say that two
-    /// peers have the same.
-    fn known(&self, listens: Option<PeerKey>, name: Option<(PeerKey, PeerId)>) -> Option<Number> {
-        if let Some(number) = listens.and_then(|key| self.by_address.get(&key)) {
-            return Some(*number);
-        }
-        let number = *self.by_name.get(&name?)?;
-        let (_, listening) = self.named.get(number as usize)?;
-        (listens.is_none() || !listening).then_some(number)
+    /// Who goes by this name; not who listens elsewhere than somebody who
+    /// `listens`: two ports say that two peers have the same name.
+    fn called(&self, name: (PeerKey, PeerId), listens: bool) -> Option<Number> {
+        let number = *self.by_name.get(&name)?;
+        let traits = self.traits.get(number as usize)?;
+        (!listens || !traits.listens).then_some(number)
     }
 
     /// Keeps the latest name of each peer: some clients have another in every
     /// connection.
-    fn learn(&mut self, number: Number, listens: bool, name: Option<(PeerKey, PeerId)>) {
-        let Some((former, listening)) = self.named.get_mut(number as usize) else {
+    fn learn(&mut self, number: Number, name: (PeerKey, PeerId)) {
+        let Some(traits) = self.traits.get_mut(number as usize) else {
             return;
         };
-        *listening |= listens;
-        let Some((caller, id)) = name else {
-            return;
-        };
-        let former = former.replace(id).filter(|former| *former != id);
+        let (caller, id) = name;
+        let former = traits.name.replace(id).filter(|former| *former != id);
         let former = former.map(|former| (caller, former));
         if let Some(former) = former.filter(|it| self.by_name.get(it) == Some(&number)) {
             self.by_name.remove(&former);
         }
-        self.by_name.entry((caller, id)).or_insert(number);
+        self.by_name.entry(name).or_insert(number);
     }
 }
 

@@ -105,18 +105,18 @@ impl Peers {
 
     pub(super) fn take(
         &mut self,
-        mut visit: Visit,
+        visit: &mut Visit,
         torrent: &Torrent,
         geo: &dyn Locate,
         rows: &mut Vec<Row>,
     ) -> Taken {
         visit.pieces = visit.pieces.min(torrent.pieces);
         let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
-        let whose = self.identities.find(&visit, next);
+        let whose = self.identities.find(visit, next);
         let first = whose == Whose::New;
         let index = match whose {
             Whose::Refused => return Taken::Refused,
-            Whose::New => self.meet(&mut visit, geo, rows),
+            Whose::New => self.meet(visit, geo, rows),
             Whose::Known(number) => number as usize,
         };
         let Some(known) = self.known.get_mut(index) else {
@@ -125,7 +125,7 @@ impl Peers {
         let before = (!first).then_some((known.evidence, known.last_pieces));
         if !first {
             let before = known.is_confirmed(torrent);
-            known.revisit(&visit, self.speed_gap, rows);
+            known.revisit(visit, self.speed_gap, rows);
             let after = known.is_confirmed(torrent);
             if let Some(confirmed) = self.totals.confirmed.get_mut(torrent.id.index()) {
                 *confirmed += u64::from(after);
@@ -136,14 +136,14 @@ impl Peers {
         let elsewhere = visit.direction == Direction::Outgoing && visit.source != Source::Incoming;
         let named_too = caller && elsewhere && !known.named_too;
         known.named_too |= named_too;
-        known.evidence = known.evidence.max(evidence_of(&visit));
+        known.evidence = known.evidence.max(evidence_of(visit));
         let evidence = (before.map(|before| before.0), known.evidence);
         let pieces = before.map(|before| before.1);
-        self.doubts.visited(id, pieces, &visit, rows);
+        self.doubts.visited(id, pieces, visit, rows);
         self.totals.visits += 1;
         let number = i64::try_from(self.totals.visits).unwrap_or(i64::MAX);
-        rows.push(visit_row(number, id, &visit));
-        rows.extend(extension_row(number, &visit));
+        rows.push(visit_row(number, id, visit));
+        rows.extend(extension_row(number, visit));
         self.totals.success_active += u64::from(!caller);
         self.totals.unique_incoming += u64::from(caller && first);
         Taken::Stored {

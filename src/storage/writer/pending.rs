@@ -165,7 +165,7 @@ impl Pending {
     }
 
     /// The rows of `next`.
-    pub(super) fn rows(&self, next: &NextBatch) -> impl Iterator<Item = &Row> {
+    pub(super) fn rows(&self, next: &NextBatch) -> impl Iterator<Item = &Row> + Clone {
         self.source(next).first(next.batch.rows)
     }
 
