@@ -14,8 +14,8 @@ pub enum Offer {
     Known,
     /// Our own address: neither received nor duplicate, it is not counted.
     Own,
-    /// It may not be contacted (reserved, or opted out): not counted as a
-    /// peer, but by the scheduler.
+    /// It may not be contacted (reserved, or opted out), or its torrent has as
+    /// many peers as it may have: not counted as a peer, but by the scheduler.
     Barred,
     /// Nobody can be called there (port 0, multicast …): not a peer, and not
     /// counted as one.

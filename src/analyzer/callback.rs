@@ -25,21 +25,21 @@ impl Engine {
         };
         let listens = key.at_port(port);
         let reached = heard.pieces.count() >= torrent.threshold;
+        if self.settings.active && reached {
+            self.scheduler.finish(listens);
+        } else if self.settings.active {
+            let due = self.clock.now() + self.settings.policy.revisit_delay;
+            self.scheduler.call_back(listens, due);
+        }
+        // Of whom the queue does not know (barred, or beyond the room of the
+        // torrent) nothing is kept.
+        let kept = !self.settings.active || self.scheduler.knows(&listens);
         if let Some(told) = heard
             .below
-            .filter(|_| !reached && self.settings.stay.is_some())
+            .filter(|_| !reached && kept && self.settings.stay.is_some())
         {
             let revisits = self.scheduler.revisits();
             revisits.heard_call(listens, told.pieces, told.at);
-        }
-        if !self.settings.active {
-            return;
-        }
-        if reached {
-            self.scheduler.finish(listens);
-        } else {
-            let due = self.clock.now() + self.settings.policy.revisit_delay;
-            self.scheduler.call_back(listens, due);
         }
     }
 }

@@ -154,6 +154,9 @@ pub struct Dialer<'a> {
     pub visitor: Visitor<'a>,
     /// What opens connections, in the order in which they are tried.
     pub transports: Vec<(Transport, &'a dyn Connect)>,
+    /// Told of each connection of a contact but the first, before it is
+    /// tried: limits on contacts know only of the first.
+    pub again: Option<&'a dyn Fn()>,
 }
 
 impl Dialer<'_> {
@@ -183,6 +186,9 @@ impl Dialer<'_> {
                 Some(first) if *first != way.transport => 2,
                 _ => 1,
             };
+            if let (Some(_), Some(again)) = (first, self.again) {
+                again();
+            }
             first.get_or_insert(way.transport);
             let patience = self.visitor.settings.quiet_timeout / share;
             let wait = left.min(patience);

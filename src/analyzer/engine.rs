@@ -96,6 +96,7 @@ impl Engine {
                 &*self.connect,
                 self.utp.as_ref(),
             ),
+            again: None,
         }
     }
 
@@ -265,9 +266,12 @@ impl<'a> InHand<'a> {
             post,
             whom: Whom::Called(ticket),
         };
-        let report = engine
-            .dialer(address.ip(), Some(&candidate))
-            .visit(address, &torrent, worked, started);
+        let again = || engine.scheduler.connects_again(&ticket.key);
+        let dialer = Dialer {
+            again: Some(&again),
+            ..engine.dialer(address.ip(), Some(&candidate))
+        };
+        let report = dialer.visit(address, &torrent, worked, started);
         engine.pass_node(address, &report);
         self.settle(started, &report, torrent.threshold);
     }

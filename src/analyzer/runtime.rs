@@ -235,7 +235,7 @@ impl Run {
         Figures {
             now,
             held_back: held.in_all + held.by_network + held.by_torrent,
-            barred: barred.reserved + barred.opted_out + barred.ipv6,
+            barred: barred.reserved + barred.opted_out + barred.ipv6 + barred.beyond,
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,

@@ -48,6 +48,8 @@ struct State {
     queue: Queue,
     pace: Pace,
     barred: BarredOffers,
+    /// Peers that are accepted for one torrent at most.
+    per_torrent: usize,
     closed: bool,
     leader: bool,
     /// Accepted peers that were never contacted.
@@ -69,6 +71,8 @@ pub struct BarredOffers {
     pub opted_out: u64,
     /// Of IPv6 addresses, where only IPv4 is contacted.
     pub ipv6: u64,
+    /// Of peers beyond those that a torrent may have.
+    pub beyond: u64,
 }
 
 /// Tickets that are looked at before another thread gets the lock.
@@ -99,6 +103,7 @@ impl Scheduler {
             queue: Queue::new(now),
             pace: Pace::new(pace, now),
             barred: BarredOffers::default(),
+            per_torrent: usize::MAX,
             closed: false,
             leader: false,
             fresh: 0,
@@ -116,6 +121,15 @@ impl Scheduler {
             head_changed: Condvar::new(),
             wanted: Condvar::new(),
         }
+    }
+
+    /// The same with at most so many peers for one torrent; whoever is offered
+    /// beyond is turned away and counted. A peer that is known takes a few
+    /// dozen bytes to the end of the run.
+    #[must_use]
+    pub fn with_room(mut self, per_torrent: usize) -> Self {
+        self.state.get_mut().per_torrent = per_torrent;
+        self
     }
 
     /// Waits for the next due peer; `None` once the scheduler is closed.
@@ -176,21 +190,36 @@ impl Scheduler {
         if !callable || state.own.contains(&key.address) {
             return;
         }
+        if !state.has_room(&key) {
+            return;
+        }
         let before = state.queue.next_due();
         if state.queue.put_caller(key, due) {
             self.wake(&state, before);
         }
     }
 
-    /// The caller that listens at `key` told that it has the torrent.
+    /// The caller that listens at `key` told that it has the torrent. Anybody
+    /// can name any port, so only who is known is noted.
     pub fn finish(&self, key: PeerKey) {
-        self.state.lock().finished.insert(key);
+        let mut state = self.state.lock();
+        if state.queue.knows(&key) {
+            state.finished.insert(key);
+        }
     }
 
     /// Whether a visit of `ticket` could tell nothing more: the peer called
     /// and told that it has the torrent.
     pub fn is_finished(&self, ticket: &Ticket) -> bool {
         ticket.is_accounted() && self.state.lock().finished.contains(&ticket.key)
+    }
+
+    /// The contact with `key` takes one connection more. It is not held back,
+    /// but what comes after it waits so much longer, so that the limits hold
+    /// on average for connections too.
+    pub fn connects_again(&self, key: &PeerKey) {
+        let now = self.clock.now();
+        self.state.lock().pace.use_one(key, now);
     }
 
     /// Notes that `ticket`, on its first visit, was reported to the writer.
@@ -231,6 +260,11 @@ impl Scheduler {
     /// tracker says we come from is our own.
     pub fn listens_on(&self, port: u16) {
         self.state.lock().own_port = Some(port);
+    }
+
+    /// Whether the peer was ever accepted.
+    pub fn knows(&self, key: &PeerKey) -> bool {
+        self.state.lock().queue.knows(key)
     }
 
     /// The peer at `voter` says that we come from `ip` (BEP 10, `yourip`); it
@@ -322,6 +356,14 @@ impl State {
         Taken::Held
     }
 
+    /// Whether there is room for the peer, or it is known; counts it if not.
+    fn has_room(&mut self, key: &PeerKey) -> bool {
+        let room = self.queue.accepted_for(key.torrent) < self.per_torrent;
+        let taken = room || self.queue.knows(key);
+        self.barred.beyond += u64::from(!taken);
+        taken
+    }
+
     fn note_own_ip(&mut self, ip: IpAddr) {
         if let Some(port) = self.own_port
             && self.own.len() < OWN_ADDRESSES_MAX
@@ -407,6 +449,39 @@ mod tests {
         let ticket = scheduler.take().unwrap();
         scheduler.first_contact_done(&ticket);
         assert_eq!((scheduler.waiting(), scheduler.never_contacted()), (0, 0));
+    }
+
+    #[test]
+    fn a_torrent_has_no_more_peers_than_it_may() {
+        let clock = Arc::new(ManualClock::new(Timestamp(0)));
+        let scheduler = Scheduler::new(clock.clone(), Duration::from_secs(40)).with_room(2);
+        let offer = |torrent, n| scheduler.offer(torrent, Source::Tracker, address(n));
+        let other = TorrentId::from_index(1).unwrap();
+        assert_eq!(
+            [1, 2, 3, 1].map(|n| offer(torrent(), n)),
+            [Offer::New, Offer::New, Offer::Barred, Offer::Known]
+        );
+        assert_eq!(offer(other, 3), Offer::New, "another torrent");
+        let six = PeerAddress::new("2001:db8::3".parse().unwrap(), 6881);
+        let named = NamedPeer {
+            address: six,
+            flags: 0,
+        };
+        assert_eq!(
+            scheduler.offer_named(torrent(), Source::Dht, &named),
+            Offer::Barred
+        );
+        assert_eq!(scheduler.offer_local(torrent(), address(4)), Offer::Barred);
+        let key = |n| PeerKey::new(address(n), torrent());
+        scheduler.call_back(key(5), clock.now());
+        assert_eq!(scheduler.barred().beyond, 4);
+        assert_eq!((scheduler.waiting(), scheduler.never_contacted()), (3, 3));
+        // Who is not known leaves no trace either by being called finished.
+        for n in 6..200 {
+            scheduler.finish(key(n));
+        }
+        scheduler.finish(key(1));
+        assert_eq!(scheduler.state.lock().finished.len(), 1);
     }
 
     #[test]
@@ -521,6 +596,7 @@ mod tests {
             reserved: 1,
             opted_out: 2,
             ipv6: 0,
+            ..BarredOffers::default()
         };
         assert_eq!((scheduler.barred(), scheduler.waiting()), (counted, 1));
     }

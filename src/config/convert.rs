@@ -181,6 +181,7 @@ impl Config {
                 per_network: limit(&keys::PER_SECOND_NETWORK_MAX),
                 per_torrent: limit(&keys::PER_SECOND_TORRENT_MAX),
             },
+            peers_max: self.integer(&keys::PEERS_PER_TORRENT_MAX),
             opt_out_file: (!file.is_empty()).then(|| self.path(&keys::INPUT_PATH).join(file)),
             allow_private: self.flag(&keys::CONTACT_ALLOW_PRIVATE),
             ipv6: self.flag(&keys::CONTACT_IPV6),

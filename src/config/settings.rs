@@ -221,6 +221,8 @@ impl TransportPolicy {
 pub struct ContactSettings {
     /// The limits.
     pub pace: PaceSettings,
+    /// `contact.peers_per_torrent_max`: peers that are taken for one torrent.
+    pub peers_max: usize,
     /// `contact.opt_out_file`, below `input_path`: networks that are never
     /// contacted.
     pub opt_out_file: Option<PathBuf>,

@@ -52,6 +52,8 @@ impl Connect for Lines {
 
 struct World {
     clock: ManualClock,
+    /// Connections behind the first of a contact.
+    again: std::cell::Cell<u32>,
     settings: VisitSettings,
     stop: crate::stop::StopToken,
     trigger: StopTrigger,
@@ -72,6 +74,7 @@ impl World {
                 lines: Mutex::new(lines.into()),
             },
             utp: None,
+            again: std::cell::Cell::new(0),
             clock,
         }
     }
@@ -99,6 +102,7 @@ impl World {
 
     /// The report, and the seconds that the contact took.
     fn visit(&self, worked: Option<Way>) -> (Report, u64) {
+        let again = || self.again.set(self.again.get() + 1);
         let dialer = Dialer {
             visitor: Visitor {
                 clock: &self.clock,
@@ -109,6 +113,7 @@ impl World {
                 observe: None,
             },
             transports: self.transports(),
+            again: Some(&again),
         };
         let started = self.clock.now();
         let address = "127.0.0.9:6881".parse().unwrap();
@@ -184,6 +189,8 @@ impl World {
         let counts = matches!(report.verdict, Verdict::Counts(_));
         assert_eq!(counts, report.link.is_some());
         let made = before - self.tcp.lines.lock().len();
+        let again = usize::try_from(self.again.take()).unwrap();
+        assert_eq!(again, made.saturating_sub(1), "each but the first is told");
         (report.link.map(Way::of), made)
     }
 }

@@ -83,6 +83,7 @@ mod tests {
     fn from_file(path: &Path) -> Result<AddressRules, String> {
         let settings = ContactSettings {
             pace: PaceSettings::default(),
+            peers_max: 1,
             opt_out_file: Some(path.to_owned()),
             allow_private: true,
             ipv6: true,

@@ -186,7 +186,8 @@ fn engine(
 ) -> Engine {
     let (rules, pace) = (Arc::new(rules), &settings.contact.pace);
     let reaction = settings.reaction;
-    let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules));
+    let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules))
+        .with_room(settings.contact.peers_max);
     let connect = TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock));
     let utp = utp.map(|socket| {
         let connect = Arc::new(UtpConnector::new(Arc::clone(&socket)));

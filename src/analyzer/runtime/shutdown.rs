@@ -131,6 +131,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("offers_reserved", barred.reserved),
         count("offers_opted_out", barred.opted_out),
         count("offers_ipv6", barred.ipv6),
+        count("offers_beyond_limit", barred.beyond),
         fact("magnets_pending", magnets.to_string()),
         count(
             "host_names_not_asked",

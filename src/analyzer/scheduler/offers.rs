@@ -64,6 +64,9 @@ impl Scheduler {
         if state.own.contains(&address) {
             return Offer::Own;
         }
+        if !state.has_room(&ticket.key) {
+            return Offer::Barred;
+        }
         let before = state.queue.next_due();
         if !state.queue.put_ticket(ticket, now) {
             return Offer::Known;

@@ -4,7 +4,9 @@
 //! I.371) with a burst of one second. A ticket that a network or a torrent
 //! must wait for gets the next free slot there as its new due time, so that
 //! each waits about once, however many there are. The limit on all contacts
-//! holds back the head of the queue instead.
+//! holds back the head of the queue instead. A contact may take several
+//! connections: those behind its first begin at once, and whoever comes next
+//! waits for them too.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -94,13 +96,19 @@ impl Pace {
         if let Some(slot) = latest {
             return Err(self.epoch + Duration::from_micros(slot));
         }
-        self.networks.use_one(network, at);
+        self.use_one(key, now);
+        self.counted = false;
+        Ok(())
+    }
+
+    /// Counts a connection to `key` at `now`, whatever the limits say.
+    pub fn use_one(&mut self, key: &PeerKey, now: Instant) {
+        let at = self.since(now);
+        self.networks.use_one(NetworkKey::of(key.address.ip()), at);
         self.torrents.use_one(key.torrent, at);
         if let Some(rate) = &self.all {
             self.all_used.use_one(rate, at);
-            self.counted = false;
         }
-        Ok(())
     }
 
     fn since(&self, now: Instant) -> u64 {
@@ -325,6 +333,28 @@ mod tests {
         assert_eq!(pace.next_open(now), Some(open));
         assert_eq!(pace.next_open(open), None);
         assert_eq!(pace.held().in_all, 1);
+    }
+
+    #[test]
+    fn connections_behind_the_first_make_others_wait() {
+        let now = Instant::now();
+        let mut pace = Pace::new(&settings(Some(4.0), Some(2.0), Some(3.0)), now);
+        let peer = key([9, 9, 9, 1], 0);
+        assert_eq!(pace.admit(&peer, now), Ok(()));
+        // Three ways more to the same peer, at once.
+        for _ in 0..3 {
+            pace.use_one(&peer, now);
+        }
+        let after = |ms| now + Duration::from_millis(ms);
+        assert_eq!(pace.next_open(now), Some(after(250)));
+        // Four connections, of which two a second are allowed.
+        let neighbour = key([9, 9, 9, 2], 1);
+        assert_eq!(pace.admit(&neighbour, after(1_000)), Err(after(1_500)));
+        // Of the torrent's three a second, four were used.
+        let elsewhere = key([7, 7, 7, 1], 0);
+        let (early, open) = (now + Duration::from_micros(666_000), after(667));
+        assert!(pace.admit(&elsewhere, early).is_err());
+        assert_eq!(pace.admit(&elsewhere, open), Ok(()));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! peers that were ever accepted. No locks, no clock: callers pass `now`.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::analyzer::dial::Way;
-use crate::model::{Evidence, Origin, PeerKey, Reason, Source};
+use crate::model::{Evidence, Origin, PeerKey, Reason, Source, TorrentId};
 
 /// What happened to a peer so far; decides with the latest outcome about the
 /// next visit (`analyzer::policy`).
@@ -212,6 +212,16 @@ impl Queue {
     pub fn accepted(&self) -> usize {
         self.accepted.len()
     }
+
+    /// Of these, for one torrent.
+    pub fn accepted_for(&self, torrent: TorrentId) -> usize {
+        self.accepted.of.get(&torrent).copied().unwrap_or(0)
+    }
+
+    /// Whether the peer was ever accepted.
+    pub fn knows(&self, key: &PeerKey) -> bool {
+        self.accepted.contains(key)
+    }
 }
 
 /// The peers ever accepted. There may be millions, nearly all of them with
@@ -220,24 +230,39 @@ impl Queue {
 struct Accepted {
     v4: HashSet<u64>,
     v6: HashSet<PeerKey>,
+    /// How many for each torrent.
+    of: HashMap<TorrentId, usize>,
 }
 
 impl Accepted {
     /// Whether `key` was not there yet.
     fn insert(&mut self, key: PeerKey) -> bool {
-        match key.address.ip() {
-            IpAddr::V4(ip) => {
-                let [ip, port] = [u64::from(ip.to_bits()), u64::from(key.address.port())];
-                let torrent = u64::from(key.torrent.number());
-                self.v4.insert(ip << 32 | port << 16 | torrent)
-            }
-            IpAddr::V6(_) => self.v6.insert(key),
+        let new = match short(&key) {
+            Some(short) => self.v4.insert(short),
+            None => self.v6.insert(key),
+        };
+        if new {
+            *self.of.entry(key.torrent).or_default() += 1;
         }
+        new
+    }
+
+    fn contains(&self, key: &PeerKey) -> bool {
+        short(key).map_or_else(|| self.v6.contains(key), |short| self.v4.contains(&short))
     }
 
     fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
+}
+
+/// The key of a peer with IPv4.
+fn short(key: &PeerKey) -> Option<u64> {
+    let IpAddr::V4(ip) = key.address.ip() else {
+        return None;
+    };
+    let [ip, port] = [u64::from(ip.to_bits()), u64::from(key.address.port())];
+    Some(ip << 32 | port << 16 | u64::from(key.torrent.number()))
 }
 
 /// Kept small (there may be millions): the parts of a [`Ticket`] side by side,

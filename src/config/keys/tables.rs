@@ -135,7 +135,8 @@ registry! {
         integer(1, 255), Value::Integer(20), "own choice: more than a day";
 
     /// Contacts that begin in one second at most, magnet links apart; 0 = no
-    /// limit. What comes faster waits and is counted.
+    /// limit. What comes faster waits and is counted. Each connection of a
+    /// contact behind its first (uTP, encryption) counts as one more.
     PER_SECOND_MAX: "contact.per_second_max",
         number(0.0, 1_000_000.0), Value::Number(500.0), "own choice: far above a study of the thesis's size";
     /// Of these, to one network: a /24 of IPv4 or a /48 of IPv6; 0 = no limit.
@@ -144,6 +145,10 @@ registry! {
     /// Of these, for one torrent; 0 = no limit.
     PER_SECOND_TORRENT_MAX: "contact.per_second_torrent_max",
         number(0.0, 1_000_000.0), Value::Number(200.0), "own choice: polite";
+    /// Peers taken for one torrent in a run, whoever names them; those beyond
+    /// are turned away and counted. Each takes memory to the end of the run.
+    PEERS_PER_TORRENT_MAX: "contact.peers_per_torrent_max",
+        integer(1, 100_000_000), Value::Integer(1_000_000), "own choice: generous";
     /// File with addresses and networks that are never contacted and whose
     /// callers are turned away, one a line, as 192.0.2.0/24 or `2001:db8::/32`;
     /// # begins a comment. Relative to `input_path`; empty: none.
