@@ -134,7 +134,7 @@ fn with_few_threads() {
     let setup = setup.config(&[("peer_evaluation_threads", "1024")]);
     let mut trial = setup.wrapped(&["prlimit", "--nproc=900:900"]).start();
     trial.wait_for("processes 900");
-    trial.wait_for("peer_evaluation_threads 1024 -> 584, listen.callers_max 4096 -> 16");
+    trial.wait_for("peer_evaluation_threads 1024 -> 582, listen.callers_max 4096 -> 16");
     trial.wait_until("it runs", |trial| trial.threads() > 584);
     assert_eq!(trial.stop("TERM", STOP_LIMIT), Some(0));
     trial.assert_contract();

@@ -7,6 +7,11 @@
 use std::path::Path;
 use std::{fmt, fs};
 
+use crate::config::settings::{Settings, StaySettings};
+
+use super::magnets::Magnets;
+use super::status::say;
+
 /// What the system allows this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -56,7 +61,8 @@ pub(super) struct Room {
     pub(super) threads: u64,
 }
 
-/// Threads beside the two pools: trackers, writer, name look-ups …
+/// Threads beside the two pools and the sources of torrents: writer, DHT, name
+/// look-ups, trackers that were found …
 const OTHER_THREADS: u64 = 300;
 
 /// Memory maps of everything that is not a thread.
@@ -67,6 +73,14 @@ const OTHER_DESCRIPTORS: u64 = 200;
 
 /// No limit worth a word.
 const UNLIMITED: u64 = 4_194_304;
+
+/// Threads of so many torrents: each has its `tracker-N`, and one for the
+/// request that is under way.
+pub(super) fn threads_of_torrents(torrents: usize) -> u64 {
+    u64::try_from(torrents)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(2)
+}
 
 impl Limits {
     /// Raises the soft limit of descriptors to the hard one and reads the
@@ -83,17 +97,17 @@ impl Limits {
         }
     }
 
-    /// Makes `workers` and `callers` fit beside the `magnets` threads of
-    /// magnet links, each of which may have a connection; the workers come
-    /// first, and at least one of each is left.
-    pub(super) fn fit(&self, workers: usize, callers: usize, magnets: u64) -> Room {
+    /// Makes `workers` and `callers` fit beside the `sources` threads of
+    /// torrents and magnet links, each of which may have a connection; the
+    /// workers come first, and at least one of each is left.
+    pub(super) fn fit(&self, workers: usize, callers: usize, sources: u64) -> Room {
         let by_maps = self.memory_maps.saturating_sub(OTHER_MAPS) / 4;
         let by_ids = (self.process_ids / 2).min(self.processes).min(self.group);
         let threads = by_maps.min(by_ids);
         let reserve = OTHER_DESCRIPTORS
-            .saturating_add(magnets)
+            .saturating_add(sources)
             .min(self.descriptors / 2);
-        let others = OTHER_THREADS.saturating_add(magnets);
+        let others = OTHER_THREADS.saturating_add(sources);
         let pools = threads
             .saturating_sub(others.min(threads / 2))
             .min(self.descriptors - reserve);
@@ -124,6 +138,43 @@ fn group_limit() -> Option<u64> {
 
 fn number_in(path: impl AsRef<Path>) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// Makes the thread pools fit the machine beside the threads of `torrents`
+/// and magnet `links`, and says what they can be.
+pub(super) fn fit(settings: &mut Settings, torrents: usize, links: usize) {
+    let limits = Limits::raise();
+    let (workers, callers) = (settings.workers, settings.listen.callers_max);
+    let stays = settings.stay.map_or(0, |stay| stay.threads);
+    // One pool; those who stay come behind the contacts.
+    let pool = workers.saturating_add(stays);
+    let links = Magnets::threads_at_most(links);
+    let room = limits.fit(
+        pool,
+        callers,
+        links.saturating_add(threads_of_torrents(torrents)),
+    );
+    say(&format!("room for {} threads ({limits})", room.threads));
+    settings.workers = workers.min(room.workers);
+    settings.listen.callers_max = room.callers;
+    let left = room.workers - settings.workers;
+    settings.stay = settings.stay.map(|stay| StaySettings {
+        threads: stays.min(left),
+        ..stay
+    });
+    if (room.workers, room.callers) != (pool, callers) {
+        let of_stays = match settings.stay {
+            Some(stay) => format!("revisit.observe_threads {stays} -> {}, ", stay.threads),
+            None => String::new(),
+        };
+        let text = format!(
+            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, {of_stays}\
+             listen.callers_max {callers} -> {}; raise the limits or configure fewer",
+            settings.workers, room.callers
+        );
+        log::warn!("{text}");
+        say(&format!("btda: {text}"));
+    }
 }
 
 #[cfg(test)]
@@ -206,17 +257,18 @@ mod tests {
     }
 
     #[test]
-    fn magnet_links_have_their_threads_first() {
+    fn sources_have_their_threads_first() {
         let few = Limits {
             processes: 3_000,
             ..USUAL
         };
-        let pools = |magnets| {
-            let room = few.fit(1_024, 4_096, magnets);
+        let pools = |sources| {
+            let room = few.fit(1_024, 4_096, sources);
             (room.workers, room.callers)
         };
         assert_eq!(pools(0), (1_024, 1_676));
         assert_eq!(pools(300), (1_024, 1_376));
+        assert_eq!(pools(threads_of_torrents(500)), (1_024, 676));
         assert_eq!(pools(u64::MAX), (1_024, 476), "half is left for the pools");
         let descriptors = Limits {
             descriptors: 1_024,

@@ -19,7 +19,7 @@ use crate::analyzer::statistics::Statistics;
 use crate::analyzer::stats::Stats;
 use crate::analyzer::stays::Stays;
 use crate::clock::{Clock, SystemClock};
-use crate::config::settings::{Settings, StaySettings};
+use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::hosts::Hosts;
 use crate::logging::{self, LogCounts};
@@ -37,7 +37,7 @@ use super::Request;
 use super::dht::Dht;
 use super::found::{self, FoundTrackers};
 use super::hosts;
-use super::limits::Limits;
+use super::limits;
 use super::links::{self, Wanted};
 use super::local_trackers::{self, LocalTrackers};
 use super::magnets::Magnets;
@@ -96,7 +96,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let opted_out = rules.opt_out.listed();
     let cache = MetadataCache::new(settings.output.join(METADATA_FOLDER));
     let (import, wanted) = import_torrents(&settings, &cache)?;
-    fit(&mut settings, wanted.len());
+    limits::fit(&mut settings, import.torrents.len(), wanted.len());
     let random = random_bytes()?;
     let sockets = Sockets::open(&settings, &clock)?;
     let socket = sockets.listen;
@@ -279,38 +279,6 @@ fn import_torrents(
         return Err(refuse(Exit::NothingToImport, text));
     }
     Ok((import, wanted))
-}
-
-/// Makes the thread pools fit the machine beside the threads of magnet
-/// `links`, and says what they can be.
-fn fit(settings: &mut Settings, links: usize) {
-    let limits = Limits::raise();
-    let (workers, callers) = (settings.workers, settings.listen.callers_max);
-    let stays = settings.stay.map_or(0, |stay| stay.threads);
-    // One pool; those who stay come behind the contacts.
-    let pool = workers.saturating_add(stays);
-    let room = limits.fit(pool, callers, Magnets::threads_at_most(links));
-    say(&format!("room for {} threads ({limits})", room.threads));
-    settings.workers = workers.min(room.workers);
-    settings.listen.callers_max = room.callers;
-    let left = room.workers - settings.workers;
-    settings.stay = settings.stay.map(|stay| StaySettings {
-        threads: stays.min(left),
-        ..stay
-    });
-    if (room.workers, room.callers) != (pool, callers) {
-        let of_stays = match settings.stay {
-            Some(stay) => format!("revisit.observe_threads {stays} -> {}, ", stay.threads),
-            None => String::new(),
-        };
-        let text = format!(
-            "not enough room for the configured threads ({limits}): peer_evaluation_threads {workers} -> {}, {of_stays}\
-             listen.callers_max {callers} -> {}; raise the limits or configure fewer",
-            settings.workers, room.callers
-        );
-        log::warn!("{text}");
-        say(&format!("btda: {text}"));
-    }
 }
 
 /// The port to announce. Without `-p` nobody listens there, but trackers
