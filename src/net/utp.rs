@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustix::net::{RecvFlags, recvfrom};
 
 use crate::clock::Clock;
 use crate::model::{PeerAddress, Reason};
@@ -36,6 +37,10 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// No datagram is longer.
 const DATAGRAM_MAX: usize = 65_536;
+
+/// Datagrams that a thread takes in that is not the socket's: about as many
+/// as the kernel keeps.
+const CATCH_UP_MAX: u32 = 256;
 
 /// `ENOBUFS`: as many streams as there may be.
 const NO_ROOM: Reason = Reason::Os(105);
@@ -135,6 +140,23 @@ impl UtpSocket {
                     self.called.wait_for(&mut state, TICK);
                 }
             }
+        }
+    }
+
+    /// Takes in what waits at the socket, without waiting: for a thread that
+    /// would else give up, while the socket's own has no processor.
+    fn catch_up(&self) {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        for _ in 0..CATCH_UP_MAX {
+            let received = recvfrom(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT);
+            let Ok((length, _, Some(from))) = received else {
+                return;
+            };
+            let Ok(from) = SocketAddr::try_from(from) else {
+                continue;
+            };
+            let datagram = buffer.get(..length).unwrap_or_default();
+            self.update(|endpoint, now| endpoint.handle(from.into(), datagram, now));
         }
     }
 

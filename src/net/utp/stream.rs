@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Condvar;
+use parking_lot::{Condvar, MutexGuard};
 
 use crate::model::{Encryption, Link, Reason, Transport};
 use crate::net::{NetError, Operation, Stream};
 use crate::protocol::utp::endpoint::Key;
 
-use super::{UtpSocket, failed, reason_of};
+use super::{State, UtpSocket, failed, reason_of};
 
 /// A stream; dropped, it tells the other side that it has ended.
 pub struct UtpStream {
@@ -30,6 +30,7 @@ impl UtpStream {
 
     /// Waits for the answer to our call.
     pub(super) fn wait_until_open(&self, deadline: Instant) -> Result<(), NetError> {
+        let mut late = false;
         let mut state = self.socket.state.lock();
         loop {
             if state.shut {
@@ -37,13 +38,23 @@ impl UtpStream {
             }
             match state.endpoint.is_open(self.key) {
                 Ok(true) => return Ok(()),
+                Ok(false) if late => return Err(NetError::timed_out(Operation::Connect)),
                 Ok(false) => {}
                 Err(broken) => return Err(failed(Operation::Connect, reason_of(broken))),
             }
-            if self.changed.wait_until(&mut state, deadline).timed_out() {
-                return Err(NetError::timed_out(Operation::Connect));
-            }
+            late = self.wait(&mut state, deadline);
         }
+    }
+
+    /// Waits for a change; whether `deadline` is over. Then what has arrived
+    /// at the socket is taken in first: it came in time, and only the
+    /// socket's thread had not got the processor.
+    fn wait(&self, state: &mut MutexGuard<'_, State>, deadline: Instant) -> bool {
+        let over = self.changed.wait_until(state, deadline).timed_out();
+        if over {
+            MutexGuard::unlocked(state, || self.socket.catch_up());
+        }
+        over
     }
 }
 
@@ -67,12 +78,13 @@ impl Stream for UtpStream {
                 Ok(None) => {}
                 Err(broken) => return Err(failed(Operation::Read, reason_of(broken))),
             }
-            late = self.changed.wait_until(&mut state, deadline).timed_out();
+            late = self.wait(&mut state, deadline);
         }
     }
 
     fn write_all(&mut self, mut bytes: &[u8], wait: Duration) -> Result<(), NetError> {
         let deadline = self.socket.clock.now() + wait;
+        let mut late = false;
         while !bytes.is_empty() {
             let mut state = self.socket.state.lock();
             if state.shut {
@@ -86,8 +98,10 @@ impl Stream for UtpStream {
             if written > 0 {
                 self.socket.send(state);
                 bytes = bytes.get(written..).unwrap_or_default();
-            } else if self.changed.wait_until(&mut state, deadline).timed_out() {
+            } else if late {
                 return Err(NetError::timed_out(Operation::Write));
+            } else {
+                late = self.wait(&mut state, deadline);
             }
         }
         Ok(())

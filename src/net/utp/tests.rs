@@ -78,6 +78,41 @@ fn bytes_travel_both_ways_and_a_close_is_zero() {
 }
 
 #[test]
+fn what_lies_at_the_socket_is_read_without_its_thread() {
+    let starved = UtpSocket::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        LIMITS,
+        Arc::new(SystemClock::new()),
+    )
+    .unwrap();
+    let far = Host::start(LIMITS);
+    // Nobody runs it, so only who waits for a stream takes in anything. The
+    // other side may need several of these waits to answer.
+    let short = Duration::from_millis(5);
+    let end = SystemClock::new().now() + Duration::from_secs(60);
+    let goes_on = || SystemClock::new().now() < end;
+    let mut near = loop {
+        let call = UtpConnector::new(Arc::clone(&starved));
+        match call.connect(far.socket.local_addr(), short) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(error.reason == Reason::TimedOut && goes_on()),
+        }
+    };
+    near.write_all(b"call", LONG).unwrap();
+    let (mut caller, _) = far.socket.accept().unwrap();
+    assert_eq!(read_exactly(&mut caller, 4), b"call");
+    caller.write_all(b"answer", LONG).unwrap();
+    let mut heard = [0; 9];
+    let length = loop {
+        match near.read(&mut heard, Duration::ZERO) {
+            Ok(length) => break length,
+            Err(error) => assert!(error.reason == Reason::TimedOut && goes_on()),
+        }
+    };
+    assert_eq!(&heard[..length], b"answer");
+}
+
+#[test]
 fn silence_and_the_wrong_family_have_reasons() {
     let near = Host::start(LIMITS);
     let connector = UtpConnector::new(Arc::clone(&near.socket));

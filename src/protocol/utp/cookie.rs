@@ -19,10 +19,21 @@ pub(super) struct Secret([u8; 16]);
 pub(super) enum Claim {
     /// The first packet of a caller that has our answer; ours is this number.
     First(u16),
-    /// It belongs behind the first, which is still under way.
-    Later,
+    /// So many packets behind the call; the first is still under way.
+    Later(u16),
     /// No such caller.
     Unknown,
+}
+
+impl Claim {
+    /// How many packets it is behind the call.
+    pub(super) const fn behind(self) -> Option<u16> {
+        match self {
+            Self::First(_) => Some(1),
+            Self::Later(behind) => Some(behind),
+            Self::Unknown => None,
+        }
+    }
 }
 
 impl Secret {
@@ -73,7 +84,7 @@ impl Secret {
                 return if behind == 1 {
                     Claim::First(ours)
                 } else {
-                    Claim::Later
+                    Claim::Later(behind)
                 };
             }
         }
@@ -98,7 +109,7 @@ mod tests {
         let ours = secret.number(from, 5, u16::MAX);
         let told = ours.wrapping_sub(1);
         assert_eq!(secret.claim(from, 5, 0, told), Claim::First(ours));
-        assert_eq!(secret.claim(from, 5, 2, told), Claim::Later);
+        assert_eq!(secret.claim(from, 5, 2, told), Claim::Later(3));
         assert_eq!(secret.claim(from, 5, 9, told), Claim::Unknown);
         assert_eq!(secret.claim(from, 6, 0, told), Claim::Unknown);
         assert_eq!(secret.claim(other, 5, 0, told), Claim::Unknown);

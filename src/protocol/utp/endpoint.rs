@@ -75,7 +75,14 @@ pub struct Counts {
 struct Entry {
     connection: Connection,
     timer: Option<Instant>,
-    caller: bool,
+    /// The number of its call, if it is a caller's.
+    called_by: Option<u16>,
+}
+
+impl Entry {
+    const fn is_caller(&self) -> bool {
+        self.called_by.is_some()
+    }
 }
 
 /// All connections of one socket.
@@ -88,7 +95,8 @@ pub struct Endpoint {
     timers: BTreeSet<(Instant, Key)>,
     callers: usize,
     waiting: VecDeque<Key>,
-    recent: Recent<Key>,
+    /// Callers with the number of their call.
+    recent: Recent<(Key, u16)>,
     answers: Allowance,
     packets: Vec<Outgoing>,
     news: Vec<Key>,
@@ -169,7 +177,7 @@ impl Endpoint {
             if !self.entries.contains_key(&key) {
                 let first = self.random();
                 let connection = Connection::call(ids, first, self.epoch, now);
-                self.enter(key, connection, false);
+                self.enter(key, connection, None);
                 self.settle(key, now);
                 return Ok(key);
             }
@@ -278,7 +286,7 @@ impl Endpoint {
         };
         match header.kind {
             Kind::Syn => known(id.wrapping_add(1))
-                .filter(|key| self.entries.get(key).is_some_and(|entry| entry.caller)),
+                .filter(|key| self.entries.get(key).is_some_and(Entry::is_caller)),
             Kind::Reset => known(id).or_else(|| {
                 [id.wrapping_sub(1), id.wrapping_add(1)]
                     .into_iter()
@@ -292,14 +300,14 @@ impl Endpoint {
         }
     }
 
-    fn enter(&mut self, key: Key, connection: Connection, caller: bool) {
-        self.callers += usize::from(caller);
+    fn enter(&mut self, key: Key, connection: Connection, called_by: Option<u16>) {
+        self.callers += usize::from(called_by.is_some());
         self.entries.insert(
             key,
             Entry {
                 connection,
                 timer: None,
-                caller,
+                called_by,
             },
         );
     }
@@ -336,9 +344,9 @@ impl Endpoint {
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
-        if entry.caller {
+        if let Some(call) = entry.called_by {
             self.callers = self.callers.saturating_sub(1);
-            self.recent.insert(key, now);
+            self.recent.insert((key, call), now);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Callers whose connection has ended lately: a late copy of their first
 //! packet must not open it again, which would be a caller that never was.
+//!
+//! A new call with an old connection id is none: the 65,536 ids of an address
+//! come again, and calls differ by the number that they begin with.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;

@@ -24,12 +24,14 @@ impl Endpoint {
             Kind::Data | Kind::Fin | Kind::State => {
                 let (id, sequence) = (header.connection, header.sequence);
                 let key = Key { address: from, id };
-                let over = self.recent.contains(&key, now);
-                match self.secret.claim(from, id, sequence, header.acknowledged) {
+                let claim = self.secret.claim(from, id, sequence, header.acknowledged);
+                let call = claim.behind().map(|behind| sequence.wrapping_sub(behind));
+                let over = call.is_some_and(|call| self.recent.contains(&(key, call), now));
+                match claim {
                     Claim::First(ours) if !over && !packet.payload.is_empty() => {
                         self.let_in(key, ours, packet, now);
                     }
-                    Claim::First(_) | Claim::Later if !over => {}
+                    Claim::First(_) | Claim::Later(_) if !over => {}
                     _ => {
                         self.counts.unknown += 1;
                         self.send_reset(from, header, now);
@@ -96,11 +98,11 @@ impl Endpoint {
             receive: key.id,
             send: key.id.wrapping_sub(1),
         };
-        let last = packet.header.sequence.wrapping_sub(1);
-        let mut connection = Connection::answer(ids, ours, last, self.epoch);
+        let call = packet.header.sequence.wrapping_sub(1);
+        let mut connection = Connection::answer(ids, ours, call, self.epoch);
         connection.handle(packet, now);
         self.counts.callers += 1;
-        self.enter(key, connection, true);
+        self.enter(key, connection, Some(call));
         self.waiting.push_back(key);
         self.settle(key, now);
     }

@@ -355,6 +355,62 @@ fn a_late_copy_of_the_first_packet_is_no_new_caller() {
     assert_eq!(world.ends[1].1.counts().callers, 1);
 }
 
+/// A caller that sends one packet and is gone: calls with the connection
+/// `id` and the number `call`; who was let in, and the packet.
+fn caller_of(world: &mut World, id: u16, call: u16) -> (Option<Key>, Vec<u8>) {
+    let syn = Header {
+        kind: Kind::Syn,
+        connection: id.wrapping_sub(1),
+        timestamp: 1,
+        difference: 0,
+        window: 10_000,
+        sequence: call,
+        acknowledged: 0,
+    };
+    let (now, far) = (world.now, &mut world.ends[1].1);
+    far.take_packets();
+    far.handle(NEAR, &encode(&syn, &[], &[]), now);
+    let answer = far.take_packets().remove(0).bytes;
+    let answer = Packet::decode(&answer).unwrap().header;
+    let first = Header {
+        kind: Kind::Data,
+        connection: id,
+        sequence: call.wrapping_add(1),
+        acknowledged: answer.sequence.wrapping_sub(1),
+        ..syn
+    };
+    let first = encode(&first, &[], b"first");
+    far.handle(NEAR, &first, now);
+    (far.take_caller(), first)
+}
+
+#[test]
+fn a_new_call_with_an_old_id_is_let_in() {
+    let mut world = World::new(1, 0, 1);
+    let (key, first) = caller_of(&mut world, 77, 1_000);
+    let end = |world: &mut World, key: Key| {
+        let now = world.now;
+        world.ends[1].1.close(key, now);
+        while world.ends[1].1.connections() > 0 {
+            world.now = world.ends[1].1.next_timer().unwrap();
+            world.ends[1].1.look_at_clock(world.now);
+        }
+    };
+    end(&mut world, key.unwrap());
+    let (again, second) = caller_of(&mut world, 77, 2_000);
+    end(&mut world, again.unwrap());
+    // Late copies of both are still none.
+    for late in [first, second] {
+        world.ends[1].1.handle(NEAR, &late, world.now);
+        assert_eq!(world.ends[1].1.take_caller(), None);
+    }
+    assert_eq!(world.ends[1].1.counts().callers, 2);
+    // Whoever numbers all calls alike has to wait until no copy is on its way.
+    assert_eq!(caller_of(&mut world, 77, 2_000).0, None);
+    world.now += Duration::from_secs(60);
+    assert!(caller_of(&mut world, 77, 2_000).0.is_some());
+}
+
 #[test]
 fn limits_hold() {
     let mut world = World::new(1, 0, 1);
