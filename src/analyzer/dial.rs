@@ -127,8 +127,8 @@ impl Plan {
 pub struct Utp {
     /// Opens streams.
     pub connect: Arc<dyn Connect>,
-    /// The socket of all of them.
-    pub socket: Arc<UtpSocket>,
+    /// Their sockets, one of each family that there is.
+    pub sockets: Vec<Arc<UtpSocket>>,
 }
 
 /// What opens connections, in the order that `policy` wants; uTP only where

@@ -1,5 +1,5 @@
-//! The listener: one thread for each socket accepts, another one takes callers
-//! over uTP, and a pool made on demand evaluates all.
+//! The listener: one thread for each socket accepts, others take callers over
+//! uTP, and a pool made on demand evaluates all.
 //!
 //! The accept thread never dies: when descriptors run out or a connection is
 //! aborted it counts, waits a moment and goes on. A caller is handed to an
@@ -101,13 +101,14 @@ impl Listener {
         }
     }
 
-    /// Body of the thread that takes callers over uTP; ends when their socket
-    /// is shut, at once where there is none.
-    pub fn run_utp(&self) {
-        let Some(utp) = &self.engine.utp else {
+    /// Body of the thread that takes callers over uTP from the socket at
+    /// `index`; ends when it is shut, at once where there is none.
+    pub fn run_utp(&self, index: usize) {
+        let utp = self.engine.utp.as_ref();
+        let Some(socket) = utp.and_then(|utp| utp.sockets.get(index)) else {
             return;
         };
-        while let Some((stream, from)) = utp.socket.accept() {
+        while let Some((stream, from)) = socket.accept() {
             self.admit(Box::new(stream), from);
         }
     }

@@ -1,4 +1,4 @@
-//! Streams over uTP (BEP 29): one UDP socket for all of them.
+//! Streams over uTP (BEP 29): one UDP socket for all of an address family.
 //!
 //! The protocol is `protocol::utp`, which knows neither socket nor clock. It
 //! stands behind one lock: the socket's thread ([`UtpSocket::run`]) hands in
@@ -45,7 +45,7 @@ const CATCH_UP_MAX: u32 = 256;
 /// `ENOBUFS`: as many streams as there may be.
 const NO_ROOM: Reason = Reason::Os(105);
 
-/// `EAFNOSUPPORT`: an IPv6 address on an IPv4 socket, or the reverse.
+/// `EAFNOSUPPORT`: an IPv6 address and no socket but of IPv4, or the reverse.
 const WRONG_FAMILY: Reason = Reason::Os(97);
 
 /// A UDP socket with its streams.
@@ -239,22 +239,28 @@ impl UtpSocket {
     }
 }
 
-/// Opens streams over a [`UtpSocket`].
-pub struct UtpConnector(Arc<UtpSocket>);
+/// Opens streams over the [`UtpSocket`] of the address's family.
+pub struct UtpConnector(Vec<Arc<UtpSocket>>);
 
 impl UtpConnector {
     /// A connector for the streams of `socket`.
-    pub const fn new(socket: Arc<UtpSocket>) -> Self {
-        Self(socket)
+    pub fn new(socket: Arc<UtpSocket>) -> Self {
+        Self::over(vec![socket])
+    }
+
+    /// A connector for the streams of `sockets`, one of each family.
+    pub const fn over(sockets: Vec<Arc<UtpSocket>>) -> Self {
+        Self(sockets)
     }
 }
 
 impl Connect for UtpConnector {
     fn connect(&self, address: SocketAddr, wait: Duration) -> Result<Box<dyn Stream>, NetError> {
-        if address.is_ipv6() != self.0.local.is_ipv6() {
-            return Err(failed(Operation::Open, WRONG_FAMILY));
-        }
-        Ok(Box::new(self.0.call(address.into(), wait)?))
+        let mut sockets = self.0.iter();
+        let socket = sockets
+            .find(|socket| socket.local.is_ipv6() == address.is_ipv6())
+            .ok_or(failed(Operation::Open, WRONG_FAMILY))?;
+        Ok(Box::new(socket.call(address.into(), wait)?))
     }
 }
 

@@ -157,7 +157,7 @@ fn at_once(load: &str, count: usize) {
         Arc::clone(&world.engine),
         vec![tcp.expect("it can be bound")],
     );
-    let listener = std::thread::spawn(move || listener.run_utp());
+    let listener = std::thread::spawn(move || listener.run_utp(0));
     let before = cpu::resident("self");
     let began = Instant::now();
     let open = call(&near, far.local_addr(), count);

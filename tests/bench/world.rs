@@ -84,7 +84,7 @@ impl World {
     pub(crate) fn over_utp(pieces: u32, settings: Settings, socket: &Arc<UtpSocket>) -> Self {
         let utp = Utp {
             connect: Arc::new(UtpConnector::new(Arc::clone(socket))),
-            socket: Arc::clone(socket),
+            sockets: vec![Arc::clone(socket)],
         };
         Self::build(pieces, settings, Some(utp))
     }

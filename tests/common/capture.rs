@@ -43,6 +43,8 @@ pub(crate) struct Packet {
     pub(crate) messages: Vec<u32>,
     /// Something that the dissector takes for no message.
     pub(crate) unclear: bool,
+    /// Number of its connection among those of TCP or of uTP.
+    pub(crate) connection: Option<u32>,
 }
 
 impl Capture {
@@ -110,6 +112,8 @@ impl Recording {
             "bittorrent.protocol.name",
             "bittorrent.msg.type",
             "bittorrent.continuous_data",
+            "tcp.stream",
+            "bt-utp.stream",
         ] {
             command.args(["-e", field]);
         }
@@ -123,8 +127,8 @@ impl Recording {
 
 fn packet(line: &str) -> Packet {
     let fields: Vec<&str> = line.split('\t').collect();
-    let &[v4, v6, udp, handshakes, types, unclear] = fields.as_slice() else {
-        panic!("no six fields: {line}");
+    let &[v4, v6, udp, handshakes, types, unclear, tcp, utp] = fields.as_slice() else {
+        panic!("no eight fields: {line}");
     };
     let from = if v4.is_empty() { v6 } else { v4 };
     let list = |text: &str| {
@@ -139,5 +143,8 @@ fn packet(line: &str) -> Packet {
         handshakes: list(handshakes).len(),
         messages: messages.collect(),
         unclear: !unclear.is_empty(),
+        connection: list(if udp.is_empty() { tcp } else { utp })
+            .first()
+            .map(|number| number.parse().expect("a number")),
     }
 }

@@ -33,7 +33,7 @@ pub(crate) const fn expected(what: &'static str, transport: &'static str) -> Exp
 }
 
 /// In the order in which they are started.
-pub(crate) const EXPECTED: [Expected; 9] = [
+pub(crate) const EXPECTED: [Expected; 10] = [
     Expected {
         encryption: None,
         ..expected("plain TCP", "tcp")
@@ -53,6 +53,7 @@ pub(crate) const EXPECTED: [Expected; 9] = [
     },
     expected("uTP only", "utp"),
     expected("IPv6 only", "tcp"),
+    expected("uTP and IPv6 only", "utp"),
     Expected {
         known: Known::Exchange,
         ..expected("known only to another peer", "tcp")
@@ -66,7 +67,7 @@ pub(crate) const EXPECTED: [Expected; 9] = [
 /// Places of some of them.
 pub(crate) const PLAIN_TCP: usize = 0;
 pub(crate) const FINISHES_IN_COMPANY: usize = 1;
-pub(crate) const OVER_IPV6: usize = 6;
+pub(crate) const OVER_IPV6: [usize; 2] = [6, 7];
 
 pub(crate) const IN_THE_CLEAR: Role = Role {
     encryption: "none",
@@ -102,6 +103,12 @@ pub(crate) const UTP: Role = Role {
 pub(crate) const IPV6: Role = Role {
     name: "libtorrent-ipv6",
     fingerprint: "-L62080-",
+    ..IN_THE_CLEAR
+};
+pub(crate) const UTP_IPV6: Role = Role {
+    name: "libtorrent-utp-ipv6",
+    fingerprint: "-L72080-",
+    transport: "utp",
     ..IN_THE_CLEAR
 };
 pub(crate) const EXCHANGED: Role = Role {

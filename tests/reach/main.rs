@@ -1,5 +1,5 @@
 //! Real clients that the tool of 2015 could not measure, all in one swarm:
-//! with encryption forced, with uTP only, with IPv6 only, known only to
+//! with encryption forced, with uTP only, with IPv6 only, with both, known only to
 //! another peer, behind address translation, and one that finishes while we
 //! are connected; beside one that speaks plain TCP. libtorrent, transmission,
 //! aria2 and opentracker are Debian packages.
@@ -10,7 +10,7 @@
 //!
 //! Transmission calls nobody on loopback, so all of it takes place in a
 //! network of its own with other addresses, and the latter
-//! two runs, the peer of IPv6 and the one behind translation each in a network
+//! two runs, the peers of IPv6 and the one behind translation each in a network
 //! that is linked to it.
 //! That needs root or user namespaces.
 #![expect(
@@ -26,7 +26,7 @@ mod clients;
 mod measured;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use clients::{EXPECTED, Switches};
@@ -84,7 +84,7 @@ fn inside_a_network_of_its_own() {
     measured.iter().for_each(Measured::check);
     measured[0].check_company();
     print_table(&world.swarm, &measured);
-    let ports = [PORT, world.utp_port];
+    let ports = [&[PORT], &world.utp_ports[..]].concat();
     check_packets(&recording.packets(&ports), &measured);
 }
 
@@ -152,8 +152,17 @@ fn check_packets(packets: &[Packet], measured: &[Measured]) {
     for kind in [HAVE_NONE, EXTENDED] {
         assert!(count(&from_us, kind) > 0, "no type {kind} from us");
     }
-    let unclear = from_us.iter().filter(|it| it.unclear).count();
-    assert_eq!(unclear, 0, "bytes from us that are no message");
+    // Who turns a call in the clear away is called again with encryption, of
+    // which nothing is to be read; at the ports that a dissector knows it tries.
+    let place = |it: &Packet| (it.utp, it.connection);
+    let clear = from_us.iter().filter(|it| it.handshakes > 0);
+    let clear: HashSet<_> = clear.map(|it| place(it)).collect();
+    let (of_clear, sealed): (Vec<&Packet>, Vec<&Packet>) = from_us
+        .iter()
+        .filter(|it| it.unclear)
+        .partition(|it| clear.contains(&place(it)));
+    assert!(of_clear.is_empty(), "no message of ours: {of_clear:?}");
+    println!("{} packets of encrypted calls", sealed.len());
     for (utp, transport) in [(false, "tcp"), (true, "utp")] {
         let ways = from_us.iter().filter(|it| it.utp == utp);
         let handshakes: usize = ways.map(|it| it.handshakes).sum();

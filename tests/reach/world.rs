@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::clients::{COMPANY, EXCHANGED, IPV6, PLAINTEXT, RC4, Switches, TRANSLATED, UTP};
+use super::clients::{
+    COMPANY, EXCHANGED, IPV6, PLAINTEXT, RC4, Switches, TRANSLATED, UTP, UTP_IPV6,
+};
 use super::common::aria2::Aria2;
 use super::common::btda_run::BtdaRun;
 use super::common::capture::Capture;
@@ -47,6 +49,7 @@ pub(crate) const SEEDER_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 3
 /// Whose traffic with everybody is recorded.
 pub(crate) const PLAIN: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 4);
 pub(crate) const LEECHER_V6: Ipv6Addr = Ipv6Addr::new(0xfd79, 0, 0, 0, 0, 0, 0, 2);
+pub(crate) const UTP_LEECHER_V6: Ipv6Addr = Ipv6Addr::new(0xfd79, 0, 0, 0, 0, 0, 0, 3);
 pub(crate) const BEHIND_TRANSLATION: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 2);
 
 pub(crate) const PORT: u16 = 6911;
@@ -78,8 +81,8 @@ attempts = 50
 /// Fields are dropped in this order: programs, then their networks.
 pub(crate) struct World {
     pub(crate) capture: Option<Capture>,
-    /// Where the client of uTP only listens.
-    pub(crate) utp_port: u16,
+    /// Where the clients of uTP only listen.
+    pub(crate) utp_ports: Vec<u16>,
     pub(crate) swarm: Swarm,
     tracker6: Tracker6,
     pub(crate) called: Network,
@@ -109,7 +112,7 @@ impl World {
             &["10.78.0.1/24", "fd78::1/64"],
             &["10.78.0.2/24", "fd78::2/64"],
         );
-        linked(&ipv6, "six", &["fd79::1/64"], &["fd79::2/64"]);
+        linked(&ipv6, "six", &["fd79::1/64"], &["fd79::2/64", "fd79::3/64"]);
         linked(&router, "router", &["10.79.0.1/24"], &["10.79.0.2/24"]);
         network::link(
             &side(Some(&router), "inside", &["192.168.7.1/24"]),
@@ -138,7 +141,7 @@ impl World {
         });
         Self {
             capture: Some(capture),
-            utp_port: 0,
+            utp_ports: Vec::new(),
             swarm,
             tracker6,
             called,
@@ -195,14 +198,20 @@ impl World {
         swarm.add(Transmission::start_encrypted(&assignment));
         let folder = swarm.subfolder("utp");
         let utp = Libtorrent::start(UTP, &leecher(host(9), &folder, &files));
-        self.utp_port = utp.port();
+        self.utp_ports.push(utp.port());
         swarm.add(utp);
-        let folder = swarm.subfolder("ipv6");
-        let assignment = Assignment {
-            network: Some(&self.ipv6),
-            ..leecher(LEECHER_V6, &folder, &files)
-        };
-        swarm.add(Libtorrent::start(IPV6, &assignment));
+        for (role, address) in [(IPV6, LEECHER_V6), (UTP_IPV6, UTP_LEECHER_V6)] {
+            let folder = swarm.subfolder(role.name);
+            let assignment = Assignment {
+                network: Some(&self.ipv6),
+                ..leecher(address, &folder, &files)
+            };
+            let client = Libtorrent::start(role, &assignment);
+            if role.transport == "utp" {
+                self.utp_ports.push(client.port());
+            }
+            swarm.add(client);
+        }
         let folder = swarm.subfolder("exchanged");
         let untracked = [folder.join("untracked.torrent")];
         fs::write(&untracked[0], swarm.torrents[0].file(&[])).expect("own folder");

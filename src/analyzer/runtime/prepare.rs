@@ -182,17 +182,18 @@ fn engine(
     (settings, directory): (Settings, Directory),
     (records, stop): (Sender<Record>, StopToken),
     (random, rules): (&RandomBytes, AddressRules),
-    (sockets, utp): (Arc<SocketRegister>, Option<Arc<UtpSocket>>),
+    (sockets, utp): (Arc<SocketRegister>, Vec<Arc<UtpSocket>>),
 ) -> Engine {
     let (rules, pace) = (Arc::new(rules), &settings.contact.pace);
     let reaction = settings.reaction;
     let scheduler = Scheduler::with_rules(Arc::clone(&clock), reaction, pace, Arc::clone(&rules))
         .with_room(settings.contact.peers_max);
     let connect = TcpConnector::new(Arc::clone(&sockets), Arc::clone(&clock));
-    let utp = utp.map(|socket| {
-        let connect = Arc::new(UtpConnector::new(Arc::clone(&socket)));
+    let utp = (!utp.is_empty()).then(|| {
+        let connect = Arc::new(UtpConnector::over(utp.clone()));
         let connect = Arc::new(Guarded::new(connect, Arc::clone(&rules)));
-        Utp { connect, socket }
+        let sockets = utp;
+        Utp { connect, sockets }
     });
     Engine {
         scheduler: Arc::new(scheduler),

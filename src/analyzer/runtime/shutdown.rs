@@ -51,11 +51,12 @@ pub(super) fn stop(run: &Run, crew: &mut Crew, status: &Status, cause: Cause) ->
     run.trigger.stop();
     engine.scheduler.close();
     engine.sockets.shut_all();
-    if let Some(utp) = &engine.utp {
-        utp.socket.shut();
-        let counts = utp.socket.counts();
+    for socket in engine.utp.iter().flat_map(|utp| &utp.sockets) {
+        socket.shut();
+        let counts = socket.counts();
+        let family = if socket.local_addr().is_ipv6() { 6 } else { 4 };
         log::info!(
-            "uTP datagrams: received={} malformed={} unknown={} turned_away={} callers={}",
+            "uTP datagrams over IPv{family}: received={} malformed={} unknown={} turned_away={} callers={}",
             counts.received,
             counts.malformed,
             counts.unknown,

@@ -24,13 +24,13 @@ use super::prepare::Run;
 pub(super) fn start_all(run: &mut Run, crew: &mut Crew) -> io::Result<()> {
     run.statistics.tick();
     crew.start(writer(run))?;
-    let utp = run.engine.utp.as_ref().map(|utp| &utp.socket);
-    if let Some(socket) = utp {
+    let utp: &[_] = run.engine.utp.as_ref().map_or(&[], |utp| &utp.sockets);
+    for socket in utp {
         crew.start(utp_socket(socket))?;
     }
     if let Some(listener) = run.listener.take().map(Arc::new) {
-        if utp.is_some() {
-            crew.start(accept_utp(&listener))?;
+        for (index, socket) in utp.iter().enumerate() {
+            crew.start(accept_utp(&listener, index, socket))?;
         }
         for index in 0..listener.sockets() {
             crew.start(accept(&listener, index))?;
@@ -93,7 +93,7 @@ fn writer(run: &mut Run) -> Unit {
 fn utp_socket(socket: &Arc<UtpSocket>) -> Unit {
     let socket = Arc::clone(socket);
     Unit {
-        name: "utp".into(),
+        name: format!("utp{}", family_mark(&socket)),
         stack: VISIT_STACK,
         stage: Stage::Listener,
         restart: true,
@@ -101,14 +101,23 @@ fn utp_socket(socket: &Arc<UtpSocket>) -> Unit {
     }
 }
 
-fn accept_utp(listener: &Arc<Listener>) -> Unit {
+fn accept_utp(listener: &Arc<Listener>, index: usize, socket: &UtpSocket) -> Unit {
     let listener = Arc::clone(listener);
     Unit {
-        name: "accept-utp".into(),
+        name: format!("accept-utp{}", family_mark(socket)),
         stack: VISIT_STACK,
         stage: Stage::Listener,
         restart: true,
-        body: Arc::new(move || listener.run_utp()),
+        body: Arc::new(move || listener.run_utp(index)),
+    }
+}
+
+/// What names of threads of a socket of IPv6 end in.
+const fn family_mark(socket: &UtpSocket) -> &'static str {
+    if socket.local_addr().is_ipv6() {
+        "6"
+    } else {
+        ""
     }
 }
 

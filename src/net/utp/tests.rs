@@ -21,11 +21,15 @@ struct Host {
 
 impl Host {
     fn start(limits: Limits) -> Self {
+        Self::at("127.0.0.1:0", limits).unwrap()
+    }
+
+    fn at(address: &str, limits: Limits) -> io::Result<Self> {
         let clock = Arc::new(SystemClock::new());
-        let socket = UtpSocket::bind("127.0.0.1:0".parse().unwrap(), limits, clock).unwrap();
+        let socket = UtpSocket::bind(address.parse().unwrap(), limits, clock)?;
         let own = Arc::clone(&socket);
         let thread = Some(std::thread::spawn(move || own.run()));
-        Self { socket, thread }
+        Ok(Self { socket, thread })
     }
 
     fn connect(&self, to: &Self) -> Result<Box<dyn Stream>, NetError> {
@@ -132,6 +136,32 @@ fn silence_and_the_wrong_family_have_reasons() {
         full.connect(&near).err().map(|error| error.reason),
         Some(NO_ROOM)
     );
+}
+
+#[test]
+fn the_family_of_the_address_chooses_the_socket() {
+    let near4 = Host::start(LIMITS);
+    let near6 = match Host::at("[::1]:0", LIMITS) {
+        Ok(host) => host,
+        Err(error) => return eprintln!("skipped: this machine has no ::1 ({error})"),
+    };
+    let far = [
+        Host::start(LIMITS),
+        Host::at("[::1]:0", LIMITS).expect("::1 is there"),
+    ];
+    let sockets = [&near4, &near6].map(|host| Arc::clone(&host.socket));
+    let connector = UtpConnector::over(sockets.to_vec());
+    for (near, far) in sockets.iter().zip(&far) {
+        let mut out = connector.connect(far.socket.local_addr(), LONG).unwrap();
+        out.write_all(b"called", LONG).unwrap();
+        let (mut caller, from) = far.socket.accept().unwrap();
+        assert_eq!(from, near.local_addr());
+        assert_eq!(read_exactly(&mut caller, 6), b"called");
+        caller.write_all(b"heard", LONG).unwrap();
+        assert_eq!(read_exactly(&mut *out, 5), b"heard");
+        assert_eq!(near.counts().callers, 0);
+        assert_eq!(far.socket.counts().callers, 1);
+    }
 }
 
 #[test]
