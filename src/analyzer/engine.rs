@@ -221,7 +221,7 @@ impl Engine {
             ended: *ended,
             takes_back: whom.takes_back(),
             before: whom.history.shown,
-            extension: heard.extension(),
+            extension: heard.extension(&self.pseudonyms),
         })
     }
 }

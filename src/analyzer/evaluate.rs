@@ -6,7 +6,9 @@ mod verdict;
 use std::time::{Duration, Instant};
 
 use crate::model::record::{ExtensionHandshake, MessageCounts};
-use crate::model::{PieceCount, PieceIndex, PieceSet, Reason, Torrent, WrongBitfield};
+use crate::model::{
+    PieceCount, PieceIndex, PieceSet, PseudonymKey, Reason, Torrent, WrongBitfield,
+};
 use crate::outside::outside_text;
 use crate::protocol::extension::{self, ExtendedHandshake};
 use crate::protocol::message::{Message, WrongLength, id};
@@ -217,7 +219,7 @@ impl Heard {
     }
 
     /// What the peer told of itself, fit for the database.
-    pub fn extension(&self) -> Option<Box<ExtensionHandshake>> {
+    pub fn extension(&self, pseudonyms: &PseudonymKey) -> Option<Box<ExtensionHandshake>> {
         let theirs = self.handshake.as_ref()?;
         let client = theirs.client.as_deref().map(outside_text);
         Some(Box::new(ExtensionHandshake {
@@ -226,6 +228,7 @@ impl Heard {
             request_queue: theirs.request_queue,
             upload_only: theirs.upload_only,
             metadata_size: theirs.metadata_size,
+            your_ip: theirs.your_ip.map(|ip| pseudonyms.of_claimed(ip)),
         }))
     }
 
@@ -454,13 +457,15 @@ mod tests {
 
     #[test]
     fn extended_messages_are_read_only_where_both_sides_speak_the_protocol() {
-        let handshake = b"\0d1:pi6881e4:reqqi9e11:upload_onlyi1e1:v9:a ERROR\n e";
+        let handshake =
+            b"\0d1:pi6881e4:reqqi9e11:upload_onlyi1e1:v9:a ERROR\n 6:yourip4:\x7f\0\0\x05e";
         let mut deaf = heard();
         deaf.take(&Ok(Message::Extended(handshake)), Instant::now())
             .unwrap();
         deaf.take(&Ok(Message::Extended(&[DONT_HAVE])), Instant::now())
             .unwrap();
-        assert_eq!((deaf.counts.extended, deaf.extension()), (2, None));
+        let key = PseudonymKey::new([7; 20]);
+        assert_eq!((deaf.counts.extended, deaf.extension(&key)), (2, None));
         let mut heard = heard().with_extension(true);
         for payload in [&handshake[..], b"\0garbage", b"", b"\xc8unknown"] {
             heard
@@ -474,8 +479,9 @@ mod tests {
             request_queue: Some(9),
             upload_only: Some(true),
             metadata_size: None,
+            your_ip: Some(key.of_claimed([127, 0, 0, 5].into())),
         };
-        assert_eq!(heard.extension().as_deref(), Some(&told));
+        assert_eq!(heard.extension(&key).as_deref(), Some(&told));
     }
 
     #[test]

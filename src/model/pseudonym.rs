@@ -32,6 +32,17 @@ impl PseudonymKey {
         self.name(&octets)
     }
 
+    /// The pseudonym of an address that somebody claims. It says nothing about
+    /// [`Self::of`]: otherwise whoever claims an address could read there the
+    /// name of the peer that has it.
+    pub fn of_claimed(&self, ip: IpAddr) -> Pseudonym {
+        let octets = match ip {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        self.name(&[&[1], &octets[..]].concat())
+    }
+
     /// The pseudonym of a DHT node id. It says nothing about that of an
     /// address: the hashed texts have other lengths.
     pub fn of_id(&self, id: &[u8; 20]) -> Pseudonym {
@@ -121,6 +132,13 @@ mod tests {
             a,
             PseudonymKey::new([1; 20]).of("192.0.2.2".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn a_claim_says_nothing_of_who_has_the_address() {
+        let (key, ip) = (PseudonymKey::new([1; 20]), [192, 0, 2, 1].into());
+        assert_eq!(key.of_claimed(ip), key.of_claimed(ip));
+        assert_ne!(key.of_claimed(ip), key.of(ip));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, Evidence, InfoHash, Origin, PeerId, PeerKey, PieceCount, Reason,
-    Source, Timestamp, Torrent, TorrentId, TrackerOrigin, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, InfoHash, Origin, PeerId, PeerKey, PieceCount,
+    Pseudonym, Reason, Source, Timestamp, Torrent, TorrentId, TrackerOrigin, Transport, VisitEnd,
 };
 
 /// One thing measured.
@@ -113,8 +113,7 @@ pub struct Visit {
     pub extension: Option<Box<ExtensionHandshake>>,
 }
 
-/// What a peer told of itself in its extended handshake (BEP 10). Where it
-/// sees us is left out: that is an address.
+/// What a peer told of itself in its extended handshake (BEP 10).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExtensionHandshake {
     /// `v`: name and version of the client, one harmless line.
@@ -127,6 +126,9 @@ pub struct ExtensionHandshake {
     pub upload_only: Option<bool>,
     /// `metadata_size`: bytes of the info dictionary, as claimed.
     pub metadata_size: Option<i64>,
+    /// `yourip`: where it sees us. An address, so only its pseudonym among
+    /// those of addresses that peers claim.
+    pub your_ip: Option<Pseudonym>,
 }
 
 /// What a peer told at a moment.

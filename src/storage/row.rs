@@ -201,6 +201,9 @@ pub struct ExtensionHandshakeRow {
     pub upload_only: Option<bool>,
     /// Bytes of the info dictionary.
     pub metadata_size: Option<i64>,
+    /// Pseudonym of where it sees us.
+    #[serde(default)]
+    pub your_ip: Option<String>,
 }
 
 /// Row of `visit`.

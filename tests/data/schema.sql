@@ -85,7 +85,8 @@ CREATE TABLE extension_handshake (
     listen_port INTEGER,
     request_queue INTEGER,
     upload_only INTEGER,
-    metadata_size INTEGER
+    metadata_size INTEGER,
+    your_ip TEXT
 );
 CREATE TABLE crossing (
     id INTEGER PRIMARY KEY,

@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::settings::{EncryptionPolicy, TransportPolicy};
 use crate::model::record::MessageCounts;
-use crate::model::{InfoHash, Link, PeerAddress, PieceCount, Timestamp, VisitEnd};
+use crate::model::{InfoHash, Link, PeerAddress, PieceCount, PseudonymKey, Timestamp, VisitEnd};
 use crate::net::NetError;
 use crate::net::fake::{FakeStream, Step};
 use crate::protocol::message::{
@@ -358,7 +358,7 @@ fn peers_that_speak_the_extension_protocol_are_told_of_us_and_heard() {
     assert_eq!(pieces(&report), 3);
     assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
     let heard = report.heard.unwrap();
-    let told = heard.extension().unwrap();
+    let told = heard.extension(&PseudonymKey::new([7; 20])).unwrap();
     assert_eq!(
         (told.listen_port, told.client.as_deref()),
         (Some(51_413), Some("a/1"))
@@ -381,7 +381,7 @@ fn a_complete_peer_stays_until_it_has_told_of_itself() {
     let (report, seconds) = world.visit_raw(vec![send(&theirs.encode()), send(&complete), late]);
     assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Complete));
     assert_eq!(seconds, 2);
-    assert!(report.heard.unwrap().extension().is_some());
+    assert!(report.heard.unwrap().handshake.is_some());
     let (report, seconds) = world.visit_raw(vec![send(&theirs.encode()), send(&complete)]);
     assert_eq!(report.verdict, Verdict::Counts(VisitEnd::Quiet));
     assert_eq!((pieces(&report), seconds), (20, 6));

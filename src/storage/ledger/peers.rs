@@ -286,6 +286,7 @@ fn extension_row(number: i64, visit: &Visit) -> Option<Row> {
         request_queue: told.request_queue,
         upload_only: told.upload_only,
         metadata_size: told.metadata_size,
+        your_ip: told.your_ip.map(|name| name.to_string()),
     })))
 }
 

@@ -8,7 +8,7 @@ pub(super) const NEW_PEER: &str = "INSERT OR IGNORE INTO peer (id, client, conti
 pub(super) const PEER_UPDATE: &str = "UPDATE peer SET last_pieces = ?, last_seen = ?, max_speed = ?, visits = ? WHERE id = ? AND visits < ?";
 pub(super) const IPV6: &str = "INSERT INTO peer_ipv6 (peer) VALUES (?)";
 pub(super) const PLACE: &str = "INSERT INTO place (peer, city, accuracy_km) VALUES (?, ?, ?)";
-pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size) VALUES (?, ?, ?, ?, ?, ?)";
+pub(super) const EXTENSION_HANDSHAKE: &str = "INSERT INTO extension_handshake (visit, client, listen_port, request_queue, upload_only, metadata_size, your_ip) VALUES (?, ?, ?, ?, ?, ?, ?)";
 pub(super) const VISIT: &str = "INSERT INTO visit (id, peer, time_ms, pieces, messages, bitfield, have, have_all, have_none, keep_alive, state, extended, port, transfer, piece, unknown, longest_wait_ms, duration_ms, direction, transport, encryption, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(super) const CROSSING: &str = "INSERT INTO crossing (peer, last_below_ms, last_below_pieces, first_at_ms, first_at_pieces) VALUES (?, ?, ?, ?, ?)";
 pub(super) const REQUEST: &str = "INSERT OR IGNORE INTO request (id, timestamp, source, received_peers, duplicate_peers, seeders, completed, leechers, duration_sec, torrent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

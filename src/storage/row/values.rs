@@ -192,7 +192,7 @@ impl VisitRow {
 }
 
 impl ExtensionHandshakeRow {
-    fn values(&self) -> [ValueRef<'_>; 6] {
+    fn values(&self) -> [ValueRef<'_>; 7] {
         [
             whole(self.visit),
             text_or_null(self.client.as_deref()),
@@ -200,6 +200,7 @@ impl ExtensionHandshakeRow {
             whole_or_null(self.request_queue),
             whole_or_null(self.upload_only),
             whole_or_null(self.metadata_size),
+            text_or_null(self.your_ip.as_deref()),
         ]
     }
 }

@@ -171,13 +171,15 @@ CREATE TABLE visit (
 --   request_queue: requests that it lets wait
 --   upload_only: 1 if it wants no more pieces (BEP 21), 0 if it says that it does
 --   metadata_size: bytes of the info dictionary, as claimed
+--   your_ip: pseudonym of the address at which it sees us: which peers see the same one
 CREATE TABLE extension_handshake (
     visit INTEGER PRIMARY KEY REFERENCES visit (id),
     client TEXT,
     listen_port INTEGER,
     request_queue INTEGER,
     upload_only INTEGER,
-    metadata_size INTEGER
+    metadata_size INTEGER,
+    your_ip TEXT
 );
 
 -- crossing: each time a peer went from below its torrent's complete_threshold to it or above, between two visits or in one

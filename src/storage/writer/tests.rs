@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::config::settings::Identity;
 use crate::model::record::{Announce, ExtensionHandshake, Lookup, TrackerCall, Visit};
-use crate::model::{Event, PeerKey, Reason, Source};
+use crate::model::{Event, PeerKey, Pseudonym, Reason, Source};
 use crate::storage::fixture::{
     START, announce, at, call, failure, figures, id, key, scrape, tick, torrents, tracker_failure,
     visit,
@@ -730,6 +730,7 @@ fn what_peers_tell_of_themselves_stands_beside_their_visit() {
         client: Some("x/1\0".to_owned()),
         listen_port: Some(6881),
         upload_only: Some(true),
+        your_ip: Some(Pseudonym([7; 8])),
         ..ExtensionHandshake::default()
     };
     let silent = visited(visit(key(1, 1, 1), 0.0, 1));
@@ -738,14 +739,16 @@ fn what_peers_tell_of_themselves_stands_beside_their_visit() {
         ..visit(key(2, 1, 1), 0.0, 1)
     });
     write(bench.writer_with(settings()), vec![silent, speaks]);
-    let sql = "SELECT v.peer, client, listen_port, request_queue, upload_only, metadata_size
-        FROM extension_handshake JOIN visit v ON v.id = visit";
+    let sql = "SELECT v.peer, client, listen_port, request_queue, upload_only, metadata_size,
+        your_ip FROM extension_handshake JOIN visit v ON v.id = visit";
     let row = bench.database().query_row(sql, [], |row| {
         let numbers: [Option<i64>; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, numbers))
+        let texts: [String; 2] = [row.get(1)?, row.get(6)?];
+        Ok((row.get::<_, i64>(0)?, texts, numbers))
     });
     let numbers = [Some(6881), None, Some(1), None];
-    assert_eq!(row, Ok((2, "x/1\\u{0}".to_owned(), numbers)));
+    let texts = ["x/1\\u{0}", "0707070707070707"].map(str::to_owned);
+    assert_eq!(row, Ok((2, texts, numbers)));
     let sql = "SELECT count(*) FROM extension_handshake";
     assert_eq!(number(&bench.database(), sql), 1);
 }

@@ -13,7 +13,8 @@ use btda::analyzer::visit::{Report, Visitor};
 use btda::clock::{Clock, ManualClock};
 use btda::config::settings::{EncryptionPolicy, TransportPolicy, VisitSettings};
 use btda::model::{
-    InfoHash, Link, PeerId, PieceCount, Reason, Timestamp, Torrent, TorrentId, VisitEnd,
+    InfoHash, Link, PeerId, PieceCount, PseudonymKey, Reason, Timestamp, Torrent, TorrentId,
+    VisitEnd,
 };
 use btda::net::{NetError, Operation, Stream};
 use btda::protocol::extension::CLIENT;
@@ -322,7 +323,7 @@ fn heard_what_was_told(
         expected.below = sum.below;
     }
     assert_eq!(sum, expected);
-    if let Some(extension) = heard.extension() {
+    if let Some(extension) = heard.extension(&PseudonymKey::new([7; 20])) {
         assert!(spoken.extension && extension.listen_port != Some(0));
         let client = extension.client.unwrap_or_default();
         assert!(!client.contains(char::is_control) && !client.contains("ERROR"));
