@@ -23,6 +23,7 @@ mod error;
 pub mod exchange;
 #[cfg(test)]
 mod fake;
+mod families;
 mod farewell;
 pub mod health;
 pub mod http;
@@ -37,6 +38,7 @@ pub mod url;
 pub use board::ScrapeBoard;
 pub use client::TrackerClient;
 pub use error::{RetryIn, TrackerError};
+pub use families::{Door, Families, FindFamilies, Place};
 pub use farewell::{Farewell, farewell};
 pub use health::{TrackerHealth, TrackerStatus};
 pub use random::{Random, SystemRandom};

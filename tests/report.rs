@@ -192,11 +192,33 @@ fn evidence_and_doubts() {
 }
 
 #[test]
+fn both_address_families() {
+    let more = "
+        INSERT INTO peer_ipv6 VALUES (2), (5);
+        UPDATE announce SET family = 4, seeders = 7;
+        INSERT INTO request VALUES (6, 3611000, 'tracker', 9, 4, NULL, NULL, NULL, 0.1, 1);
+        INSERT INTO announce (request, time_ms, url, leechers, family)
+          VALUES (6, 3611000000, 'http://a.test/announce', 3, 6);";
+    let (_folder, path) = made(&format!("{ROWS}{more}"));
+    let report = json(&path, &[]);
+    let wanted = serde_json::json!([[1, 4, 1, 1], [1, 6, 1, 1], [2, 4, 2, 1], [2, 6, 1, 0]]);
+    assert_eq!(
+        serde_json::json!(rows(&report, "families", "peers")),
+        wanted
+    );
+    let wanted = serde_json::json!([[1, 4, 1, 50, 50, 7, null], [1, 6, 1, 9, 5, null, 3]]);
+    assert_eq!(
+        serde_json::json!(rows(&report, "families", "answers")),
+        wanted
+    );
+}
+
+#[test]
 fn every_item_says_what_it_is() {
     let (_folder, path) = made(ROWS);
     let report = json(&path, &[]);
     let items = report["items"].as_array().unwrap();
-    assert_eq!(items.len(), 24);
+    assert_eq!(items.len(), 25);
     for item in items {
         for key in [
             "id",

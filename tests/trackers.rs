@@ -14,16 +14,19 @@ use btda::clock::SystemClock;
 use btda::config::settings::TrackerSettings;
 use btda::intake::{Offer, PeerIntake};
 use btda::model::record::{Announce, Record, ScrapeFigures};
-use btda::model::{InfoHash, PeerAddress, PeerId, PieceCount, Source, Torrent, TorrentId};
-use btda::net::http::SystemHttp;
+use btda::model::{
+    InfoHash, IpFamily, PeerAddress, PeerId, PieceCount, Source, Torrent, TorrentId,
+};
+use btda::net::NetError;
+use btda::net::http::{HttpAnswer, HttpError, HttpGet, SystemHttp};
 use btda::net::resolve::Resolver;
-use btda::net::udp::SystemUdp;
+use btda::net::udp::{Datagram, OpenDatagram, SystemUdp};
 use btda::stop::{StopTrigger, stop_pair};
 use btda::tracker::announce::{AnnounceAnswer, AnnounceEvent};
 use btda::tracker::udp::{ConnectionId, Request, Response, TransactionId};
 use btda::tracker::{
-    Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext,
-    TrackerHealth, farewell, run,
+    Door, Families, FindFamilies, Requester, ScrapeBoard, SystemRandom, TorrentTrackers,
+    TrackerClient, TrackerContext, TrackerHealth, farewell, run,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -47,6 +50,11 @@ struct Run {
 }
 
 fn start(timeout: Duration) -> Run {
+    let families = Families::system(0, &Resolver::new());
+    start_with(timeout, families)
+}
+
+fn start_with(timeout: Duration, families: Families) -> Run {
     let resolver = Resolver::new();
     let (sender, records) = unbounded();
     let (trigger, stop) = stop_pair();
@@ -62,6 +70,7 @@ fn start(timeout: Duration) -> Run {
         body_limit: 1 << 20,
         redirects_max: 3,
         scrape: true,
+        ipv6: true,
         announce_port: 6884,
     };
     let context = TrackerContext {
@@ -69,6 +78,7 @@ fn start(timeout: Duration) -> Run {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
             http: Arc::new(SystemHttp::new(settings.redirects_max, resolver.clone())),
+            families: Some(Arc::new(families)),
             udp: Arc::new(SystemUdp::new(resolver)),
             settings,
             peer_id: PeerId::new([b'p'; 20]),
@@ -131,10 +141,18 @@ impl Run {
 /// Plays a UDP tracker: `answer` maps each request to datagrams. Returns its
 /// URL and what it received.
 fn udp_tracker(
-    mut answer: impl FnMut(usize, TransactionId, &Request) -> Vec<Vec<u8>> + Send + 'static,
+    answer: impl FnMut(usize, TransactionId, &Request) -> Vec<Vec<u8>> + Send + 'static,
 ) -> (String, Receiver<Request>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
+    let received = serve_udp(socket, answer);
+    (format!("udp://{address}/announce?key=1"), received)
+}
+
+fn serve_udp(
+    socket: UdpSocket,
+    mut answer: impl FnMut(usize, TransactionId, &Request) -> Vec<Vec<u8>> + Send + 'static,
+) -> Receiver<Request> {
     let (sender, received): (Sender<Request>, _) = unbounded();
     thread::spawn(move || {
         let mut buffer = [0; 2048];
@@ -147,7 +165,7 @@ fn udp_tracker(
             let _ = sender.send(request);
         }
     });
-    (format!("udp://{address}/announce?key=1"), received)
+    received
 }
 
 fn good(id: TransactionId, request: &Request) -> Vec<u8> {
@@ -324,4 +342,161 @@ fn an_http_tracker_with_a_passkey_and_its_requests() {
     assert!(first.ends_with("&compact=1&key=00000063&event=started&numwant=50"));
     assert_eq!(scrape, "/scrape?passkey=k&info_hash=hhhhhhhhhhhhhhhhhhhh");
     assert!(last.ends_with("&event=stopped&numwant=0&trackerid=x"));
+}
+
+/// What the name of a tracker leads to, as the name servers would say.
+struct Named(&'static str);
+
+impl FindFamilies for Named {
+    fn families(&self, _: &str, _: u16, _: Duration) -> Result<Vec<IpFamily>, NetError> {
+        Ok(IpFamily::ALL.to_vec())
+    }
+}
+
+impl OpenDatagram for Named {
+    fn open(&self, host: &str, port: u16, wait: Duration) -> Result<Box<dyn Datagram>, NetError> {
+        assert_eq!(host, "tracker.test");
+        SystemUdp::default().open(self.0, port, wait)
+    }
+}
+
+impl HttpGet for Named {
+    fn get(&self, url: &str, limit: usize, wait: Duration) -> Result<HttpAnswer, HttpError> {
+        let url = url.replace("tracker.test", self.0);
+        SystemHttp::direct(0, Resolver::new()).get(&url, limit, wait)
+    }
+}
+
+/// `tracker.test` is at both loopback addresses.
+fn both_families() -> Families {
+    let door = |host| Door {
+        http: Some(Arc::new(Named(host))),
+        udp: Arc::new(Named(host)),
+    };
+    Families {
+        find: Arc::new(Named("")),
+        v4: door("127.0.0.1"),
+        v6: door("[::1]"),
+    }
+}
+
+/// Sockets at one port of both loopback addresses, made by `bind`; `None`
+/// where there is no `::1`.
+#[expect(clippy::print_stderr, reason = "says why nothing was tried")]
+fn at_both<T>(bind: impl Fn(SocketAddr) -> std::io::Result<T>) -> Option<(u16, [T; 2])> {
+    if let Err(error) = UdpSocket::bind("[::1]:0") {
+        eprintln!("skipped: this machine has no ::1 ({error})");
+        return None;
+    }
+    let found = std::iter::repeat_with(|| {
+        let v6 = UdpSocket::bind("[::1]:0").unwrap();
+        let port = v6.local_addr().unwrap().port();
+        drop(v6);
+        let at = |host: &str| bind(format!("{host}:{port}").parse().unwrap());
+        Some((port, [at("127.0.0.1").ok()?, at("[::1]").ok()?]))
+    });
+    found.take(100).flatten().next()
+}
+
+#[test]
+fn a_udp_tracker_is_asked_over_both_families() {
+    const ID_6: ConnectionId = ConnectionId(0x6666);
+    let Some((port, [v4, v6])) = at_both(UdpSocket::bind) else {
+        return;
+    };
+    let received_4 = serve_udp(v4, |_, id, request| vec![good(id, request)]);
+    // In the format of the other family (BEP 15), with ids of its own.
+    let received_6 = serve_udp(v6, |_, id, request| {
+        let Request::Announce { connection, .. } = request else {
+            assert_eq!(*request, Request::Connect, "figures are asked for once");
+            return vec![Response::Connect(ID_6).encode(id)];
+        };
+        assert_eq!(*connection, ID_6);
+        let answer = AnnounceAnswer {
+            leechers: Some(4),
+            ..AnnounceAnswer::default()
+        };
+        let mut packet = Response::Announce(answer).encode(id);
+        for last in [7, 8] {
+            packet.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0]);
+            packet.extend([0, 0, 0, 0, 0, 0, 0, last, 0, 80]);
+        }
+        vec![packet]
+    });
+    let run = start_with(WAIT, both_families());
+    let (trackers, thread) = run.ask(&[format!("udp://tracker.test:{port}/announce")]);
+    assert!(matches!(run.record(), Record::Scrape(_)));
+    let [first, second] = [run.announce(), run.announce()];
+    assert_eq!(first.family, Some(IpFamily::V4));
+    assert_eq!((first.received, first.leechers), (1, Some(1)));
+    assert!(first.main_scrape.is_some());
+    assert_eq!(second.family, Some(IpFamily::V6));
+    assert_eq!((second.received, second.leechers), (2, Some(4)));
+    assert!(second.main_scrape.is_none(), "one row with figures a round");
+    run.trigger.stop();
+    thread.join().unwrap();
+    let told = farewell(&run.context.client, &[trackers], WAIT);
+    assert_eq!((told.owed, told.acknowledged), (2, 2));
+    for received in [received_4, received_6] {
+        let events = received.iter().filter_map(|request| match request {
+            Request::Announce { announce, .. } => Some(announce.event),
+            _ => None,
+        });
+        let wanted = [AnnounceEvent::Started, AnnounceEvent::Stopped].map(Some);
+        assert_eq!(events.take(2).collect::<Vec<_>>(), wanted);
+    }
+}
+
+#[test]
+fn an_http_tracker_is_asked_over_both_families() {
+    let Some((port, [v4, v6])) = at_both(TcpListener::bind) else {
+        return;
+    };
+    let peers_6 = b"d6:peers636:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50\
+        \x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\0\x50e";
+    let asked = [
+        serve_http(v4, b"d5:peers6:\x05\x06\x07\x08\0\x50e"),
+        serve_http(v6, peers_6),
+    ];
+    let run = start_with(WAIT, both_families());
+    // No scrape by BEP 48.
+    let (trackers, thread) = run.ask(&[format!("http://tracker.test:{port}/a")]);
+    for (family, received) in [(IpFamily::V4, 1), (IpFamily::V6, 2)] {
+        let announce = run.announce();
+        let told = (announce.family, announce.received);
+        assert_eq!(told, (Some(family), received));
+    }
+    run.trigger.stop();
+    thread.join().unwrap();
+    let told = farewell(&run.context.client, &[trackers], WAIT);
+    assert_eq!((told.owed, told.acknowledged), (2, 2));
+    for asked in asked {
+        let asked: Vec<String> = asked.iter().take(2).collect();
+        assert!(asked[0].contains("event=started"), "{asked:?}");
+        assert!(asked[1].contains("event=stopped"), "{asked:?}");
+    }
+}
+
+/// Answers every request with `body`; gives the paths asked for.
+fn serve_http(listener: TcpListener, body: &'static [u8]) -> Receiver<String> {
+    let (sender, paths) = unbounded();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut request = String::new();
+            while reader
+                .read_line(&mut request)
+                .is_ok_and(|length| length > 2)
+            {}
+            let _ = sender.send(request.split(' ').nth(1).unwrap().to_owned());
+            let length = body.len();
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ";
+            stream
+                .write_all(format!("{head}{length}\r\n\r\n").as_bytes())
+                .unwrap();
+            stream.write_all(body).unwrap();
+        }
+    });
+    paths
 }

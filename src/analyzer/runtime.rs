@@ -37,6 +37,7 @@ use crate::deadline::Deadline;
 use crate::exit::Exit;
 use crate::model::Torrent;
 use crate::signals::{self, Signal};
+use crate::tracker::Place;
 
 use crew::{Consequence, Crew};
 use found::Found;
@@ -239,7 +240,7 @@ impl Run {
             visits_per_second: status.rate(&now),
             queue: engine.scheduler.waiting(),
             workers: engine.settings.workers,
-            trackers: self.trackers.context.health.counts(),
+            trackers: Place::ALL.map(|place| self.trackers.context.health.counts(place)),
             dht: self.dht.as_ref().map(|dht| dht.state()),
             magnets: self.magnets.as_ref().map_or(0, |magnets| magnets.pending()),
             confirmed: self.progress.confirmed(),

@@ -214,6 +214,7 @@ impl Config {
             body_limit: self.integer(&keys::BODY_LIMIT_BYTES),
             redirects_max: self.integer(&keys::REDIRECTS_MAX),
             scrape: self.flag(&keys::SCRAPE),
+            ipv6: self.flag(&keys::TRACKER_IPV6),
             announce_port: self.integer(&keys::BITTORRENT_LISTEN_PORT),
         }
     }

@@ -38,7 +38,7 @@ pub fn is_table(name: &str) -> bool {
 /// timeout, plain BEP 3 in the clear over TCP and IPv4, nothing from broken visits), to
 /// drop a peer for good at its first failure, and to visit it again after the
 /// same time always.
-pub fn method_2015() -> [(&'static Key, Value); 13] {
+pub fn method_2015() -> [(&'static Key, Value); 14] {
     [
         (&IDENTITY, text("2015")),
         (&SPEED_GAP_SECONDS, Value::Number(0.0)),
@@ -53,6 +53,7 @@ pub fn method_2015() -> [(&'static Key, Value); 13] {
         (&REVISIT_MODE, text("fixed")),
         (&CONTACT_IPV6, Value::Flag(false)),
         (&LISTEN_IPV6, Value::Flag(false)),
+        (&TRACKER_IPV6, Value::Flag(false)),
     ]
 }
 

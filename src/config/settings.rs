@@ -284,6 +284,8 @@ pub struct TrackerSettings {
     pub redirects_max: u32,
     /// `tracker.scrape`: whether to scrape.
     pub scrape: bool,
+    /// `tracker.ipv6`: whether to announce over IPv6 beside IPv4.
+    pub ipv6: bool,
     /// `bittorrent_listen_port` as announced; the listener overrides it where
     /// the system chose the port.
     pub announce_port: u16,

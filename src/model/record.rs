@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Direction, Encryption, Event, Evidence, InfoHash, Origin, PeerId, PeerKey, PieceCount,
-    Pseudonym, Reason, Source, Timestamp, Torrent, TorrentId, TrackerOrigin, Transport, VisitEnd,
+    Direction, Encryption, Event, Evidence, InfoHash, IpFamily, Origin, PeerId, PeerKey,
+    PieceCount, Pseudonym, Reason, Source, Timestamp, Torrent, TorrentId, TrackerOrigin, Transport,
+    VisitEnd,
 };
 
 /// One thing measured.
@@ -215,6 +216,8 @@ pub struct Announce {
     pub duplicates: u32,
     /// Time of the announce, scrape not included.
     pub duration: Duration,
+    /// Over which address family; `None` where that was not ours to choose.
+    pub family: Option<IpFamily>,
     /// Figures of the scrape of the same round; only on the main tracker, as
     /// the 2015 columns demand, and only if that scrape succeeded.
     pub main_scrape: Option<ScrapeFigures>,

@@ -112,6 +112,15 @@ impl SystemHttp {
         Self::with_proxy(redirects, resolver, None)
     }
 
+    /// [`Self::new`] where the environment names no proxy: behind one, others
+    /// choose the address.
+    pub fn unless_by_proxy(redirects: u32, resolver: Resolver) -> Option<Self> {
+        match Proxy::try_from_env() {
+            None => Some(Self::direct(redirects, resolver)),
+            Some(_) => None,
+        }
+    }
+
     fn with_proxy(redirects: u32, resolver: Resolver, proxy: Option<Proxy>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)

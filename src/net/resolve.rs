@@ -6,7 +6,8 @@
 //! behind by dead name servers are limited to [`LOOKUPS_MAX`].
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::{NetError, Operation};
-use crate::model::{AddressRules, Reason};
+use crate::model::{AddressRules, IpFamily, Reason};
 use crate::threads;
 
 /// Look-ups under way at one time; a further one fails as if it timed out.
@@ -23,18 +24,43 @@ pub const LOOKUPS_MAX: usize = 256;
 /// `getaddrinfo` and its plug-ins keep buffers on the stack.
 const STACK: usize = 512 * 1024;
 
+/// `EAFNOSUPPORT`: the host has no address of the family.
+const WRONG_FAMILY: Reason = Reason::Os(97);
+
+/// What looks a name up, with the port that goes into the addresses.
+type Names = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
 /// Looks up names; clones share the limit.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Resolver {
+    names: Names,
     under_way: Arc<AtomicUsize>,
     /// Addresses that are no answer.
     rules: Option<Arc<AddressRules>>,
+    /// Addresses of the other family are none either.
+    family: Option<IpFamily>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Resolver {
     /// A resolver with its own limit.
     pub fn new() -> Self {
-        Self::default()
+        Self::of(|name, port| Ok((name, port).to_socket_addrs()?.collect()))
+    }
+
+    /// The same with other names than the system's.
+    pub(super) fn of(names: Names) -> Self {
+        Self {
+            names,
+            under_way: Arc::default(),
+            rules: None,
+            family: None,
+        }
     }
 
     /// The same; addresses against `rules` are as if they were not there. So
@@ -48,12 +74,46 @@ impl Resolver {
         }
     }
 
+    /// The same; there are addresses of `family` only.
+    #[must_use]
+    pub fn over(self, family: IpFamily) -> Self {
+        Self {
+            family: Some(family),
+            ..self
+        }
+    }
+
+    /// The families of `host`'s addresses within `wait`, IPv4 first: those to
+    /// which this machine has a way, or the first one if it has none. Nothing
+    /// is sent to the host. Errors as those of [`Self::resolve`].
+    pub fn families(
+        &self,
+        host: &str,
+        port: u16,
+        wait: Duration,
+    ) -> Result<Vec<IpFamily>, NetError> {
+        let found = self.resolve(host, port, wait)?;
+        let first = found.first().copied().map(IpFamily::of_socket);
+        let is_reached = |family: &IpFamily| {
+            let mut its = found
+                .iter()
+                .filter(|it| IpFamily::of_socket(**it) == *family);
+            its.any(|address| has_way(*address))
+        };
+        let mut families: Vec<IpFamily> = IpFamily::ALL.into_iter().filter(is_reached).collect();
+        if families.is_empty() {
+            families.extend(first);
+        }
+        Ok(families)
+    }
+
     /// All addresses of `host` within `wait`, IPv4 first (the measurement is
     /// of IPv4 swarms for now), never empty. An address literal, also in
     /// brackets, needs no look-up.
     ///
     /// Errors: [`Reason::TimedOut`]; [`Reason::Closed`] when there is no such
     /// name; [`Reason::ReservedAddress`] when the rules leave none;
+    /// `EAFNOSUPPORT` when none is of the family;
     /// [`Reason::Os`] when no thread could be started.
     pub fn resolve(
         &self,
@@ -66,12 +126,12 @@ impl Resolver {
         }
         let slot = Slot::take(&self.under_way).ok_or(NetError::timed_out(Operation::Resolve))?;
         let (send, receive) = bounded(1);
-        let name = host.to_owned();
+        let (name, names) = (host.to_owned(), self.names);
         threads::spawn("resolve", STACK, move || {
-            let found = (name.as_str(), port).to_socket_addrs();
+            let found = names(&name, port);
             drop(slot);
             // Whoever asked may have left.
-            let _ = send.send(found.map(Vec::from_iter));
+            let _ = send.send(found);
         })
         .map_err(|error| NetError::from_io(Operation::Resolve, &error))?;
         match receive.recv_timeout(wait) {
@@ -91,14 +151,21 @@ impl Resolver {
 impl Resolver {
     /// Those of `found` that the rules let through.
     fn admitted(&self, mut found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NetError> {
+        let none = |reason| NetError {
+            operation: Operation::Resolve,
+            reason,
+        };
         if let Some(rules) = &self.rules {
             found.retain(|address| rules.check(address.ip()).is_ok());
         }
         if found.is_empty() {
-            return Err(NetError {
-                operation: Operation::Resolve,
-                reason: Reason::ReservedAddress,
-            });
+            return Err(none(Reason::ReservedAddress));
+        }
+        if let Some(family) = self.family {
+            found.retain(|address| IpFamily::of_socket(*address) == family);
+        }
+        if found.is_empty() {
+            return Err(none(WRONG_FAMILY));
         }
         Ok(found)
     }
@@ -108,6 +175,16 @@ impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Resolver(..)")
     }
+}
+
+/// Whether the system knows where to send what is for `address`: to connect a
+/// datagram socket looks for a route and sends nothing.
+fn has_way(address: SocketAddr) -> bool {
+    let any: IpAddr = match IpFamily::of_socket(address) {
+        IpFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        IpFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
 }
 
 fn literal(host: &str) -> Option<IpAddr> {
@@ -170,6 +247,25 @@ mod tests {
             assert_eq!(error.reason, Reason::ReservedAddress, "{host}");
         }
         assert_eq!(resolver.resolve("9.9.9.9", 80, WAIT).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn one_family_can_be_had_alone() {
+        let v4 = Resolver::new().over(IpFamily::V4);
+        assert!(v4.resolve("localhost", 80, WAIT).unwrap()[0].is_ipv4());
+        let error = v4.resolve("[::1]", 80, WAIT).unwrap_err();
+        assert_eq!(error.reason, WRONG_FAMILY);
+    }
+
+    #[test]
+    fn families_are_those_with_a_way() {
+        let families = |host| Resolver::new().families(host, 80, WAIT);
+        assert_eq!(families("127.0.0.1").unwrap(), [IpFamily::V4]);
+        assert_eq!(families("::1").unwrap(), [IpFamily::V6]);
+        assert!(families("no-such-host.invalid").is_err());
+        // A multicast scope without a device: nobody has a way there.
+        assert!(!has_way("[ff02::1]:80".parse().unwrap()));
+        assert_eq!(families("ff02::1").unwrap(), [IpFamily::V6]);
     }
 
     #[test]

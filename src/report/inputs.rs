@@ -152,6 +152,13 @@ impl Study {
             }
         })?;
         archive.each_doubt(|client, reason| evidence.doubt(client, &reason))?;
+        let families = &mut self.tally.families;
+        archive.each_family_of_peers(|torrent, family, of| {
+            families.peers.insert((id(torrent), family), of);
+        })?;
+        archive.each_family_of_answers(|torrent, family, of| {
+            families.answers.insert((id(torrent), family), of);
+        })?;
         if strange > 0 {
             let name = name_of(&input.path);
             self.notes.push(format!(

@@ -6,6 +6,7 @@ mod addresses;
 mod confirmed;
 mod estimates;
 mod evidence;
+mod families;
 mod machines;
 mod outcomes;
 mod places;
@@ -48,6 +49,7 @@ pub fn all(study: &Study) -> Result<Vec<Item>, ReportError> {
         estimates::swarm_size(study),
         estimates::missed(study),
         evidence::evidence(study),
+        families::families(study),
         additions::have_fault(study),
     ])
 }

@@ -19,7 +19,7 @@ pub use peers::{Judging, Leechers, PeerTally, SecondVisits, TorrentPeers, countr
 pub use requests::{Asked, FirstAnswer, RequestTally};
 pub use thresholds::{ThresholdError, Thresholds, needed_pieces};
 
-use crate::storage::archive::{Names, TorrentRow};
+use crate::storage::archive::{FamilyAnswers, FamilyPeers, Names, TorrentRow};
 
 /// A torrent of the study.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +59,15 @@ pub fn set_by_size(gigabyte: f64) -> &'static str {
     }
 }
 
+/// By torrent and address family (4 or 6); nothing for files of 2015.
+#[derive(Debug, Clone, Default)]
+pub struct Families {
+    /// Peers.
+    pub peers: BTreeMap<(u32, u8), FamilyPeers>,
+    /// Answers of trackers.
+    pub answers: BTreeMap<(u32, u8), FamilyAnswers>,
+}
+
 /// All counts of a study.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -72,6 +81,8 @@ pub struct Tally {
     pub monitoring: Monitoring,
     /// Our tables `evidence` and `doubt`.
     pub evidence: EvidenceTally,
+    /// Both address families.
+    pub families: Families,
     /// Peer error files, or our table.
     pub peer_errors: PeerErrors,
     /// Tracker error files, or our table.

@@ -7,6 +7,7 @@
 
 mod cells;
 mod evidence;
+mod families;
 mod names;
 mod rows;
 mod sorter;
@@ -19,6 +20,7 @@ use rusqlite::{Connection, Row};
 use super::error::StorageError;
 use super::reader;
 use cells::{decimal, text, whole};
+pub use families::{FamilyAnswers, FamilyPeers};
 pub use names::{NameColumn, Names};
 pub use rows::{CrossingRow, MonitoringRow, PeerRow, RequestRow, ScrapeRow, TorrentRow, WaySeen};
 pub use sorter::Sorter;

@@ -118,6 +118,7 @@ pub(crate) fn announce(torrent: usize, received: u32, duplicates: u32) -> Announ
         received,
         duplicates,
         duration: Duration::from_millis(250),
+        family: None,
         main_scrape: None,
         interval: Some(1800),
         min_interval: None,

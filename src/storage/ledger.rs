@@ -26,7 +26,7 @@ use crate::config::settings::Identity;
 use crate::model::record::{
     Announce, Lookup, MessageCounts, Record, Scrape, Tick, TrackerCall, TrackerFailure,
 };
-use crate::model::{Origin, Source, Timestamp, Torrent, TorrentId};
+use crate::model::{IpFamily, Origin, Source, Timestamp, Torrent, TorrentId};
 use counts::{Callers, Outcomes, TrackerEntry};
 pub use counts::{PeerErrors, TrackerResults};
 use evidence::EvidenceCounts;
@@ -231,6 +231,7 @@ impl Ledger {
             seeders: announce.seeders,
             leechers: announce.leechers,
             warning: warning.map(|text| text::clean(text, text::NAME_LIMIT)),
+            family: announce.family.map(IpFamily::number),
         })));
         let entry = TrackerEntry::success(announce.torrent, url, TrackerCall::Announce);
         self.trackers.add(entry, rows);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::announce::{AnnounceAnswer, AnnounceEvent, AnnounceRequest, Totals};
 use super::exchange::Exchange;
+use super::families::{Families, Place};
 use super::state::Tracker;
 use super::udp::{self, ConnectionId, Request, Response};
 use super::url::{TrackerUrl, UdpUrl};
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::settings::TrackerSettings;
 use crate::deadline::Deadline;
 use crate::model::record::ScrapeFigures;
-use crate::model::{InfoHash, PeerId, Torrent};
+use crate::model::{InfoHash, IpFamily, PeerId, Torrent};
 use crate::net::http::HttpGet;
 use crate::net::udp::OpenDatagram;
 use crate::net::{NetError, Operation};
@@ -34,6 +35,9 @@ pub struct TrackerClient {
     pub http: Arc<dyn HttpGet>,
     /// UDP.
     pub udp: Arc<dyn OpenDatagram>,
+    /// To choose the address family of each request; without it, `http` and
+    /// `udp` take what they get.
+    pub families: Option<Arc<Families>>,
     /// Timeouts, limits, statistics to tell.
     pub settings: TrackerSettings,
     /// Our peer id of this run.
@@ -66,18 +70,30 @@ impl TrackerClient {
         }
     }
 
-    /// Announces within `wait`.
+    /// Announces within `wait`; tells over which address family, where that
+    /// was ours to choose.
     pub(super) fn announce(
         &self,
         tracker: &Tracker,
         request: &AnnounceRequest,
         wait: Duration,
+    ) -> Result<(AnnounceAnswer, Option<IpFamily>), TrackerError> {
+        let way = self.way(tracker, wait)?;
+        let answer = self.announce_by(&way, tracker, request)?;
+        Ok((answer, way.family))
+    }
+
+    fn announce_by(
+        &self,
+        way: &Way<'_>,
+        tracker: &Tracker,
+        request: &AnnounceRequest,
     ) -> Result<AnnounceAnswer, TrackerError> {
         match &tracker.target {
             Err(error) => Err(TrackerError::Url(*error)),
             Ok(TrackerUrl::Http(url)) => {
                 let url = http::announce_url(&url.announce, request);
-                let (status, body) = self.get(&url, wait)?;
+                let (status, body) = self.get(way, &url)?;
                 http::parse_announce(status, &body)
             }
             Ok(TrackerUrl::Udp(url)) => {
@@ -86,7 +102,7 @@ impl TrackerClient {
                     announce: Box::new(request.clone()),
                     url_data: url.data.clone().into_bytes(),
                 };
-                match self.exchange(tracker, url, wait, make)? {
+                match self.exchange(way, tracker, url, make)? {
                     Response::Announce(answer) => Ok(answer),
                     _ => Err(mismatch()),
                 }
@@ -102,11 +118,12 @@ impl TrackerClient {
         hashes: &[InfoHash],
         wait: Duration,
     ) -> Result<Vec<Option<ScrapeFigures>>, TrackerError> {
+        let way = &self.way(tracker, wait)?;
         match &tracker.target {
             Err(error) => Err(TrackerError::Url(*error)),
             Ok(TrackerUrl::Http(url)) => {
                 let scrape = url.scrape.as_deref().ok_or(TrackerError::NoFiles)?;
-                let (status, body) = self.get(&http::scrape_url(scrape, hashes), wait)?;
+                let (status, body) = self.get(way, &http::scrape_url(scrape, hashes))?;
                 http::parse_scrape(status, &body, hashes)
             }
             Ok(TrackerUrl::Udp(url)) => {
@@ -114,7 +131,7 @@ impl TrackerClient {
                     connection,
                     hashes: hashes.to_vec(),
                 };
-                match self.exchange(tracker, url, wait, make)? {
+                match self.exchange(way, tracker, url, make)? {
                     Response::Scrape(figures) => {
                         let figures = figures.into_iter().map(Some);
                         let padded = figures.chain(std::iter::repeat(None));
@@ -126,8 +143,46 @@ impl TrackerClient {
         }
     }
 
-    fn get(&self, url: &str, wait: Duration) -> Result<(u16, Vec<u8>), TrackerError> {
-        self.http
+    /// By what a request to `tracker` goes that may take `wait`.
+    fn way(&self, tracker: &Tracker, wait: Duration) -> Result<Way<'_>, TrackerError> {
+        let deadline = Deadline::after(self.clock.now(), wait);
+        let any = Way {
+            http: &*self.http,
+            udp: &*self.udp,
+            family: None,
+            deadline,
+        };
+        let target = tracker
+            .target
+            .as_ref()
+            .map_err(|error| TrackerError::Url(*error))?;
+        // One family alone is whichever lets us in.
+        let families = self.families.as_ref().filter(|_| self.settings.ipv6);
+        let Some(families) = families else {
+            return match tracker.place {
+                Place::First => Ok(any),
+                Place::Second => Err(TrackerError::OneFamily),
+            };
+        };
+        Ok(match families.at(tracker.place, target, wait)? {
+            None => any,
+            Some((family, door)) => Way {
+                http: door.http.as_deref().unwrap_or(any.http),
+                udp: &*door.udp,
+                family: Some(family),
+                deadline,
+            },
+        })
+    }
+
+    /// What is left of a request's time.
+    fn left(&self, way: &Way<'_>) -> Result<Duration, TrackerError> {
+        way.deadline.left(self.clock.now()).ok_or_else(timed_out)
+    }
+
+    fn get(&self, way: &Way<'_>, url: &str) -> Result<(u16, Vec<u8>), TrackerError> {
+        let wait = self.left(way)?;
+        way.http
             .get(url, self.settings.body_limit, wait)
             .map(|answer| (answer.status, answer.body))
             .map_err(TrackerError::Http)
@@ -135,13 +190,13 @@ impl TrackerClient {
 
     fn exchange(
         &self,
+        way: &Way<'_>,
         tracker: &Tracker,
         url: &UdpUrl,
-        wait: Duration,
         make: impl Fn(ConnectionId) -> Request,
     ) -> Result<Response, TrackerError> {
-        let deadline = Deadline::after(self.clock.now(), wait);
-        let socket = self
+        let wait = self.left(way)?;
+        let socket = way
             .udp
             .open(&url.host, url.port, wait)
             .map_err(TrackerError::Net)?;
@@ -150,15 +205,27 @@ impl TrackerClient {
             random: &*self.random,
             socket: &*socket,
             connection: &tracker.connection,
-            deadline,
+            deadline: way.deadline,
             first_wait: wait / FIRST_WAIT_PART,
         }
         .run(make)
     }
 }
 
+/// By what one request goes, and until when.
+struct Way<'a> {
+    http: &'a dyn HttpGet,
+    udp: &'a dyn OpenDatagram,
+    family: Option<IpFamily>,
+    deadline: Deadline,
+}
+
 /// The exchange lets only the right kind through.
 const fn mismatch() -> TrackerError {
+    timed_out()
+}
+
+const fn timed_out() -> TrackerError {
     TrackerError::Net(NetError::timed_out(Operation::Read))
 }
 

@@ -50,6 +50,8 @@ pub enum TrackerError {
     NotScraped,
     /// The scrape answer has no number of downloads.
     NoDownloads,
+    /// There is no second address family to ask it over; not a failure.
+    OneFamily,
     /// The announce URL cannot be used.
     Url(super::url::UrlError),
     /// The system gave no random numbers.
@@ -78,6 +80,7 @@ impl TrackerError {
             Self::NoFiles => "Scrape answer without files",
             Self::NotScraped => "Scrape answer without the torrent",
             Self::NoDownloads => "Scrape answer without downloads",
+            Self::OneFamily => "One address family only",
             Self::Url(error) => error.label(),
             Self::NoRandom => "No random numbers from the system",
             Self::NoThread => "No thread for the request",

@@ -11,13 +11,15 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::TrackerHealth;
+use super::{Door, Families, FindFamilies};
 use super::{ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext};
 use crate::clock::ManualClock;
 use crate::config::settings::TrackerSettings;
 use crate::intake::{Offer, PeerIntake};
 use crate::model::record::{Record, TrackerCall};
 use crate::model::{
-    InfoHash, PeerAddress, PeerId, PieceCount, Source, Timestamp, Torrent, TorrentId,
+    InfoHash, IpFamily, PeerAddress, PeerId, PieceCount, Reason, Source, Timestamp, Torrent,
+    TorrentId,
 };
 use crate::net::http::{HttpAnswer, HttpError, HttpGet};
 use crate::net::udp::{Datagram, OpenDatagram};
@@ -100,6 +102,19 @@ impl OpenDatagram for NoUdp {
     }
 }
 
+/// Names with addresses of these families; none is not to be found.
+struct FakeNames(Vec<IpFamily>);
+
+impl FindFamilies for FakeNames {
+    fn families(&self, _: &str, _: u16, _: Duration) -> Result<Vec<IpFamily>, NetError> {
+        let none = NetError {
+            operation: Operation::Resolve,
+            reason: Reason::Closed,
+        };
+        Some(self.0.clone()).filter(|it| !it.is_empty()).ok_or(none)
+    }
+}
+
 /// Takes peers: port 1 is ourselves, port 0 cannot be called.
 #[derive(Default)]
 pub(super) struct FakeIntake(Mutex<Vec<PeerAddress>>);
@@ -138,6 +153,27 @@ impl World {
         Self::with(settings(), Arc::new(NoUdp))
     }
 
+    /// Every name has addresses of `families`; what is asked over IPv6 goes to
+    /// the second HTTP.
+    pub(super) fn over(families: &[IpFamily]) -> (Self, Arc<FakeHttp>) {
+        let mut world = Self::new();
+        let other = Arc::new(FakeHttp::new());
+        let door = |http: &Arc<FakeHttp>| Door {
+            http: Some(Arc::clone(http) as Arc<dyn HttpGet>),
+            udp: Arc::new(NoUdp),
+        };
+        let families = Families {
+            find: Arc::new(FakeNames(families.to_vec())),
+            v4: door(&world.http),
+            v6: door(&other),
+        };
+        let client = Arc::get_mut(&mut world.context.client);
+        let client = client.expect("nobody else has it");
+        client.families = Some(Arc::new(families));
+        client.settings.ipv6 = true;
+        (world, other)
+    }
+
     pub(super) fn with(settings: TrackerSettings, udp: Arc<dyn OpenDatagram>) -> Self {
         let clock = ManualClock::new(Timestamp(1_000));
         let http = Arc::new(FakeHttp::new());
@@ -149,6 +185,7 @@ impl World {
                 random: Arc::new(SystemRandom),
                 http: Arc::clone(&http) as Arc<dyn HttpGet>,
                 udp,
+                families: None,
                 settings,
                 peer_id: PeerId::new([b'p'; 20]),
                 key: 1,
@@ -232,6 +269,7 @@ pub(super) fn settings() -> TrackerSettings {
         body_limit: 1 << 20,
         redirects_max: 3,
         scrape: true,
+        ipv6: false,
         announce_port: 6884,
     }
 }

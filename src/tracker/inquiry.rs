@@ -75,7 +75,8 @@ impl<'a> Inquiry<'a> {
 
     fn tell(&self, request: &AnnounceRequest) -> Result<AnnounceAnswer, TrackerError> {
         let wait = self.client.settings.timeout;
-        self.client.announce(&self.tracker, request, wait)
+        let told = self.client.announce(&self.tracker, request, wait);
+        told.map(|(answer, _)| answer)
     }
 
     fn request(&self, event: AnnounceEvent, num_want: Option<u32>) -> AnnounceRequest {

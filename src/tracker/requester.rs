@@ -172,6 +172,11 @@ impl Schedule {
         }
     }
 
+    /// Whether the latest announce failed.
+    pub(super) const fn fails(&self) -> bool {
+        self.failures > 0
+    }
+
     /// The tracker answered with these seconds.
     pub(super) fn succeeded(
         &mut self,

@@ -6,21 +6,26 @@
 //! announce failed come last: they most likely fail as slowly.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, select};
+use crossbeam_channel::select;
 
 use super::TrackerError;
 use super::announce::{AnnounceAnswer, AnnounceEvent};
 use super::board::{Asking, Outcome, Turn};
 use super::client::scrape_max;
-use super::requester::{Ended, Requester};
+use super::families::Place;
+use super::requester::{Ended, Requester, Schedule};
 use super::state::Tracker;
 use super::url::TrackerUrl;
 use crate::intake::Offer;
 use crate::model::record::{Announce, Record, Scrape, ScrapeFigures, TrackerCall, TrackerFailure};
-use crate::model::{InfoHash, PeerAddress, Source};
+use crate::model::{InfoHash, IpFamily, PeerAddress, Source};
 use crate::outside::outside_text;
+
+mod announced;
+
+use announced::Announced;
 
 /// Turns that a requester waits for others' scrapes before it asks by itself.
 const TURNS_MAX: usize = 4;
@@ -43,17 +48,36 @@ impl Requester {
                 failed.push(tracker);
                 continue;
             };
+            let stands_in = self.stands_in(&tracker);
+            if tracker.place == Place::Second && !stands_in {
+                announced.record()?;
+                continue;
+            }
+            if stands_in {
+                failed.retain(|it| it.url != tracker.url);
+            }
             let figures = self.scrape(&tracker, true);
-            if index == 0 && self.shared.has_main {
+            if (index == 0 || stands_in) && self.shared.has_main {
                 announced.announce.main_scrape = figures.as_ref().ok().copied().flatten();
             }
             announced.record()?;
             figures?;
         }
+        // Figures are those of the tracker, whatever they are asked over.
+        failed.retain(|tracker| tracker.place == Place::First);
         for tracker in failed {
             self.scrape(&tracker, false)?;
         }
         Ok(())
+    }
+
+    /// Whether `tracker` is the second family of the main tracker while the
+    /// first one fails: then the figures are told over it.
+    fn stands_in(&self, tracker: &Tracker) -> bool {
+        let main = self.shared.trackers.first();
+        tracker.place == Place::Second
+            && main.is_some_and(|main| self.shared.has_main && main.url == tracker.url)
+            && self.schedules.first().is_some_and(Schedule::fails)
     }
 
     /// Announces and hands the peers on; `None` when it failed, which is
@@ -77,9 +101,14 @@ impl Requester {
         let now = clock.now();
         match answer {
             Ok(answer) => {
-                tracker.acknowledged(answer.tracker_id.clone());
+                tracker.acknowledged(answer.0.tracker_id.clone());
                 let duration = now.saturating_duration_since(begun);
                 Ok(Some(self.announced(index, tracker, &answer, duration)))
+            }
+            Err(TrackerError::OneFamily) => {
+                tracker.greeting_failed();
+                self.look_again_later(index, tracker, now);
+                Ok(None)
             }
             Err(error) => {
                 tracker.greeting_failed();
@@ -89,35 +118,42 @@ impl Requester {
         }
     }
 
+    /// There may be a second family some day, and nothing was asked.
+    fn look_again_later(&mut self, index: usize, tracker: &Tracker, now: Instant) {
+        let settings = &self.context.client.settings;
+        if let Some(schedule) = self.schedules.get_mut(index) {
+            schedule.succeeded(now, None, None, settings);
+            tracker.asked(schedule.due);
+        }
+    }
+
     fn announced(
         &mut self,
         index: usize,
         tracker: &Tracker,
-        answer: &AnnounceAnswer,
+        (answer, family): &(AnnounceAnswer, Option<IpFamily>),
         duration: Duration,
     ) -> Announced {
         let client = Arc::clone(&self.context.client);
         let id = self.shared.torrent.id;
         let at = client.clock.timestamp();
         let warning = answer.warning.as_deref().map(outside_text);
-        let mut announced = Announced {
-            records: self.context.records.clone(),
-            owed: true,
-            announce: Announce {
-                at,
-                torrent: id,
-                url: Arc::clone(&tracker.url),
-                received: 0,
-                duplicates: 0,
-                duration,
-                main_scrape: None,
-                interval: answer.interval,
-                min_interval: answer.min_interval,
-                seeders: answer.seeders,
-                leechers: answer.leechers,
-                warning: warning.clone(),
-            },
+        let announce = Announce {
+            at,
+            torrent: id,
+            url: Arc::clone(&tracker.url),
+            received: 0,
+            duplicates: 0,
+            duration,
+            family: *family,
+            main_scrape: None,
+            interval: answer.interval,
+            min_interval: answer.min_interval,
+            seeders: answer.seeders,
+            leechers: answer.leechers,
+            warning: warning.clone(),
         };
+        let mut announced = Announced::owed(announce, self.context.records.clone());
         if let Some(ip) = answer.external_ip {
             self.context.intake.own_ip(ip);
         }
@@ -127,7 +163,10 @@ impl Requester {
             duplicates,
             ..
         } = announced.announce;
-        let failures = self.context.health.succeeded(id, &tracker.url, at);
+        let failures = self
+            .context
+            .health
+            .succeeded((id, tracker.place), &tracker.url, at);
         let name = tracker.name();
         if failures > 0 {
             log::warn!("tracker answers again torrent={id} tracker={name} failures={failures}");
@@ -180,14 +219,15 @@ impl Requester {
     ) -> Result<(), Ended> {
         let client = Arc::clone(&self.context.client);
         let id = self.shared.torrent.id;
-        let label = error.label();
-        let failures = self.context.health.failed(id, &tracker.url, &label);
+        let label = reason(tracker, error);
+        let who = (id, tracker.place);
+        let failures = self.context.health.failed(who, &tracker.url, &label);
         let name = tracker.name();
         if failures == 1 {
-            log::warn!("tracker fails torrent={id} tracker={name} reason=\"{error}\"");
+            log::warn!("tracker fails torrent={id} tracker={name} reason=\"{label}\"");
         } else {
             log::debug!(
-                "tracker fails torrent={id} tracker={name} failures={failures} reason=\"{error}\""
+                "tracker fails torrent={id} tracker={name} failures={failures} reason=\"{label}\""
             );
         }
         if let Some(schedule) = self.schedules.get_mut(index) {
@@ -323,37 +363,16 @@ impl Requester {
             torrent: self.shared.torrent.id,
             url: Arc::clone(&tracker.url),
             call,
-            reason: error.label().into_owned(),
+            reason: reason(tracker, error),
         })))
     }
 }
 
-/// An announce whose peers are handed on. It is recorded whatever happens
-/// behind that, even a panic: no peer comes without its request.
-struct Announced {
-    announce: Announce,
-    records: Sender<Record>,
-    owed: bool,
-}
-
-impl Announced {
-    fn record(mut self) -> Result<(), Ended> {
-        self.send()
-    }
-
-    fn send(&mut self) -> Result<(), Ended> {
-        if !std::mem::take(&mut self.owed) {
-            return Ok(());
-        }
-        let record = Record::Announce(Box::new(self.announce.clone()));
-        self.records.send(record).map_err(|_| Ended)
-    }
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        // Without a writer there is nothing to keep complete.
-        let _ = self.send();
+/// Text for the tracker error file; the second family fails by itself.
+fn reason(tracker: &Tracker, error: &TrackerError) -> String {
+    match tracker.place {
+        Place::First => error.label().into_owned(),
+        Place::Second => format!("{} (IPv6)", error.label()),
     }
 }
 

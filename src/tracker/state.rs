@@ -9,6 +9,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::exchange::Connection;
+use super::families::Place;
 use super::url::{TrackerUrl, UrlError};
 use crate::config::settings::TrackerSettings;
 use crate::model::Torrent;
@@ -18,7 +19,8 @@ use crate::model::Torrent;
 pub struct TorrentTrackers {
     /// The torrent.
     pub(super) torrent: Arc<Torrent>,
-    /// In the order of the torrent file, the main tracker first.
+    /// In the order of the torrent file, the main tracker first; behind all,
+    /// those that have a name once more, for their second address family.
     pub(super) trackers: Vec<Arc<Tracker>>,
     /// Whether the first is the main tracker, whose figures have columns of
     /// 2015.
@@ -29,13 +31,15 @@ impl TorrentTrackers {
     /// Reads the announce URLs of `torrent`; those that cannot be used are
     /// kept, and reported as failed once by the requester.
     pub fn new(torrent: Arc<Torrent>, settings: &TrackerSettings) -> Self {
-        let trackers = torrent.trackers.iter();
-        let trackers = trackers
-            .map(|url| Arc::new(Tracker::new(url, settings.udp_default_port)))
-            .collect();
+        let own = |url: &String| Tracker::new(url, settings.udp_default_port);
+        let mut trackers: Vec<Tracker> = torrent.trackers.iter().map(own).collect();
+        if settings.ipv6 {
+            let second: Vec<Tracker> = trackers.iter().filter_map(Tracker::second).collect();
+            trackers.extend(second);
+        }
         Self {
             torrent,
-            trackers,
+            trackers: trackers.into_iter().map(Arc::new).collect(),
             has_main: true,
         }
     }
@@ -71,6 +75,8 @@ pub(super) struct Tracker {
     pub(super) url: Arc<str>,
     /// Where it is.
     pub(super) target: Result<TrackerUrl, UrlError>,
+    /// Over which of its address families it is asked.
+    pub(super) place: Place,
     /// UDP connection id.
     pub(super) connection: Connection,
     state: Mutex<State>,
@@ -101,9 +107,22 @@ impl Tracker {
         Self {
             url: Arc::from(url),
             target: TrackerUrl::parse(url, udp_default_port),
+            place: Place::First,
             connection: Connection::default(),
             state: Mutex::default(),
         }
+    }
+
+    /// The same tracker over its second address family, where it can have one.
+    fn second(&self) -> Option<Self> {
+        let target = self.target.as_ref().ok().filter(|it| it.has_name())?;
+        Some(Self {
+            url: Arc::clone(&self.url),
+            target: Ok(target.clone()),
+            place: Place::Second,
+            connection: Connection::default(),
+            state: Mutex::default(),
+        })
     }
 
     /// Name for the log, without passkeys.

@@ -3,6 +3,7 @@
 //! Pure; every tracker of a torrent is parsed once, at the start.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use url::Url;
 
@@ -22,6 +23,8 @@ pub struct HttpUrl {
     pub announce: String,
     /// URL of scrapes; `None` where BEP 48 gives none.
     pub scrape: Option<String>,
+    host: String,
+    port: u16,
     origin: String,
 }
 
@@ -67,6 +70,8 @@ impl TrackerUrl {
         }
         match url.scheme() {
             "http" | "https" => Ok(Self::Http(HttpUrl {
+                host,
+                port: url.port_or_known_default().unwrap_or(80),
                 origin: url.origin().ascii_serialization(),
                 scrape: scrape_url(url.as_str()),
                 announce: url.into(),
@@ -82,6 +87,21 @@ impl TrackerUrl {
             }
             _ => Err(UrlError::Scheme),
         }
+    }
+
+    /// Name or address literal of the host, and the port.
+    pub fn host(&self) -> (&str, u16) {
+        match self {
+            Self::Http(http) => (&http.host, http.port),
+            Self::Udp(udp) => (&udp.host, udp.port),
+        }
+    }
+
+    /// Whether the host has a name, so that it may have several addresses.
+    pub fn has_name(&self) -> bool {
+        let (host, _) = self.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().is_err()
     }
 
     /// Scrapes with equal keys go to the same place and can be one request;
@@ -161,6 +181,21 @@ mod tests {
             ),
         ] {
             assert_eq!(scrape(announce).as_deref(), expected, "{announce}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for (text, host, port, has_name) in [
+            ("http://a.example/announce", "a.example", 80, true),
+            ("https://a.example/announce", "a.example", 443, true),
+            ("http://[::1]:81/announce", "[::1]", 81, false),
+            ("udp://127.0.0.1:6969/announce", "127.0.0.1", 6969, false),
+            ("udp://[::1]", "[::1]", 80, false),
+            ("udp://localhost:1", "localhost", 1, true),
+        ] {
+            let url = TrackerUrl::parse(text, 80).unwrap();
+            assert_eq!((url.host(), url.has_name()), ((host, port), has_name));
         }
     }
 

@@ -118,6 +118,7 @@ impl Tracking {
                 random: Arc::new(SystemRandom),
                 http: Arc::new(SystemHttp::direct(tracker.redirects_max, resolver.clone())),
                 udp: Arc::new(SystemUdp::new(resolver)),
+                families: None,
                 settings: tracker,
                 peer_id: PeerId::alphanumeric(id),
                 key: u32::from_ne_bytes(key),

@@ -154,7 +154,8 @@ CREATE TABLE announce (
     min_interval INTEGER,
     seeders INTEGER,
     leechers INTEGER,
-    warning TEXT
+    warning TEXT,
+    family INTEGER
 );
 CREATE TABLE found_tracker (
     id INTEGER PRIMARY KEY,

@@ -105,8 +105,8 @@ impl Shown {
             lost: figures.lost,
             warnings: figures.warnings,
             threads_ended_early: figures.restarts,
-            trackers_asked: figures.trackers.0,
-            trackers_failing: figures.trackers.1,
+            trackers_asked: figures.trackers[0].0,
+            trackers_failing: figures.trackers[0].1,
             dht: figures.dht.clone(),
             magnets_pending: figures.magnets,
         });

@@ -33,8 +33,9 @@ pub(super) struct Figures {
     /// Configured workers.
     pub(super) workers: usize,
     /// Trackers asked so far (each once for each of its torrents), and those
-    /// of them that failed at the last request.
-    pub(super) trackers: (usize, usize),
+    /// of them that failed at the last request; the same for those that are
+    /// asked over IPv6 beside IPv4.
+    pub(super) trackers: [(usize, usize); 2],
     /// State of the DHT node, with `-d`.
     pub(super) dht: Option<String>,
     /// Magnet links without metadata.
@@ -76,9 +77,11 @@ impl fmt::Display for Figures {
             "queue {}, contacts {}/{}, ",
             self.queue, now.contacts_active, self.workers
         )?;
-        if self.trackers.0 > 0 {
-            let (asked, failing) = self.trackers;
-            write!(f, "trackers {}/{asked}, ", asked.saturating_sub(failing))?;
+        let names = ["trackers", "over IPv6 too"];
+        for (name, (asked, failing)) in names.into_iter().zip(self.trackers) {
+            if asked > 0 {
+                write!(f, "{name} {}/{asked}, ", asked.saturating_sub(failing))?;
+            }
         }
         if let Some(dht) = &self.dht {
             write!(f, "dht {dht}, ")?;
@@ -214,7 +217,7 @@ mod tests {
             held_back: 0,
             barred: 0,
             workers: 64,
-            trackers: (4, 1),
+            trackers: [(4, 1), (0, 0)],
             dht: Some("9 nodes".to_owned()),
             magnets: 0,
             confirmed: 3,

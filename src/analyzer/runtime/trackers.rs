@@ -12,7 +12,7 @@ use crate::net::http::SystemHttp;
 use crate::net::resolve::Resolver;
 use crate::net::udp::SystemUdp;
 use crate::tracker::{
-    Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext,
+    Families, Requester, ScrapeBoard, SystemRandom, TorrentTrackers, TrackerClient, TrackerContext,
     TrackerHealth, run,
 };
 
@@ -45,6 +45,10 @@ impl Trackers {
             clock: Arc::clone(&engine.clock),
             random: Arc::new(SystemRandom),
             http: Arc::new(SystemHttp::new(settings.redirects_max, resolver.clone())),
+            families: Some(Arc::new(Families::system(
+                settings.redirects_max,
+                &resolver,
+            ))),
             udp: Arc::new(SystemUdp::new(resolver)),
             peer_id: engine.own_id,
             key,
@@ -162,6 +166,7 @@ fn guarded(engine: &Engine, client: &TrackerClient) -> TrackerClient {
         random: Arc::clone(&client.random),
         http: Arc::new(SystemHttp::direct(settings.redirects_max, resolver.clone())),
         udp: Arc::new(SystemUdp::new(resolver)),
+        families: None,
         peer_id: client.peer_id,
         key: client.key,
         settings,

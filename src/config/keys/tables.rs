@@ -192,6 +192,11 @@ registry! {
     /// Whether to ask trackers for their figures (BEP 48 and 15).
     SCRAPE: "tracker.scrape",
         Kind::Flag, Value::Flag(true), "2015 program";
+    /// Announces over IPv6 beside IPv4 to a tracker whose name has addresses of
+    /// both (BEP 7), where this machine has a way to both: it may name other peers
+    /// there. Figures are asked for once. Behind a proxy: only over UDP.
+    TRACKER_IPV6: "tracker.ipv6",
+        Kind::Flag, Value::Flag(true), "own choice: 2015 had no IPv6";
 
     /// Asks the trackers that peers name (tracker exchange, BEP 28), but for
     /// private torrents: four for each torrent and 64 in all at most, none by an

@@ -29,7 +29,7 @@ impl Folder {
              INSERT INTO peer (id, client, first_pieces, last_pieces, first_seen, last_seen, max_speed, visits, source, torrent)
                VALUES (1, 'a', 3, 99, 1, 2, 0.5, 2, 'dht', 1), (7, 'b', 3, NULL, 1, NULL, NULL, 1, 'dht', 1);
              INSERT INTO request VALUES (4, 1, 'tracker', 2, 0, NULL, NULL, NULL, 0.5, 1);
-             INSERT INTO announce VALUES (4, 1000, 'u', NULL, NULL, NULL, NULL, NULL);
+             INSERT INTO announce VALUES (4, 1000, 'u', NULL, NULL, NULL, NULL, NULL, 4);
              INSERT INTO outcome VALUES (1, 1000, 'First contact', 'timed out', 1);
              INSERT INTO input VALUES (1, 'x', NULL, NULL, 'skipped'), (2, 'y', NULL, 1, NULL);
              INSERT INTO peer_error VALUES ('First contact', 'timed out', 5), ('Later contact', 'x', 0);

@@ -67,6 +67,8 @@ pub struct AnnounceRow {
     pub leechers: Option<u32>,
     /// Warning message.
     pub warning: Option<String>,
+    /// 4 or 6.
+    pub family: Option<u8>,
 }
 
 /// Row of `scrape`.

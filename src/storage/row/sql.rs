@@ -19,6 +19,6 @@ pub(super) const MESSAGE: &str = "INSERT INTO message (time_ms, kind, count) VAL
 pub(super) const PEER_ERROR: &str = "INSERT INTO peer_error (event, reason, count) VALUES (?, ?, ?) ON CONFLICT (event, reason) DO UPDATE SET count = excluded.count";
 pub(super) const PEER_ERROR_GONE: &str = "DELETE FROM peer_error WHERE event = ? AND reason = ?";
 pub(super) const TRACKER_RESULT: &str = "INSERT INTO tracker_result (torrent, url, result, reason, count) VALUES (?, ?, ?, ?, ?) ON CONFLICT (torrent, url, result, reason) DO UPDATE SET count = excluded.count";
-pub(super) const ANNOUNCE: &str = "INSERT INTO announce (request, time_ms, url, interval, min_interval, seeders, leechers, warning) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const ANNOUNCE: &str = "INSERT INTO announce (request, time_ms, url, interval, min_interval, seeders, leechers, warning, family) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(super) const SCRAPE: &str = "INSERT INTO scrape (time_ms, torrent, url, seeders, completed, leechers) VALUES (?, ?, ?, ?, ?, ?)";
 pub(super) const FACT: &str = "INSERT INTO run (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value";

@@ -294,7 +294,7 @@ impl TrackerRow {
 }
 
 impl AnnounceRow {
-    fn values(&self) -> [ValueRef<'_>; 8] {
+    fn values(&self) -> [ValueRef<'_>; 9] {
         [
             whole(self.request),
             whole(self.time_ms),
@@ -304,6 +304,7 @@ impl AnnounceRow {
             whole_or_null(self.seeders),
             whole_or_null(self.leechers),
             text_or_null(self.warning.as_deref()),
+            whole_or_null(self.family.map(u32::from)),
         ]
     }
 }

@@ -303,6 +303,7 @@ CREATE TABLE tracker_result (
 --   seeders: complete in the answer
 --   leechers: incomplete in the answer
 --   warning: its warning message
+--   family: 4 or 6, the address family over which it was asked; NULL where a proxy asked, and for found trackers
 CREATE TABLE announce (
     request INTEGER PRIMARY KEY REFERENCES request (id),
     time_ms INTEGER NOT NULL,
@@ -311,7 +312,8 @@ CREATE TABLE announce (
     min_interval INTEGER,
     seeders INTEGER,
     leechers INTEGER,
-    warning TEXT
+    warning TEXT,
+    family INTEGER
 );
 
 -- found_tracker: trackers that no torrent file names; their answers are in request, announce and tracker_result like those of all others

@@ -239,6 +239,7 @@ fn any_row() -> impl Strategy<Value = Row> {
                 seeders: None,
                 leechers: option,
                 warning: maybe,
+                family: Some(6),
             })),
             12 => Row::Scrape(Box::new(ScrapeRow {
                 time_ms: id,

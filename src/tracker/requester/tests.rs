@@ -3,8 +3,10 @@
 use std::thread;
 
 use super::super::fake::{FakeHttp, WISH, World, hash, scrape_body, settings, timed_out};
+use super::super::families::Place;
 use super::*;
 use crate::clock::Clock;
+use crate::model::IpFamily;
 use crate::net::http::HttpError;
 
 const URL: &str = "http://one.example/announce";
@@ -82,6 +84,60 @@ fn only_the_first_tracker_fills_the_columns_of_2015() {
             "announce 0 0 None",
         ]
     );
+}
+
+#[test]
+fn a_second_family_has_a_rhythm_of_its_own() {
+    let (world, other) = World::over(&IpFamily::ALL);
+    world.http.set(URL, b"d8:intervali1800e5:peers0:e");
+    world.http.set(SCRAPE, scrape_body(&[0]));
+    let mut requester = requester(&world, 0, &[URL]);
+    assert_eq!(seconds(&mut requester), 300);
+    // One failed, which is no failure of the other, and is told apart.
+    let announced = ["scrape Some(10)", "announce 0 0 Some(Some(10))"];
+    let failed = "announce failed: timed out (IPv6)";
+    assert_eq!(world.told(), [announced[0], announced[1], failed]);
+    assert_eq!(world.context.health.counts(Place::First), (1, 0));
+    assert_eq!(world.context.health.counts(Place::Second), (1, 1));
+    other.set(URL, PEERS);
+    world.clock.advance(WISH);
+    assert_eq!(seconds(&mut requester), 300);
+    assert_eq!(world.told(), ["announce 2 1 None"], "the other is not due");
+    assert_eq!(events(&other), ["started", "started"], "never a scrape");
+    assert_eq!(events(&world.http), ["started", "scrape"]);
+    assert_eq!(world.context.health.counts(Place::Second), (1, 0));
+    world.clock.advance(WISH);
+    requester.step().unwrap();
+    assert_eq!(events(&other), ["announce"]);
+}
+
+#[test]
+fn one_family_is_asked_once() {
+    for (family, name) in [(IpFamily::V4, "first"), (IpFamily::V6, "second")] {
+        let (world, other) = World::over(&[family]);
+        for http in [&world.http, &other] {
+            http.set(URL, PEERS);
+            http.set(SCRAPE, scrape_body(&[0]));
+        }
+        let mut requester = requester(&world, 0, &[URL]);
+        assert_eq!(seconds(&mut requester), 300);
+        let told = world.told();
+        assert_eq!(told, ["scrape Some(10)", "announce 2 1 Some(Some(10))"]);
+        let asked = [events(&world.http), events(&other)];
+        let by_name = ["first", "second"].map(|it| it == name);
+        for (asked, is_it) in asked.iter().zip(by_name) {
+            assert_eq!(asked.len(), if is_it { 2 } else { 0 }, "{name}");
+        }
+        assert_eq!(world.context.health.counts(Place::Second), (0, 0));
+    }
+}
+
+#[test]
+fn a_name_that_is_not_found_fails_once() {
+    let (world, _other) = World::over(&[]);
+    requester(&world, 0, &[URL]).step().unwrap();
+    let failed = ["announce", "scrape"].map(|it| format!("{it} failed: Host name not found"));
+    assert_eq!(world.told(), failed);
 }
 
 #[test]
@@ -194,13 +250,13 @@ fn failures_are_retried_with_growing_waits() {
         assert_eq!(seconds(&mut requester), expected);
         world.clock.advance(Duration::from_secs(expected));
     }
-    assert_eq!(world.context.health.counts(), (1, 1));
+    assert_eq!(world.context.health.counts(Place::First), (1, 1));
     let status = &world.context.health.snapshot()[0];
     assert_eq!((status.failures, status.last_success), (5, None));
     assert_eq!(status.reason.as_deref(), Some("timed out"));
     world.http.set(url, "d5:peers0:e");
     assert_eq!(seconds(&mut requester), 300);
-    assert_eq!(world.context.health.counts(), (1, 0));
+    assert_eq!(world.context.health.counts(Place::First), (1, 0));
     world.http.fail(url, HttpError::BodyTooLong);
     world.clock.advance(WISH);
     assert_eq!(seconds(&mut requester), 300, "counted anew");

@@ -173,6 +173,7 @@ fn without_scrape(client: &TrackerClient) -> TrackerClient {
         random: Arc::clone(&client.random),
         http: Arc::clone(&client.http),
         udp: Arc::clone(&client.udp),
+        families: client.families.clone(),
         settings: TrackerSettings {
             scrape: false,
             ..client.settings.clone()
