@@ -194,6 +194,9 @@ impl Run {
     fn start_joined(&self, torrent: &Arc<Torrent>, crew: &mut Crew, status: &Status) {
         let id = torrent.id;
         status.say(&format!("torrent {id} joins by its magnet link"));
+        if let Some(local) = &self.local_trackers {
+            local.joined(id);
+        }
         let Some(index) = self.trackers.join(torrent) else {
             return;
         };

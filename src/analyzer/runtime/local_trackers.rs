@@ -13,7 +13,7 @@ use crate::analyzer::engine::Engine;
 use crate::config::settings::HostSettings;
 use crate::hosts;
 use crate::intake::TrackerIntake;
-use crate::model::TrackerOrigin;
+use crate::model::{TorrentId, TrackerOrigin};
 use crate::net::resolve::Resolver;
 use crate::net::udp::SystemUdp;
 
@@ -33,6 +33,10 @@ pub(super) struct LocalTrackers {
     settings: HostSettings,
     found: Arc<FoundTrackers>,
     asked: Mutex<HashSet<IpAddr>>,
+    /// What was named so far.
+    urls: Mutex<Vec<String>>,
+    /// Torrents that have joined since the last look.
+    late: Mutex<Vec<TorrentId>>,
 }
 
 /// Reads which servers are to be asked, when `tracker.local_discovery` is on.
@@ -50,6 +54,8 @@ pub(super) fn prepare(
         settings,
         found: Arc::clone(found),
         asked: Mutex::default(),
+        urls: Mutex::default(),
+        late: Mutex::default(),
     })))
 }
 
@@ -64,6 +70,7 @@ impl LocalTrackers {
                 log::info!("local trackers found={}", urls.len());
                 self.take(&urls);
             }
+            self.catch_up();
             if self.engine.stop.wait(LOOK) {
                 return;
             }
@@ -85,12 +92,87 @@ impl LocalTrackers {
         Some(address)
     }
 
+    /// The torrent joins the run, and is in its directory: what was named before
+    /// is for it, too, at the next look. Waits for nothing.
+    pub(super) fn joined(&self, torrent: TorrentId) {
+        self.late.lock().push(torrent);
+    }
+
+    /// What was named before, for the torrents that have joined since.
+    fn catch_up(&self) {
+        let late = std::mem::take(&mut *self.late.lock());
+        let urls = self.urls.lock().clone();
+        for torrent in late {
+            for url in &urls {
+                self.found.found(torrent, url, TrackerOrigin::Local);
+            }
+        }
+    }
+
     /// For all torrents that are there now, but private ones.
     fn take(&self, urls: &[String]) {
+        self.urls.lock().extend_from_slice(urls);
         for torrent in self.engine.directory.all() {
             for url in urls {
                 self.found.found(torrent.id, url, TrackerOrigin::Local);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyzer::engine::tests::world;
+    use crate::model::{InfoHash, Torrent};
+
+    #[test]
+    fn who_joins_later_has_them_too() {
+        let world = world(Vec::new());
+        let engine = Arc::new(world.engine);
+        let found = Arc::new(FoundTrackers::new(&engine));
+        let local = LocalTrackers {
+            engine: Arc::clone(&engine),
+            settings: HostSettings {
+                servers: Vec::new(),
+                queries_per_second: 1,
+                timeout: LOOK,
+            },
+            found: Arc::clone(&found),
+            asked: Mutex::default(),
+            urls: Mutex::default(),
+            late: Mutex::default(),
+        };
+        let asked = || -> Vec<(TorrentId, String)> {
+            let all = found.to_ask().try_iter();
+            all.map(|it| (it.torrent.id, it.url)).collect()
+        };
+        let first = engine.directory.all()[0].id;
+        let url = "http://t.example.net:80/announce".to_owned();
+        local.take(std::slice::from_ref(&url));
+        assert_eq!(
+            asked().iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            [first]
+        );
+        let join = |number, private| {
+            let make = |id| Torrent {
+                id,
+                private,
+                ..Torrent::sample(8)
+            };
+            let hash = InfoHash::new([number; 20]);
+            let torrent = engine.directory.add(hash, make, |_| ());
+            let id = torrent.expect("it is new").id;
+            local.joined(id);
+            local.joined(id);
+            local.catch_up();
+            id
+        };
+        let second = join(8, false);
+        let of_second = asked();
+        assert_eq!(of_second.len(), 1, "offered twice, asked once");
+        assert_eq!(of_second[0].0, second);
+        join(9, true);
+        assert_eq!(asked(), [], "nobody is told of a private torrent");
     }
 }
