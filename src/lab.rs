@@ -42,7 +42,8 @@ pub mod wire;
 pub use behaviour::Behaviour;
 pub use dht::DhtCounts;
 pub use judge::{
-    ClassJudgement, Failures, Judge, Judgement, MagnetJudgement, Terms, TorrentJudgement, Ways,
+    ClassJudgement, CrossingJudgement, Failures, Judge, Judgement, MagnetJudgement, Terms,
+    TorrentJudgement, Ways,
 };
 pub use manner::MetadataManner;
 pub use plan::{

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 
 mod callers;
 mod classes;
+mod crossings;
 mod judgement;
 mod magnets;
 mod matching;
@@ -21,7 +22,9 @@ mod sequence;
 mod terms;
 mod verdict;
 
-pub use judgement::{ClassJudgement, Failures, Judgement, MagnetJudgement, TorrentJudgement};
+pub use judgement::{
+    ClassJudgement, CrossingJudgement, Failures, Judgement, MagnetJudgement, TorrentJudgement,
+};
 pub use terms::{Terms, Ways};
 
 use super::behaviour::Behaviour;
@@ -45,6 +48,9 @@ pub struct Judge<'a> {
     terms: Terms,
     peers: Vec<Vec<Seen>>,
     callers: Vec<Vec<Seen>>,
+    /// Parties (peers, then callers) that reached their threshold in a
+    /// contact, and when.
+    finishes: Vec<(usize, i64)>,
     contacts: u64,
 }
 
@@ -103,6 +109,7 @@ impl<'a> Judge<'a> {
             terms,
             peers: vec![Vec::new(); plan.peers.len()],
             callers: vec![Vec::new(); plan.callers.len()],
+            finishes: Vec::new(),
             contacts: 0,
         }
     }
@@ -124,13 +131,14 @@ impl<'a> Judge<'a> {
             link: Some(contact.link),
             expected: self.at_the_end(self.expected(contact), contact),
         };
-        let parties = match contact.direction {
-            Direction::Outgoing if !contact.called_back => &mut self.peers,
-            _ => &mut self.callers,
+        let (first, parties) = match contact.direction {
+            Direction::Outgoing if !contact.called_back => (0, &mut self.peers),
+            _ => (self.plan.peers.len(), &mut self.callers),
         };
         if let Some(party) = parties.get_mut(contact.party) {
             party.push(seen);
             self.contacts += 1;
+            self.take_finish(contact, first + contact.party);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::model::{Direction, InfoHash, Reason, Timestamp};
 mod exchange;
 mod metadata;
 mod opening;
+mod said;
 mod tell;
 
 pub(super) use metadata::{asks_for_metadata, meet_for_metadata};
@@ -64,6 +65,7 @@ impl Meeting {
             slowest: 0,
             waited: 0,
             messages: 0,
+            arrived: Vec::new(),
             fault: None,
             finished: false,
             end,
@@ -85,7 +87,7 @@ struct Encounter<'a> {
     story: &'a Story,
     party: &'a PlannedParty,
     contact: Contact,
-    said: tell::Said,
+    said: said::Said,
     /// The analyzer's handshake announced BEP 6.
     fast: bool,
     /// Both sides announced BEP 10.
@@ -179,7 +181,7 @@ impl<'a> Encounter<'a> {
             story,
             party,
             contact: meeting.contact(party, End::TheyClosed, meeting.started),
-            said: tell::Said::new(party.progress.total, story.plan.options.message_limit),
+            said: said::Said::new(party.progress.total, story.plan.options.message_limit),
             fast: false,
             extended: false,
             their_metadata: 0,

@@ -60,6 +60,9 @@ pub struct StoredPeer {
     pub visits: u32,
     /// Pieces of each visit, in their order.
     pub pieces: Vec<u32>,
+    /// Rows of `crossing`: the last time below the threshold and the first at
+    /// it, in milliseconds since 1970.
+    pub crossings: Vec<(i64, i64)>,
     /// What each visit went over; `None` where the words are unknown.
     pub links: Vec<Option<Link>>,
     /// Whether its address is an IPv6 address.
@@ -134,6 +137,7 @@ fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
             last: row.get(5)?,
             visits: row.get(6)?,
             pieces: Vec::new(),
+            crossings: Vec::new(),
             links: Vec::new(),
             ipv6: row.get(7)?,
             origin: row.get(8)?,
@@ -151,6 +155,13 @@ fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
         peer.pieces.push(row.get(1)?);
         let (transport, encryption): (String, String) = (row.get(2)?, row.get(3)?);
         peer.links.push(Link::named(&transport, &encryption));
+    }
+    let sql = "SELECT peer, last_below_ms, first_at_ms FROM crossing ORDER BY id";
+    for (id, bracket) in rows(database, sql, |row| {
+        let bracket = (row.get(1)?, row.get(2)?);
+        Ok((row.get::<_, i64>(0)?, bracket))
+    })? {
+        peers.entry(id).or_default().crossings.push(bracket);
     }
     Ok(peers.into_values().collect())
 }
@@ -193,6 +204,7 @@ mod tests {
                                             (2, 1, 'First contact', 'timed out', 3);
                  INSERT INTO request VALUES (1, 0, 'tracker', 9, 4, NULL, NULL, NULL, 0.1, 1),
                                             (2, 0, 'incoming', 7, 0, NULL, NULL, NULL, NULL, 1);
+                 INSERT INTO crossing VALUES (1, 1, 5, 3, 7, 9);
                  INSERT INTO peer_ipv6 VALUES (2);
                  INSERT INTO origin VALUES (1, 'pex');
                  INSERT INTO exchange VALUES (1, 0, 1, 'pex', 6, 4);
@@ -214,6 +226,7 @@ mod tests {
             (results.peers[0].last, results.peers[1].last),
             (Some(9), None)
         );
+        assert_eq!(results.peers[0].crossings, [(5, 7)]);
         let sealed = Link::named("utp", "rc4");
         assert!(sealed.is_some());
         assert_eq!(results.peers[1].links, [sealed]);

@@ -13,6 +13,8 @@ pub struct Judgement {
     pub classes: Vec<ClassJudgement>,
     /// Failed contacts by direction (`true`: callers) and reason.
     pub failures: BTreeMap<(bool, String), Failures>,
+    /// Stored crossings of the parties that finish while somebody is connected.
+    pub crossings: CrossingJudgement,
     /// The torrents that are given by magnet links only.
     pub magnets: MagnetJudgement,
     /// Contacts of the lab in all.
@@ -103,6 +105,32 @@ impl ClassJudgement {
             class,
             ..Self::default()
         }
+    }
+}
+
+/// Rows of `crossing` beside the times at which the parties themselves reached
+/// the threshold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CrossingJudgement {
+    /// Rows.
+    pub brackets: u64,
+    /// Of these, those that hold the party's own time, but for the rounding of
+    /// both clocks.
+    pub hold: u64,
+    /// From the last time below the threshold to the first at it, in
+    /// milliseconds, in ascending order.
+    pub widths: Vec<i64>,
+}
+
+impl CrossingJudgement {
+    /// The median of the widths, the upper one of two.
+    pub fn median(&self) -> Option<i64> {
+        self.widths.get(self.widths.len() / 2).copied()
+    }
+
+    /// The greatest width.
+    pub fn longest(&self) -> Option<i64> {
+        self.widths.last().copied()
     }
 }
 

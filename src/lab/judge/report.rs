@@ -157,6 +157,7 @@ impl Judgement {
                 self.called_back.0, self.called_back.1
             ),
         );
+        self.write_crossings(text);
         self.write_effort(text);
         let verdict = if self.is_exact() {
             "exact"
@@ -164,6 +165,21 @@ impl Judgement {
             "NOT EXACT"
         };
         line(text, format_args!("verdict: {verdict}"));
+    }
+
+    fn write_crossings(&self, text: &mut String) {
+        let it = &self.crossings;
+        if let (Some(median), Some(longest)) = (it.median(), it.longest()) {
+            line(
+                text,
+                format_args!(
+                    "crossings {:>8}  {} of {} of class finishes hold the peer's own time; median width {median} ms, at most {longest} ms",
+                    percent(it.hold, it.brackets),
+                    it.hold,
+                    it.brackets
+                ),
+            );
+        }
     }
 
     fn write_effort(&self, text: &mut String) {
@@ -253,6 +269,12 @@ impl Judgement {
             "expected_recall_of_story": share(seen.min(happened), happened),
             "contacts": self.contacts,
             "open": self.open,
+            "crossings": {
+                "brackets": self.crossings.brackets,
+                "hold": self.crossings.hold,
+                "median_width_ms": self.crossings.median(),
+                "longest_width_ms": self.crossings.longest(),
+            },
             "called_back": {"seen": self.called_back.0, "due": self.called_back.1},
             "memory_mb": self.memory_mb,
             "threads_ended_early": self.threads_ended_early,

@@ -66,6 +66,7 @@ fn contact(direction: Direction, party: usize, visit: u32, told: u32) -> Contact
         settled: Some(told),
         slowest: 0,
         waited: 1_000,
+        arrived: Vec::new(),
         messages: 1,
         fault: None,
         finished: true,
@@ -113,7 +114,15 @@ fn judge_by(
     contacts: &[Contact],
     change: impl FnOnce(&Plan, &mut Results),
 ) -> Judgement {
-    let plan = plan();
+    judge_plan(&plan(), terms, contacts, change)
+}
+
+fn judge_plan(
+    plan: &Plan,
+    terms: Terms,
+    contacts: &[Contact],
+    change: impl FnOnce(&Plan, &mut Results),
+) -> Judgement {
     let truth = Truth {
         plan: plan.clone(),
         started: Timestamp(0),
@@ -133,8 +142,8 @@ fn judge_by(
         }],
         ..Results::default()
     };
-    change(&plan, &mut results);
-    let mut judge = Judge::new(&plan, truth.started, terms);
+    change(plan, &mut results);
+    let mut judge = Judge::new(plan, truth.started, terms);
     for contact in contacts {
         judge.take(contact);
     }
@@ -144,6 +153,48 @@ fn judge_by(
 fn failed(results: &mut Results, event: &str, reason: Reason, count: u64) {
     let place = (event.to_owned(), reason.label().into_owned());
     results.outcomes.insert(place, count);
+}
+
+/// The judgement of one peer that got its 98th piece at 11,500 ms while it was
+/// visited, and whose crossing was stored so.
+fn finished(bracket: (i64, i64)) -> Judgement {
+    let mut plan = plan();
+    plan.peers[0].behaviour = Behaviour::Finishes;
+    let mut last = called(0, 1, 100);
+    last.arrived = [(11_200, 97), (11_500, 99), (11_501, 100)]
+        .map(|(at, pieces)| (Timestamp(at), pieces))
+        .to_vec();
+    judge_plan(&plan, TERMS, &[called(0, 0, 50), last], |plan, results| {
+        let row = row(plan, &plan.peers[0], "tracker", &[50, 100]);
+        results.peers = vec![StoredPeer {
+            crossings: vec![bracket],
+            ..row
+        }];
+    })
+}
+
+#[test]
+fn a_crossing_holds_the_time_of_the_peer_itself() {
+    let right = finished((11_201, 11_502));
+    assert_eq!(right.findings, [""; 0]);
+    let crossings = &right.crossings;
+    assert_eq!((crossings.brackets, crossings.hold), (1, 1));
+    assert_eq!(
+        (crossings.median(), crossings.longest()),
+        (Some(301), Some(301))
+    );
+    let line = "1 of 1 of class finishes hold the peer's own time; median width 301 ms";
+    assert!(right.table().contains(line), "{}", right.table());
+    assert_eq!(right.to_json()["crossings"]["hold"], 1);
+    // A busy machine reads late, but not that late.
+    let late = finished((11_600, 11_610));
+    assert_eq!((late.crossings.hold, late.is_exact()), (0, true));
+    for wrong in [(12_100, 12_200), (10_000, 10_900)] {
+        let judgement = finished(wrong);
+        assert!(!judgement.is_exact(), "{wrong:?}");
+        let what = "crossings that are not when the peer finished: 1";
+        assert!(judgement.findings.iter().any(|it| it == what));
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl Judge<'_> {
         count_peers(&parties, &rows, judgement);
         count_pieces(&parties, &rows, &matching, judgement);
         self.judge_classes(demand, (&parties, &rows), &matching, judgement);
+        self.judge_crossings(results, &matching, judgement);
         let rows = matching.rows().map(|row| {
             let (kind, visits) = &rows[row];
             format!("{} {visits:?}", describe(kind))
@@ -110,7 +111,8 @@ impl Judge<'_> {
         judgement.find("parties without their row", &missing.collect::<Vec<_>>());
     }
 
-    fn party(&self, index: usize) -> Option<&PlannedParty> {
+    /// Peers, then callers.
+    pub(super) fn party(&self, index: usize) -> Option<&PlannedParty> {
         self.plan.peers.iter().chain(&self.plan.callers).nth(index)
     }
 

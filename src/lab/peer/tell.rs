@@ -3,164 +3,25 @@
 use super::super::behaviour::Behaviour;
 use super::super::plan::millis;
 use super::super::sockets::Quit;
-use super::super::truth::End;
-use super::super::truth::contact::CROSSING;
 use super::super::wire;
+use super::said::Told;
 use super::{Encounter, Leave};
-use crate::model::{Reason, Timestamp};
+use crate::model::{PieceCount, Reason, Torrent};
 
 /// Pieces that a lazy bitfield leaves out, at most.
 const HOLES: usize = 8;
 
+/// The share of the pieces before whose last one somebody who finishes makes a
+/// pause, so that a time between the last two messages can be told from theirs:
+/// `torrent_complete_threshold` by default.
+const THRESHOLD: f64 = 0.98;
+
+/// Pauses before that one: with those of usual length the download ends behind
+/// the first second of the visit, which counts as one statement.
+const STEPS: usize = 8;
+
 /// Bytes in the flood behind a huge length prefix.
 const FLOOD: usize = 4 * 1024 * 1024;
-
-/// Keeps count of the pieces that the analyzer can know.
-pub(super) struct Said {
-    has: Vec<bool>,
-    count: u32,
-    told: bool,
-    messages: u32,
-    limit: u32,
-    /// What was told after each of the last milliseconds with a message, and
-    /// the newest that is older than [`CROSSING`].
-    states: Vec<(Timestamp, Option<u32>)>,
-    /// What was told when the analyzer was last known not to have closed.
-    landed: Option<u32>,
-    in_time: bool,
-    last: Option<Timestamp>,
-    /// The last time that anything was said, or the beginning.
-    spoken: Option<Timestamp>,
-    slowest: u32,
-}
-
-impl Said {
-    pub(super) fn new(total: u32, limit: u32) -> Self {
-        Self {
-            has: vec![false; total as usize],
-            count: 0,
-            told: false,
-            messages: 0,
-            limit,
-            states: Vec::new(),
-            landed: None,
-            in_time: false,
-            last: None,
-            spoken: None,
-            slowest: 0,
-        }
-    }
-
-    /// Distinct pieces told; `None` when nothing was told about pieces.
-    pub(super) const fn told(&self) -> Option<u32> {
-        if self.told { Some(self.count) } else { None }
-    }
-
-    /// What the analyzer must have read. Whoever closes in order has read
-    /// what had landed; whoever closes with something unread resets, and then
-    /// what was told [`CROSSING`] before is certain.
-    pub(super) fn settled(&self, end: End, ended: Timestamp) -> Option<u32> {
-        if end == End::TheyClosed {
-            return self.landed;
-        }
-        let mut states = self.states.iter().rev();
-        states
-            .find(|(at, _)| at.millis() <= ended.millis() - CROSSING)
-            .and_then(|(_, told)| *told)
-    }
-
-    /// Longest time before a message, in milliseconds.
-    pub(super) const fn slowest(&self) -> u32 {
-        self.slowest
-    }
-
-    /// From the last message to `ended`, in milliseconds.
-    pub(super) fn waited(&self, ended: Timestamp) -> u32 {
-        let last = self.spoken.unwrap_or(ended);
-        u32::try_from(ended.millis() - last.millis()).unwrap_or(0)
-    }
-
-    /// From here on the analyzer waits for the party.
-    pub(super) fn begin(&mut self, now: Timestamp) {
-        self.last = Some(now);
-        self.spoken.get_or_insert(now);
-    }
-
-    /// Something was done that the analyzer waits for.
-    pub(super) fn spoke(&mut self, now: Timestamp) {
-        self.spoken = Some(now);
-        let last = self.last.replace(now).unwrap_or(now);
-        let wait = u32::try_from(now.millis() - last.millis()).unwrap_or(0);
-        self.slowest = self.slowest.max(wait);
-    }
-
-    /// The analyzer had closed before the party came to its part.
-    pub(super) const fn missed_it(&mut self) {
-        self.slowest = u32::MAX;
-    }
-
-    pub(super) const fn messages(&self) -> u32 {
-        self.messages
-    }
-
-    /// The analyzer has not closed.
-    pub(super) const fn land(&mut self) {
-        self.in_time = true;
-        self.landed = self.told();
-    }
-
-    /// Whether the analyzer was there after the handshakes.
-    pub(super) const fn in_time(&self) -> bool {
-        self.in_time
-    }
-
-    fn note(&mut self, what: &Told<'_>, now: Timestamp) {
-        self.spoke(now);
-        self.take(what);
-        let told = self.told();
-        match self.states.last_mut() {
-            Some((at, state)) if *at == now => *state = told,
-            _ => self.states.push((now, told)),
-        }
-        let old = |(at, _): &(Timestamp, _)| at.millis() <= now.millis() - CROSSING;
-        let settled = self.states.iter().rposition(old).unwrap_or(0);
-        self.states.drain(..settled);
-    }
-
-    fn take(&mut self, what: &Told<'_>) {
-        self.messages = self.messages.saturating_add(1);
-        if self.messages > self.limit {
-            return;
-        }
-        match what {
-            Told::Nothing => {}
-            Told::Exactly(pieces) => {
-                self.told = true;
-                self.has.fill(false);
-                self.count = 0;
-                pieces.iter().for_each(|piece| self.add(*piece));
-            }
-            Told::More(piece) => {
-                self.told = true;
-                self.add(*piece);
-            }
-        }
-    }
-
-    fn add(&mut self, piece: u32) {
-        if let Some(has) = self.has.get_mut(piece as usize) {
-            self.count += u32::from(!*has);
-            *has = true;
-        }
-    }
-}
-
-/// What one message says about pieces.
-enum Told<'a> {
-    Nothing,
-    Exactly(&'a [u32]),
-    More(u32),
-}
 
 impl Encounter<'_> {
     pub(super) fn tell(&mut self, behaviour: Behaviour) -> Result<Leave, Quit> {
@@ -293,16 +154,38 @@ impl Encounter<'_> {
     }
 
     /// What is missing arrives while the analyzer stays, from its second
-    /// contact on.
+    /// contact on: what is below [`THRESHOLD`] in [`STEPS`] parts with a pause
+    /// before each, and after one more the rest.
     fn tell_to_the_end(&mut self, pieces: &[u32]) -> Result<(), Quit> {
         self.say_bitfield(pieces)?;
         if self.contact.visit == 0 {
             return Ok(());
         }
-        self.line.pause(self.story.plan.options.live_pause)?;
         let progress = &self.party.progress;
-        let all: Vec<u32> = progress.order(progress.total).collect();
-        self.say_haves(all.get(pieces.len()..).unwrap_or_default())
+        let missing: Vec<u32> = progress.order(progress.total).skip(pieces.len()).collect();
+        let enough = Torrent::threshold_of(PieceCount(progress.total), THRESHOLD).0 as usize;
+        let below = enough.saturating_sub(pieces.len() + 1).min(missing.len());
+        let (below, rest) = missing.split_at(below);
+        let parts = below.chunks(below.len().div_ceil(STEPS).max(1));
+        let mut count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+        for part in parts.chain([rest]) {
+            self.line.pause(self.story.plan.options.live_pause)?;
+            for piece in part {
+                count += 1;
+                self.arrive(count);
+                self.say(&wire::have(*piece), &Told::More(*piece))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The party has `count` pieces from now on.
+    fn arrive(&mut self, count: u32) {
+        let now = self.story.clock.timestamp();
+        match self.contact.arrived.last_mut() {
+            Some((at, has)) if *at == now => *has = count,
+            _ => self.contact.arrived.push((now, count)),
+        }
     }
 
     fn tell_chatty(&mut self, pieces: &[u32]) -> Result<(), Quit> {

@@ -110,6 +110,9 @@ pub struct Contact {
     pub waited: u32,
     /// Messages sent.
     pub messages: u32,
+    /// When more pieces arrived at the party while the contact went on, and how
+    /// many it then had; only of [`Behaviour::Finishes`].
+    pub arrived: Vec<(Timestamp, u32)>,
     /// The fault that was shown.
     pub fault: Option<Reason>,
     /// Whether everything there was to tell was sent.

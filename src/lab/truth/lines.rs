@@ -152,6 +152,7 @@ impl Contact {
             "slowest": self.slowest,
             "waited": self.waited,
             "messages": self.messages,
+            "arrived": self.arrived.iter().map(|(at, pieces)| (at.millis(), pieces)).collect::<Vec<_>>(),
             "fault": self.fault.map(Reason::label),
             "finished": self.finished,
             "end": self.end.as_str(),
@@ -189,9 +190,18 @@ impl Contact {
             slowest: small("slowest")?,
             waited: small("waited")?,
             messages: small("messages")?,
+            arrived: arrived(&value["arrived"])?,
             fault,
             finished: value["finished"].as_bool()?,
             end: End::named(value["end"].as_str()?)?,
         })
     }
+}
+
+fn arrived(value: &Value) -> Option<Vec<(Timestamp, u32)>> {
+    let step = |step: &Value| {
+        let pieces = u32::try_from(step[1].as_u64()?).ok()?;
+        Some((Timestamp(step[0].as_i64()?), pieces))
+    };
+    value.as_array()?.iter().map(step).collect()
 }

@@ -27,6 +27,7 @@ fn contact(address: &str, direction: Direction, told: u32, ended: i64) -> Contac
         told: Some(told),
         settled: Some(told),
         slowest: 3,
+        arrived: vec![(Timestamp(5), 7)],
         waited: 1_000,
         messages: 1,
         fault: None,
