@@ -10,11 +10,11 @@
 
 mod local;
 mod lookup;
-mod message;
+pub mod message;
 mod name;
 mod pace;
 pub mod server;
-mod service;
+pub mod service;
 
 use std::collections::HashMap;
 use std::io;

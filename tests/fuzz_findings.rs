@@ -16,8 +16,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use targets::{
-    config_file, extension, geolocation, http_tracker, krpc, magnet, messages, mse, peer_stream,
-    pymdht_line, torrent_file, udp_tracker, utp,
+    config_file, dns, extension, geolocation, http_tracker, krpc, lsd, magnet, messages, mse,
+    observe_record, peer_stream, pymdht_line, tex, torrent_file, udp_tracker, utp,
 };
 
 /// Every input of a target, seeds first.
@@ -116,6 +116,26 @@ fn magnet_links() {
 #[test]
 fn extension_messages() {
     replay("extension", extension::check);
+}
+
+#[test]
+fn records_of_the_observatory() {
+    replay("observe_record", observe_record::check);
+}
+
+#[test]
+fn announces_of_neighbours() {
+    replay("lsd", lsd::check);
+}
+
+#[test]
+fn trackers_that_peers_name() {
+    replay("tex", tex::check);
+}
+
+#[test]
+fn answers_of_name_servers() {
+    replay("dns", dns::check);
 }
 
 /// A target without a test here would keep its findings to itself.

@@ -8,11 +8,11 @@
 use std::net::IpAddr;
 
 /// Labels of a name in lower case, the root left out.
-pub(super) type Name = Vec<Vec<u8>>;
+pub type Name = Vec<Vec<u8>>;
 
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reply {
+pub enum Reply {
     /// The address has this name.
     Name(Name),
     /// It has none.
@@ -22,7 +22,7 @@ pub(super) enum Reply {
 }
 
 /// The name under which the name of `address` is kept.
-pub(super) fn question(address: IpAddr) -> Name {
+pub fn question(address: IpAddr) -> Name {
     let tail = |zone: &str| vec![zone.as_bytes().to_vec(), b"arpa".to_vec()];
     match address {
         IpAddr::V4(address) => {
@@ -44,7 +44,7 @@ pub(super) fn question(address: IpAddr) -> Name {
 }
 
 /// The query `id` for the name that `name` points to.
-pub(super) fn query(id: u16, name: &Name) -> Vec<u8> {
+pub fn query(id: u16, name: &Name) -> Vec<u8> {
     query_of(id, name, PTR)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn query_of(id: u16, name: &Name, kind: u16) -> Vec<u8> {
 
 /// Reads the answer to the query `id` for `asked`; `None` when it is not one,
 /// so that the real one may still come.
-pub(super) fn reply(bytes: &[u8], id: u16, asked: &Name) -> Option<Reply> {
+pub fn reply(bytes: &[u8], id: u16, asked: &Name) -> Option<Reply> {
     let mut reader = Reader::of(bytes);
     let Head { code, answers } = reader.head(id, asked, PTR)?;
     Some(match code {

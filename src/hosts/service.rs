@@ -4,13 +4,13 @@ use super::message::{self, Head, Name, Reader};
 
 /// Where a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Service {
+pub struct Service {
     /// The lower, the better.
-    pub(super) priority: u16,
+    pub priority: u16,
     /// TCP port, never 0.
-    pub(super) port: u16,
+    pub port: u16,
     /// Host, never the root.
-    pub(super) target: Name,
+    pub target: Name,
 }
 
 /// Services of one answer that are taken.
@@ -18,7 +18,7 @@ const SERVICES: usize = 8;
 
 /// The query `id` for the services of `name`; `None` when the name is too long
 /// to be asked for.
-pub(super) fn query(id: u16, name: &Name) -> Option<Vec<u8>> {
+pub fn query(id: u16, name: &Name) -> Option<Vec<u8>> {
     let length: usize = name.iter().map(|label| label.len() + 1).sum();
     let fits = length <= message::NAME_MAX && name.iter().all(|label| label.len() <= 63);
     fits.then(|| message::query_of(id, name, message::SERVICE))
@@ -27,7 +27,7 @@ pub(super) fn query(id: u16, name: &Name) -> Option<Vec<u8>> {
 /// Reads the answer to the query `id` for `asked`, best services first; `None`
 /// when it is not one, so that the real one may still come. A server that fails
 /// or talks nonsense knows of none.
-pub(super) fn reply(bytes: &[u8], id: u16, asked: &Name) -> Option<Vec<Service>> {
+pub fn reply(bytes: &[u8], id: u16, asked: &Name) -> Option<Vec<Service>> {
     let mut reader = Reader::of(bytes);
     let Head { code, answers } = reader.head(id, asked, message::SERVICE)?;
     let mut services = Vec::new();

@@ -10,16 +10,20 @@
 //! second, slow and simple reader of the same bytes.
 
 pub mod config_file;
+pub mod dns;
 pub mod extension;
 pub mod geolocation;
 pub mod http_tracker;
 pub mod input;
 pub mod krpc;
+pub mod lsd;
 pub mod magnet;
 pub mod messages;
 pub mod mse;
+pub mod observe_record;
 pub mod peer_stream;
 pub mod pymdht_line;
+pub mod tex;
 pub mod torrent_file;
 pub mod udp_tracker;
 pub mod utp;
