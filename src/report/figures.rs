@@ -20,11 +20,21 @@ use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
 pub use lent::{Curve, curves, world_map};
 
 use columns::{numbers, points, texts};
+use map::Ends;
 use marks::{Axes, Bars, Marks, Style};
 
 /// What the drawing library says.
 pub(super) type DrawError = Box<dyn std::error::Error>;
 type Drawn = Result<String, DrawError>;
+
+/// Width of a figure in pixels. On 16 cm of paper 10 of them are 6 points, so
+/// that the smallest text is of about 8.
+pub(super) const WIDTH: u32 = 760;
+/// Heights of titles, names of axes, and all other text, as the drawing
+/// library counts them: letters and the room above and below.
+pub(super) const TITLE: i32 = 20;
+pub(super) const AXIS: i32 = 17;
+pub(super) const LABEL: i32 = 16;
 
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
@@ -86,7 +96,7 @@ fn drawings(item: &Item) -> Vec<Drawing> {
         ],
         "countries" => vec![("countries", "map", |item, it| {
             let title = format!("Peers by country, n = {}", grouped(item.sample));
-            map::draw(&title, "peers", &by_country(it, "peers"))
+            map::draw(&title, "peers", &by_country(it, "peers"), Ends::Values)
         })],
         "trackers" => vec![("torrents", "torrents", |_, it| trackers(it).map(Some))],
         "workload" => vec![("series", "panel", |_, it| curves::workload(it).map(Some))],
@@ -179,7 +189,7 @@ fn by_size(table: &Table) -> Drawn {
         });
     marks::xy(
         &Axes {
-            title: "Confirmed and reported downloads and unique addresses, by size",
+            title: "Downloads and unique addresses by size",
             x: "Size of the torrent / GB",
             y: "Count, each mark a torrent",
             log: (true, true),
@@ -301,7 +311,7 @@ fn speed_map(item: &Item, table: &Table) -> Result<Option<String>, DrawError> {
         item.title,
         grouped(item.sample)
     );
-    map::draw(&title, "median / kB/s", &values)
+    map::draw(&title, "median / kB/s", &values, Ends::Twentieths)
 }
 
 #[cfg(test)]

@@ -304,7 +304,8 @@ impl Study {
         if lost > 0 {
             self.notes.push(format!(
                 "{}: names {lost} rows that the database did not take when it was measured; if they \
-                 were not put back, counts of requests and of monitoring are too low",
+                 were not put back, counts of requests and of monitoring are too low (btda doctor \
+                 tells, and with --repair puts them back)",
                 name_of(&log)
             ));
         }

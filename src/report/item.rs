@@ -1,5 +1,7 @@
 //! One item of the report: what it is, what was counted, and what it says.
 
+use std::fmt::Display;
+
 use serde::Serialize;
 
 /// A part of the report.
@@ -196,7 +198,7 @@ macro_rules! cells {
 pub(crate) use cells;
 
 /// A number with commas between groups of three digits, for sentences.
-pub fn grouped(number: u64) -> String {
+pub fn grouped(number: impl Display) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -208,9 +210,11 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// Percent for sentences: one decimal, two below 1 %; `-` if unknown.
+/// Percent for sentences: one decimal, two below 1 %, never 0 for what is not;
+/// `-` if unknown.
 pub fn shown_percent(percent: Option<f64>) -> String {
     match percent {
+        Some(it) if it > 0.0 && it < 0.005 => "< 0.01 %".to_owned(),
         Some(it) if it.abs() < 1.0 => format!("{it:.2} %"),
         Some(it) => format!("{it:.1} %"),
         None => "-".to_owned(),
@@ -220,6 +224,13 @@ pub fn shown_percent(percent: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_that_are_not_0_are_not_shown_as_0() {
+        let shown = [0.0, 0.0001, 0.005, 0.994, 12.34].map(|it| shown_percent(Some(it)));
+        assert_eq!(shown, ["0.00 %", "< 0.01 %", "0.01 %", "0.99 %", "12.3 %"]);
+        assert_eq!(shown_percent(None), "-");
+    }
 
     #[test]
     fn cells_are_plain_json() {

@@ -17,7 +17,9 @@ pub fn curves(title: &str, panels: &[(&str, Vec<Curve<'_>>)]) -> Result<String, 
     let series = |curves: &[Curve<'_>]| {
         let coloured = curves.iter().enumerate();
         coloured
-            .map(|(place, (name, points))| Series::new(name, colour(place), points.clone()))
+            .map(|(place, (name, points))| {
+                Series::new(name, colour(place), points.clone()).dotted()
+            })
             .collect()
     };
     let panels: Vec<Panel> = panels
@@ -40,5 +42,5 @@ pub fn world_map(
     unit: &str,
     values: &BTreeMap<String, f64>,
 ) -> Result<Option<String>, String> {
-    map::draw(title, unit, values).map_err(|error| error.to_string())
+    map::draw(title, unit, values, map::Ends::Values).map_err(|error| error.to_string())
 }

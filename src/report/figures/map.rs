@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 
 use plotters::prelude::*;
 
-use super::DrawError;
 use super::panels::short;
+use super::{DrawError, LABEL, TITLE, WIDTH};
 
 /// Outlines; where they come from is in the file's first lines.
 const WORLD: &str = include_str!("world.txt");
 
-const SIZE: (u32, u32) = (1000, 500);
+const SIZE: (u32, u32) = (WIDTH, 440);
 /// Light to dark: readable in grey, too (five steps of blue, mixed to
 /// a continuous scale).
 const SCALE: [RGBColor; 5] = [
-    RGBColor(222, 235, 247),
-    RGBColor(158, 202, 225),
+    RGBColor(204, 224, 243),
+    RGBColor(148, 194, 222),
     RGBColor(86, 155, 203),
     RGBColor(24, 100, 170),
     RGBColor(8, 40, 95),
 ];
-const EMPTY: RGBColor = RGBColor(235, 235, 235);
+const EMPTY: RGBColor = RGBColor(242, 240, 236);
 
 /// A ring of longitudes and latitudes, and the country's code.
 struct Outline {
@@ -49,24 +49,19 @@ pub(super) fn draw(
     title: &str,
     unit: &str,
     values: &BTreeMap<String, f64>,
+    ends: Ends,
 ) -> Result<Option<String>, DrawError> {
-    let positive = || values.values().copied().filter(|it| *it > 0.0);
-    let (low, high) = (
-        positive().fold(f64::INFINITY, f64::min),
-        positive().fold(0.0, f64::max),
-    );
-    if high <= 0.0 {
+    let Some(scale) = Scale::of(values, ends) else {
         return Ok(None);
-    }
-    let scale = Scale { low, high };
+    };
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 20))
+            .caption(title, ("sans-serif", TITLE))
             .margin(10)
-            .margin_bottom(46)
+            .margin_bottom(78)
             .build_cartesian_2d(-180.0..180.0, -60.0..84.0)?;
         let mut drawn: Vec<&str> = Vec::new();
         for Outline { code, ring } in outlines() {
@@ -89,11 +84,48 @@ pub(super) fn draw(
 
 /// Values as colours.
 struct Scale {
+    /// Least and greatest value.
+    ends: (f64, f64),
+    /// Where the colours begin and end.
     low: f64,
     high: f64,
 }
 
+/// Where the colours begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// At the least and the greatest value.
+    Values,
+    /// Of many countries the outermost twentieths are beyond the ends: for
+    /// values of which a few strange ones would take the colours from all
+    /// others.
+    Twentieths,
+}
+
+/// So many countries are many.
+const MANY: usize = 20;
+
 impl Scale {
+    /// That of positive values; `None` if there are none.
+    fn of(values: &BTreeMap<String, f64>, ends: Ends) -> Option<Self> {
+        let positive = values.values().copied().filter(|it| *it > 0.0);
+        let mut sorted: Vec<f64> = positive.collect();
+        sorted.sort_by(f64::total_cmp);
+        let (first, last) = (*sorted.first()?, *sorted.last()?);
+        let beyond = if ends == Ends::Values || sorted.len() < MANY {
+            0
+        } else {
+            sorted.len() / 20
+        };
+        let low = sorted.get(beyond).copied().unwrap_or(first);
+        let high = sorted.iter().rev().nth(beyond).copied().unwrap_or(last);
+        Some(Self {
+            ends: (first, last),
+            low,
+            high,
+        })
+    }
+
     fn colour(&self, value: f64) -> RGBColor {
         let span = (self.high / self.low).ln();
         let share = if span > 0.0 {
@@ -104,48 +136,70 @@ impl Scale {
         shade(share)
     }
 
-    /// A strip of the colours with the powers of ten below it.
+    /// Round numbers within the scale: powers of ten, or in between, too, where
+    /// it spans less than two; its ends where these are too few.
+    fn marks(&self) -> Vec<f64> {
+        let few = self.high / self.low < 100.0;
+        let steps: &[f64] = if few { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let mut marks = Vec::new();
+        let mut decade = 10_f64.powf(self.low.log10().floor());
+        while decade <= self.high {
+            marks.extend(steps.iter().map(|it| it * decade));
+            decade *= 10.0;
+        }
+        marks.retain(|it| (self.low..=self.high).contains(it));
+        if marks.len() < 2 {
+            marks = vec![self.low, self.high];
+        }
+        marks
+    }
+
+    /// A strip of the colours with numbers below it, and what goes with it.
     fn legend(
         &self,
         area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
         unit: &str,
         absent: usize,
     ) -> Result<(), DrawError> {
-        const LEFT: i32 = 40;
-        const LENGTH: i32 = 300;
-        const TOP: i32 = 458;
+        const LEFT: i32 = 14;
+        const LENGTH: i32 = 240;
+        const TOP: i32 = 374;
         for step in 0..LENGTH {
             let colour = shade(f64::from(step) / f64::from(LENGTH - 1)).filled();
             // One pixel over the next, so that no seams show.
-            let corners = [(LEFT + step, TOP), (LEFT + step + 2, TOP + 12)];
+            let corners = [(LEFT + step, TOP), (LEFT + step + 2, TOP + 14)];
             area.draw(&Rectangle::new(corners, colour))?;
         }
         let span = (self.high / self.low).ln();
-        let style = || TextStyle::from(("sans-serif", 12));
+        let style = || TextStyle::from(("sans-serif", LABEL));
         let mut free_from = i32::MIN;
-        let mut decade = 10_f64.powf(self.low.log10().ceil());
-        while decade <= self.high && span > 0.0 {
+        for mark in self.marks().into_iter().filter(|_| span > 0.0) {
             #[expect(clippy::cast_possible_truncation, reason = "within the strip")]
-            let at = LEFT + ((decade / self.low).ln() / span * f64::from(LENGTH)).round() as i32;
+            let at = LEFT + ((mark / self.low).ln() / span * f64::from(LENGTH)).round() as i32;
             if at >= free_from {
-                area.draw(&PathElement::new([(at, TOP), (at, TOP + 16)], BLACK))?;
-                area.draw(&Text::new(short(decade), (at + 3, TOP + 16), style()))?;
-                free_from = at + 40;
+                area.draw(&PathElement::new([(at, TOP), (at, TOP + 20)], BLACK))?;
+                area.draw(&Text::new(short(mark), (at + 3, TOP + 16), style()))?;
+                free_from = at + 48;
             }
-            decade *= 10.0;
         }
-        let ends = format!(
-            "{unit}: {} to {}; grey: no value",
-            short(self.low),
-            short(self.high)
-        );
-        let text = match absent {
-            0 => ends,
-            _ => format!("{ends}; {absent} places too small for the map are not shown"),
-        };
-        area.draw(&Text::new(text, (LEFT + LENGTH + 24, TOP), style()))?;
-        let source = "Outlines: Natural Earth (public domain), without Antarctica";
-        area.draw(&Text::new(source, (LEFT + LENGTH + 24, TOP + 18), style()))?;
+        let (first, last) = self.ends;
+        let mut lines = vec![format!("{unit}: {} to {}", short(first), short(last))];
+        if (first, last) != (self.low, self.high) {
+            lines.push(format!(
+                "colours from {} to {}, one in 20 beyond each end",
+                short(self.low),
+                short(self.high)
+            ));
+        }
+        lines.push(match absent {
+            0 => "grey: no value".to_owned(),
+            _ => format!("grey: no value; {absent} places too small for the map are not shown"),
+        });
+        lines.push("outlines: Natural Earth (public domain), without Antarctica".to_owned());
+        for (line, y) in lines.into_iter().zip((TOP - 4..).step_by(17)) {
+            // Right of a number at the end of the strip.
+            area.draw(&Text::new(line, (LEFT + LENGTH + 50, y), style()))?;
+        }
         Ok(())
     }
 }
@@ -212,17 +266,47 @@ mod tests {
         assert_eq!(shade(0.0), SCALE[0]);
         assert_eq!(shade(1.0), SCALE[4]);
         assert_eq!(shade(0.25), SCALE[1]);
-        let scale = Scale {
-            low: 5.0,
-            high: 5.0,
-        };
+        let scale = Scale::of(&[("DE".to_owned(), 5.0)].into(), Ends::Twentieths).unwrap();
         assert_eq!(scale.colour(5.0), SCALE[4]);
-        assert!(draw("t", "u", &BTreeMap::new()).unwrap().is_none());
+        assert!(
+            draw("t", "u", &BTreeMap::new(), Ends::Values)
+                .unwrap()
+                .is_none()
+        );
         let svg = draw(
             "t",
             "peers",
             &[("DE".to_owned(), 5.0), ("SG".to_owned(), 1.0)].into(),
+            Ends::Values,
         );
         assert!(svg.unwrap().unwrap().contains("1 places too small"));
+    }
+
+    /// Of 40 countries, four are beyond the ends; a few countries have the
+    /// whole scale. There are numbers below each scale.
+    #[test]
+    fn strange_countries_leave_the_colours_to_the_others() {
+        let mut values: BTreeMap<String, f64> = (0..36)
+            .map(|it| (format!("A{it}"), 100.0 + f64::from(it)))
+            .collect();
+        for (code, value) in [("B1", 0.001), ("B2", 0.002), ("B3", 1e6), ("B4", 1e7)] {
+            values.insert(code.to_owned(), value);
+        }
+        let whole = Scale::of(&values, Ends::Values).unwrap();
+        assert_eq!((whole.low, whole.high), whole.ends);
+        let scale = Scale::of(&values, Ends::Twentieths).unwrap();
+        assert_eq!((scale.low, scale.high), (100.0, 135.0));
+        assert_eq!(scale.ends, (0.001, 1e7));
+        assert_eq!(
+            (scale.colour(1e-9), scale.colour(1e9)),
+            (SCALE[0], SCALE[4])
+        );
+        assert_eq!(scale.marks(), [100.0, 135.0]);
+        let svg = draw("t", "u", &values, Ends::Twentieths).unwrap().unwrap();
+        assert!(svg.contains("colours from 100 to 135"), "{svg}");
+        let few = [("DE".to_owned(), 3.0), ("FR".to_owned(), 60.0)].into();
+        let scale = Scale::of(&few, Ends::Twentieths).unwrap();
+        assert_eq!(scale.ends, (scale.low, scale.high));
+        assert_eq!(scale.marks(), [5.0, 10.0, 20.0, 50.0]);
     }
 }

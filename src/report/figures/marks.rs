@@ -3,8 +3,8 @@
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use super::DrawError;
 use super::panels::short;
+use super::{AXIS, DrawError, LABEL, TITLE, WIDTH};
 
 /// Title and axes.
 pub(super) struct Axes<'a> {
@@ -44,9 +44,11 @@ pub(super) struct Marks {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-const SIZE: (u32, u32) = (1060, 520);
+const SIZE: (u32, u32) = (WIDTH, 430);
 /// What is right of it belongs to the legend.
-const PLOT_WIDTH: i32 = 880;
+const PLOT_WIDTH: i32 = 590;
+/// Bars that have room for their names beside each other.
+const CATEGORIES_NAMED: usize = 20;
 
 /// Draws series of points; on a logarithmic axis only those above 0.
 pub(super) fn xy(axes: &Axes<'_>, series: &[Marks]) -> Result<String, DrawError> {
@@ -103,23 +105,23 @@ where
     area.fill(&WHITE)?;
     let (plot, beside) = area.split_horizontally(PLOT_WIDTH);
     let mut chart = ChartBuilder::on(&plot)
-        .caption(axes.title, ("sans-serif", 20))
+        .caption(axes.title, ("sans-serif", TITLE))
         .margin(14)
         .margin_right(24)
-        .x_label_area_size(46)
-        .y_label_area_size(70)
+        .x_label_area_size(54)
+        .y_label_area_size(78)
         .build_cartesian_2d(x, y)?;
     chart
         .configure_mesh()
         .light_line_style(BLACK.mix(0.05))
         .bold_line_style(BLACK.mix(0.15))
-        .x_labels(12)
+        .x_labels(10)
         .x_label_formatter(&|it| short(*it))
         .y_label_formatter(&|it| short(*it))
         .x_desc(axes.x)
         .y_desc(axes.y)
-        .label_style(("sans-serif", 13))
-        .axis_desc_style(("sans-serif", 15))
+        .label_style(("sans-serif", LABEL))
+        .axis_desc_style(("sans-serif", AXIS))
         .draw()?;
     let mut legend = Legend::on(&beside);
     for it in series {
@@ -171,8 +173,8 @@ impl<'a, 'b> Legend<'a, 'b> {
     }
 
     fn name(&mut self, name: &str) -> Result<(), DrawError> {
-        let style = TextStyle::from(("sans-serif", 13));
-        let text = Text::new(name.to_owned(), (22, self.y - 7), style);
+        let style = TextStyle::from(("sans-serif", LABEL));
+        let text = Text::new(name.to_owned(), (22, self.y - 9), style);
         self.area.draw(&text)?;
         self.y += 24;
         Ok(())
@@ -235,6 +237,21 @@ pub(super) fn bars(bars: &Bars<'_>) -> Result<String, DrawError> {
     Ok(svg)
 }
 
+/// The name below a place of the axis, where a bar stands whose turn it is.
+fn name_at(names: &[String], place: f64, every: usize) -> String {
+    let whole = (place - place.round()).abs() < 0.01;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small"
+    )]
+    let at = place.round().max(0.0) as usize;
+    let name = names.get(at);
+    name.filter(|_| whole && place > -0.5 && at.is_multiple_of(every))
+        .cloned()
+        .unwrap_or_default()
+}
+
 fn on_bars<Y>(svg: &mut String, bars: &Bars<'_>, y: Y, ground: f64) -> Result<(), DrawError>
 where
     Y: AsRangedCoord<Value = f64>,
@@ -245,35 +262,25 @@ where
     area.fill(&WHITE)?;
     let (plot, beside) = area.split_horizontally(PLOT_WIDTH);
     let mut chart = ChartBuilder::on(&plot)
-        .caption(bars.title, ("sans-serif", 20))
+        .caption(bars.title, ("sans-serif", TITLE))
         .margin(14)
-        .x_label_area_size(46)
-        .y_label_area_size(70)
+        .x_label_area_size(54)
+        .y_label_area_size(78)
         .build_cartesian_2d(-0.6..count as f64 - 0.4, y)?;
-    let name = |place: f64| {
-        let whole = (place - place.round()).abs() < 0.01;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small"
-        )]
-        let name = bars.categories.get(place.round().max(0.0) as usize);
-        name.filter(|_| whole && place > -0.5)
-            .cloned()
-            .unwrap_or_default()
-    };
+    // Where there are many, only every second, third … has its name.
+    let every = count.div_ceil(CATEGORIES_NAMED).max(1);
     chart
         .configure_mesh()
         .disable_x_mesh()
         .light_line_style(BLACK.mix(0.05))
         .bold_line_style(BLACK.mix(0.15))
         .x_labels(count.max(2) + 2)
-        .x_label_formatter(&|it| name(*it))
+        .x_label_formatter(&|it| name_at(&bars.categories, *it, every))
         .y_label_formatter(&|it| short(*it))
         .x_desc(bars.x)
         .y_desc(bars.y)
-        .label_style(("sans-serif", 13))
-        .axis_desc_style(("sans-serif", 15))
+        .label_style(("sans-serif", LABEL))
+        .axis_desc_style(("sans-serif", AXIS))
         .draw()?;
     let width = 0.84 / bars.series.len().max(1) as f64;
     let mut highest = ground;

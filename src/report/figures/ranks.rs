@@ -5,19 +5,18 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::columns::{numbers, texts};
 use super::panels::short;
-use super::{BLUE, DrawError, ORANGE};
+use super::{AXIS, BLUE, DrawError, LABEL, ORANGE, TITLE, WIDTH};
 use crate::report::item::{Item, Table, grouped, shown_percent};
 
-const WIDTH: u32 = 1060;
 /// Where bars begin, and how long the longest is.
-const LEFT: i32 = 330;
-const LENGTH: i32 = 540;
+const LEFT: i32 = 276;
+const LENGTH: i32 = 330;
 const TOP: i32 = 48;
-const ROW: i32 = 20;
+const ROW: i32 = 21;
 const HEADING: i32 = 30;
-const AXIS: i32 = 54;
+const BELOW: i32 = 58;
 /// Characters of a name that have room left of the bars.
-const NAME_LENGTH: usize = 42;
+const NAME_LENGTH: usize = 36;
 
 /// A bar.
 struct Rank {
@@ -106,11 +105,11 @@ fn draw(title: &str, x: &str, top: f64, groups: &[Group]) -> Result<String, Draw
     let bottom = TOP + plot;
     let mut svg = String::new();
     {
-        let size = (WIDTH, u32::try_from(bottom + AXIS)?);
+        let size = (WIDTH, u32::try_from(bottom + BELOW)?);
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE)?;
         let middle = i32::try_from(WIDTH)? / 2;
-        say(&area, title, (middle, 20), (20, HPos::Center))?;
+        say(&area, title, (middle, 20), (TITLE, HPos::Center))?;
         scale(&area, x, top, bottom)?;
         let mut y = TOP;
         for group in groups {
@@ -119,7 +118,7 @@ fn draw(title: &str, x: &str, top: f64, groups: &[Group]) -> Result<String, Draw
                     &area,
                     &group.heading,
                     (LEFT, y + HEADING / 2 + 4),
-                    (15, HPos::Left),
+                    (AXIS, HPos::Left),
                 )?;
                 y += HEADING;
             }
@@ -143,14 +142,14 @@ fn scale(area: &Area<'_>, x: &str, top: f64, bottom: i32) -> Result<(), DrawErro
         let at = place(tick, top);
         let line = PathElement::new([(at, TOP), (at, bottom)], BLACK.mix(0.15));
         area.draw(&line)?;
-        say(area, &short(tick), (at, bottom + 12), (13, HPos::Center))?;
+        say(area, &short(tick), (at, bottom + 12), (LABEL, HPos::Center))?;
         tick += step;
     }
     say(
         area,
         x,
         (LEFT + LENGTH / 2, bottom + 36),
-        (15, HPos::Center),
+        (AXIS, HPos::Center),
     )
 }
 
@@ -162,7 +161,7 @@ fn one(area: &Area<'_>, rank: &Rank, top: f64, y: i32) -> Result<(), DrawError> 
     if name.len() < rank.name.len() {
         name.push('…');
     }
-    say(area, &name, (LEFT - 8, middle), (13, HPos::Right))?;
+    say(area, &name, (LEFT - 8, middle), (LABEL, HPos::Right))?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -170,10 +169,11 @@ fn one(area: &Area<'_>, rank: &Rank, top: f64, y: i32) -> Result<(), DrawError> 
     )]
     let count = grouped(rank.count as u64);
     let said = format!("{} ({count})", shown_percent(Some(rank.share)));
-    say(area, &said, (end + 8, middle), (13, HPos::Left))
+    say(area, &said, (end + 8, middle), (LABEL, HPos::Left))
 }
 
-fn say(
+/// Writes `text` of a height beside `at`, centred on its line.
+pub(super) fn say(
     area: &Area<'_>,
     text: &str,
     at: (i32, i32),

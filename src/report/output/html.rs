@@ -9,15 +9,26 @@ use crate::report::item::{Cell, Item, Kind, Table, grouped};
 /// Rows of a table on the page; all are in its CSV file.
 const ROWS_SHOWN: usize = 40;
 
+/// Figures stay black on white: they are what is printed.
 const STYLE: &str = "\
-body{font:16px/1.45 system-ui,sans-serif;color:#111;background:#fff;max-width:70rem;margin:0 auto;padding:1rem}\
-h1{font-size:1.6rem}h2{border-bottom:2px solid #0072b2;margin-top:2.5rem}h3{margin-top:2.2rem}\
-table{border-collapse:collapse;font-size:.85rem}th,td{padding:.15rem .6rem;border-bottom:1px solid #ddd;text-align:left}\
-th{background:#f2f6fa}td.n{text-align:right;font-variant-numeric:tabular-nums}\
-.finding{font-size:1.1rem;border-left:4px solid #0072b2;padding-left:.7rem}\
-dl{display:grid;grid-template-columns:8rem 1fr;gap:.2rem .8rem;font-size:.9rem}dt{color:#555}dd{margin:0}\
-figure{margin:1rem 0;overflow-x:auto}svg{max-width:100%;height:auto}.wide{overflow-x:auto}\
-summary{cursor:pointer;margin:.5rem 0}";
+:root{color-scheme:light dark;--text:#111;--paper:#fff;--line:#ddd;--head:#f2f6fa;--dim:#555;--mark:#0072b2}\
+@media(prefers-color-scheme:dark){:root{--text:#e6e6e6;--paper:#16181b;--line:#3a3d42;--head:#22262b;--dim:#a8adb4;\
+--mark:#56b4e9}}\
+body{font:16px/1.45 system-ui,sans-serif;color:var(--text);background:var(--paper);max-width:52rem;margin:0 auto;\
+padding:1rem}a{color:var(--mark)}\
+h1{font-size:1.6rem}h2{border-bottom:2px solid var(--mark);margin-top:2.5rem}h3{margin-top:2.2rem}\
+nav ul{columns:18rem;padding-left:1.2rem}\
+table{border-collapse:collapse;font-size:.85rem}\
+th,td{padding:.15rem .6rem;border-bottom:1px solid var(--line);text-align:left}\
+th{background:var(--head)}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+.finding{font-size:1.1rem;border-left:4px solid var(--mark);padding-left:.7rem}\
+dl{display:grid;grid-template-columns:8rem 1fr;gap:.2rem .8rem;font-size:.9rem}dt{color:var(--dim)}dd{margin:0}\
+figure{margin:1rem 0;overflow-x:auto}svg{max-width:100%;height:auto;display:block}.wide{overflow-x:auto}\
+summary{cursor:pointer;margin:.5rem 0}\
+@media(max-width:32rem){dl{grid-template-columns:1fr}dt{margin-top:.4rem}}\
+@media print{:root{color-scheme:light;--text:#000;--paper:#fff;--line:#ccc;--head:#eee;--dim:#333;--mark:#0072b2}\
+body{font-size:10pt;max-width:none;padding:0}nav,details{display:none}\
+figure,.finding,dl{break-inside:avoid}h2,h3,.finding{break-after:avoid}svg{max-height:24cm}}";
 
 /// The page.
 pub(super) fn page(report: &Report) -> String {
@@ -50,17 +61,32 @@ pub(super) fn page(report: &Report) -> String {
     for note in &report.notes {
         let _ = writeln!(page, "<p><strong>Note.</strong> {}</p>", escaped(note));
     }
-    for (kind, title) in [
-        (Kind::Thesis, "As in the thesis of 2015"),
-        (Kind::Correction, "Corrections"),
-        (Kind::Addition, "Additions"),
-    ] {
+    add_contents(&mut page, report);
+    for (kind, title) in KINDS {
         let _ = writeln!(page, "<h2>{title}</h2>");
         for item in report.items.iter().filter(|item| item.kind == kind) {
             add_item(&mut page, report, item);
         }
     }
     page + "</body>\n</html>\n"
+}
+
+const KINDS: [(Kind, &str); 3] = [
+    (Kind::Thesis, "As in the thesis of 2015"),
+    (Kind::Correction, "Corrections"),
+    (Kind::Addition, "Additions"),
+];
+
+/// Links to the items.
+fn add_contents(page: &mut String, report: &Report) {
+    page.push_str("<nav aria-label=\"Contents\"><ul>\n");
+    for (kind, _) in KINDS {
+        for item in report.items.iter().filter(|item| item.kind == kind) {
+            let title = escaped(item.title);
+            let _ = writeln!(page, "<li><a href=\"#{}\">{title}</a></li>", item.id);
+        }
+    }
+    page.push_str("</ul></nav>\n");
 }
 
 fn add_item(page: &mut String, report: &Report, item: &Item) {
