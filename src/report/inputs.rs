@@ -16,7 +16,7 @@ pub use sets::sets;
 pub use waits::waits;
 
 use super::tally::{
-    Judging, StudiedTorrent, Tally, Thresholds, add_peer_errors, add_tracker_results,
+    Judging, Run, StudiedTorrent, Tally, Thresholds, add_peer_errors, add_tracker_results,
     rounded_seconds, set_by_size,
 };
 use super::{ReportError, ReportOptions};
@@ -121,10 +121,10 @@ impl Study {
         let tally = &mut self.tally;
         let known = tally.torrents.clone();
         let is_known = |torrent: u32| torrent != 0 && known.contains_key(&id(torrent));
-        let mut end = None;
+        let mut run: Option<Run> = None;
         let mut strange = 0_u64;
         archive.each_request(|row| {
-            end = end.max(Some(row.timestamp));
+            run = Run::with(run, row.timestamp);
             if is_known(row.torrent) {
                 tally.requests.push(id(row.torrent), row);
             } else {
@@ -132,7 +132,7 @@ impl Study {
             }
         })?;
         archive.each_monitoring(|row| {
-            end = end.max(Some(row.timestamp));
+            run = Run::with(run, row.timestamp);
             tally.monitoring.push(file, row);
         })?;
         archive.each_scrape(|row| {
@@ -140,11 +140,11 @@ impl Study {
                 tally.requests.scrape(id(row.torrent), row);
             }
         })?;
-        let due_until = match end {
-            Some(end) => end.saturating_sub(revisit_delay(&archive.facts()?)),
+        let due_until = match run {
+            Some(run) => run.end.saturating_sub(revisit_delay(&archive.facts()?)),
             None => i64::MAX,
         };
-        strange += self.add_peers(input, &known, due_until)?;
+        strange += self.add_peers(input, &known, (due_until, run))?;
         let evidence = &mut self.tally.evidence;
         archive.each_evidence(|torrent, class, addresses| {
             if is_known(torrent) {
@@ -173,7 +173,7 @@ impl Study {
         &mut self,
         input: &Input,
         known: &BTreeMap<u32, StudiedTorrent>,
-        due_until: i64,
+        (due_until, run): (i64, Option<Run>),
     ) -> Result<u64, ReportError> {
         let archive = &input.archive;
         let tally = &mut self.tally;
@@ -183,13 +183,17 @@ impl Study {
         };
         let has_crossings =
             archive.has("crossing") && self.thresholds.main() >= self.thresholds.run;
-        if has_crossings {
-            archive.each_crossing(|row| {
-                if let Some(torrent) = torrent_of(row.torrent) {
+        // The combine step of 2015 leaves our tables empty.
+        let mut knows_crossings = false;
+        archive.each_crossing(|row| {
+            knows_crossings = true;
+            if let Some(torrent) = torrent_of(row.torrent) {
+                tally.peers.crossed(&torrent.row, row, run);
+                if has_crossings {
                     tally.peers.crossing(torrent.row.id, row);
                 }
-            })?;
-        }
+            }
+        })?;
         let mut strange = 0_u64;
         let mut sorting = Ok(());
         archive.each_peer(|row| {
@@ -202,6 +206,8 @@ impl Study {
                 thresholds: &self.thresholds.values,
                 due_until,
                 has_crossings,
+                run,
+                knows_crossings,
             };
             let speed = tally.peers.push(row, &judging);
             if let (Some((key, speed)), Ok(())) = (speed, &sorting) {

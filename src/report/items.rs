@@ -8,6 +8,7 @@ mod estimates;
 mod evidence;
 mod families;
 mod machines;
+mod missed;
 mod outcomes;
 mod places;
 mod visits;
@@ -47,7 +48,7 @@ pub fn all(study: &Study) -> Result<Vec<Item>, ReportError> {
         additions::overlap(study),
         additions::clients(study),
         estimates::swarm_size(study),
-        estimates::missed(study),
+        missed::missed(study),
         evidence::evidence(study),
         families::families(study),
         additions::have_fault(study),

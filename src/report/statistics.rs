@@ -3,6 +3,7 @@
 
 pub mod capture;
 pub mod counter;
+pub mod follow_up;
 pub mod hours;
 pub mod proportion;
 pub mod quantile;

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 pub use clients::{Client, ClientPeers};
 pub use evidence::EvidenceTally;
 pub use monitoring::{Monitoring, Waits, rounded_seconds};
-pub use peers::{Judging, Leechers, PeerTally, SecondVisits, TorrentPeers, country_of, sort_key};
+pub use peers::{
+    Judging, Leechers, PeerTally, Run, SecondVisits, TorrentPeers, country_of, sort_key,
+};
 pub use requests::{Asked, FirstAnswer, RequestTally};
 pub use thresholds::{ThresholdError, Thresholds, needed_pieces};
 

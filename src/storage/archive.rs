@@ -130,13 +130,15 @@ impl Archive {
         })
     }
 
-    /// Every crossing of a threshold; none in a file of 2015.
+    /// Every crossing of a threshold, by peer; none in a file of 2015.
     pub fn each_crossing(&self, mut take: impl FnMut(&CrossingRow)) -> Result<(), StorageError> {
         if !self.has("crossing") {
             return Ok(());
         }
-        let sql = "SELECT peer.torrent, last_below_ms, first_at_ms
-                   FROM crossing JOIN peer ON peer.id = crossing.peer ORDER BY crossing.id";
+        let sql = "SELECT peer.torrent, last_below_ms, first_at_ms,
+                          peer.id, first_seen, first_pieces, last_pieces, source
+                   FROM crossing JOIN peer ON peer.id = crossing.peer
+                   ORDER BY crossing.peer, crossing.id";
         self.query(sql, |row| {
             take(&CrossingRow::of(row)?);
             Ok(())

@@ -3,6 +3,7 @@
 //! Chapman's estimator for two samples, Schnabel's for many samples drawn one
 //! after the other, Chao's lower bound from how often each was seen.
 
+use super::follow_up::Expected;
 use super::proportion::Z95;
 
 /// An estimate with its 95 % interval.
@@ -100,21 +101,27 @@ fn poisson_limits(count: u64) -> (f64, f64) {
 /// seen at all, once and twice (Chao 1987, bias-corrected). The interval is
 /// log-normal and begins at the number seen.
 pub fn chao(seen: u64, once: u64, twice: u64) -> Estimate {
+    let unseen = chao_unseen(seen, once, twice);
+    lognormal(seen as f64, seen as f64 + unseen.value, unseen.variance)
+}
+
+/// The individuals of [`chao`] that were never seen.
+pub fn chao_unseen(seen: u64, once: u64, twice: u64) -> Expected {
     let (f1, f2) = (once as f64, twice as f64);
-    let unseen = f1 * (f1 - 1.0).max(0.0) / (2.0 * (f2 + 1.0));
+    let value = f1 * (f1 - 1.0).max(0.0) / (2.0 * (f2 + 1.0));
     let variance = if twice > 0 {
         let ratio = f1 / f2;
         f2 * (0.25 * ratio.powi(4) + ratio.powi(3) + 0.5 * ratio.powi(2))
     } else {
-        let value = seen as f64 + unseen;
+        let all = seen as f64 + value;
         let (pairs, triple) = (f1 * (f1 - 1.0), f1 * (2.0 * f1 - 1.0).powi(2));
-        (pairs / 2.0 + triple / 4.0 - f1.powi(4) / (4.0 * value.max(1.0))).max(0.0)
+        (pairs / 2.0 + triple / 4.0 - f1.powi(4) / (4.0 * all.max(1.0))).max(0.0)
     };
-    lognormal(seen as f64, seen as f64 + unseen, variance)
+    Expected { value, variance }
 }
 
 /// The log-normal interval of an estimate that cannot be below `seen`.
-fn lognormal(seen: f64, value: f64, variance: f64) -> Estimate {
+pub fn lognormal(seen: f64, value: f64, variance: f64) -> Estimate {
     let unseen = value - seen;
     if unseen <= 0.0 {
         return Estimate {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Client, ClientPeers, needed_pieces};
+use crate::report::statistics::follow_up::FollowUp;
 use crate::report::statistics::hours::{hour_of, shares};
 use crate::storage::archive::{CrossingRow, PeerRow, TorrentRow, WaySeen};
 
@@ -80,6 +81,10 @@ pub struct PeerTally {
     pub confirmed_by_client: BTreeMap<(u32, Client), (u64, u64)>,
     /// By torrent; contacted peers and callers.
     pub leechers: BTreeMap<(u32, bool), Leechers>,
+    /// When they crossed the run's threshold or were lost from sight.
+    pub follow_ups: BTreeMap<(u32, bool), FollowUp>,
+    /// Torrent and peer of the crossing that was taken last.
+    crossed_last: Option<(u32, i64)>,
     /// Confirmed downloads by source.
     pub confirmed_by_way: BTreeMap<WaySeen, u64>,
 }
@@ -95,6 +100,41 @@ pub struct Judging<'a> {
     pub due_until: i64,
     /// Whether brackets come from table `crossing` instead of the row.
     pub has_crossings: bool,
+    /// The run; `None` if nothing says when it was.
+    pub run: Option<Run>,
+    /// Whether table `crossing` tells when the run's threshold was crossed.
+    pub knows_crossings: bool,
+}
+
+/// First and last second of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Unix seconds.
+    pub start: i64,
+    /// Unix seconds.
+    pub end: i64,
+}
+
+impl Run {
+    /// The run with one second more that is known to belong to it.
+    pub fn with(run: Option<Self>, second: i64) -> Option<Self> {
+        Some(run.map_or(
+            Self {
+                start: second,
+                end: second,
+            },
+            |it| Self {
+                start: it.start.min(second),
+                end: it.end.max(second),
+            },
+        ))
+    }
+
+    /// A time in milliseconds as a share of the run.
+    fn share(&self, millis: i64) -> f64 {
+        let length = self.end.saturating_sub(self.start).max(1) as f64;
+        millis as f64 / 1000.0 / length
+    }
 }
 
 /// A peer's place among sorted speeds: its country, and whether it called.
@@ -135,7 +175,7 @@ impl PeerTally {
             .enumerate()
         {
             let needed = i64::from(needed_pieces(torrent.pieces, threshold));
-            if is_confirmed(row, needed) {
+            if is_confirmed(row.first_pieces, row.last_pieces, needed) {
                 *count += 1;
                 confirmed |= place == 0;
             }
@@ -172,7 +212,34 @@ impl PeerTally {
             leechers.once += u64::from(row.visits <= 1);
             leechers.twice += u64::from(row.visits == 2);
             let complete = i64::from(judging.torrent.threshold);
-            leechers.confirmed += u64::from(is_confirmed(row, complete));
+            let confirmed = is_confirmed(row.first_pieces, row.last_pieces, complete);
+            leechers.confirmed += u64::from(confirmed);
+            self.follow(key, row, judging, confirmed);
+        }
+    }
+
+    /// How long a peer below the threshold was followed, and whether it crossed
+    /// it; of crossings in our table [`PeerTally::crossing`] tells the time.
+    fn follow(
+        &mut self,
+        key: (u32, bool),
+        row: &PeerRow<'_>,
+        judging: &Judging<'_>,
+        crossed: bool,
+    ) {
+        let Some(run) = judging.run else {
+            return;
+        };
+        let followed = self.follow_ups.entry(key).or_default();
+        let since = |second: i64| {
+            let seconds = second.saturating_sub(row.first_seen).max(0);
+            run.share(seconds.saturating_mul(1000))
+        };
+        let last = since(row.last_seen.unwrap_or(row.first_seen));
+        match (crossed, judging.knows_crossings) {
+            (false, _) => followed.lost(last, since(run.end)),
+            (true, false) => followed.event(last),
+            (true, true) => {}
         }
     }
 
@@ -213,6 +280,26 @@ impl PeerTally {
         self.bracket(torrent, row.last_below_ms, row.first_at_ms);
     }
 
+    /// When a peer of our table crossed the run's threshold first, taken as the
+    /// middle of the bracket: of those whose download is confirmed. The
+    /// crossings of a peer come together.
+    pub fn crossed(&mut self, torrent: &TorrentRow, row: &CrossingRow, run: Option<Run>) {
+        let complete = i64::from(torrent.threshold);
+        let this = Some((torrent.id, row.peer));
+        let again = std::mem::replace(&mut self.crossed_last, this) == this;
+        let confirmed = is_confirmed(row.first_pieces, row.last_pieces, complete);
+        if let (Some(run), Some(way), true, false) = (run, row.way, confirmed, again) {
+            let key = (torrent.id, way == WaySeen::Incoming);
+            // The middle of the bracket.
+            let at = row.last_below_ms / 2 + row.first_at_ms / 2;
+            let since = at.saturating_sub(row.first_seen.saturating_mul(1000));
+            self.follow_ups
+                .entry(key)
+                .or_default()
+                .event(run.share(since));
+        }
+    }
+
     fn bracket(&mut self, torrent: u32, from_ms: i64, to_ms: i64) {
         self.brackets.0 += to_ms.saturating_sub(from_ms).max(0) as f64 / 1000.0;
         self.brackets.1 += 1;
@@ -223,8 +310,8 @@ impl PeerTally {
 }
 
 /// The rule of 2015: two visits, below at the first, at or above at the latest.
-fn is_confirmed(row: &PeerRow<'_>, needed: i64) -> bool {
-    row.first_pieces < needed && row.last_pieces.is_some_and(|last| last >= needed)
+fn is_confirmed(first: i64, last: Option<i64>, needed: i64) -> bool {
+    first < needed && last.is_some_and(|last| last >= needed)
 }
 
 /// 90 % of the pieces or more.

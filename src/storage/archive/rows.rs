@@ -296,6 +296,16 @@ pub struct CrossingRow {
     pub last_below_ms: i64,
     /// Unix milliseconds.
     pub first_at_ms: i64,
+    /// Id of the peer.
+    pub peer: i64,
+    /// When the peer was first seen, Unix seconds.
+    pub first_seen: i64,
+    /// Its pieces at the first visit.
+    pub first_pieces: i64,
+    /// Its pieces at the latest visit, if there was a second.
+    pub last_pieces: Option<i64>,
+    /// How it was found first; `None` for a word that 2015 does not have.
+    pub way: Option<WaySeen>,
 }
 
 impl CrossingRow {
@@ -304,6 +314,11 @@ impl CrossingRow {
             torrent: id(row, 0)?,
             last_below_ms: whole(row, 1)?.unwrap_or(0),
             first_at_ms: whole(row, 2)?.unwrap_or(0),
+            peer: whole(row, 3)?.unwrap_or(0),
+            first_seen: whole(row, 4)?.unwrap_or(0),
+            first_pieces: whole(row, 5)?.unwrap_or(0),
+            last_pieces: whole(row, 6)?,
+            way: WaySeen::of(text(row, 7)?, &WaySeen::ALL),
         })
     }
 }

@@ -38,6 +38,11 @@ fn tally(rows: &[PeerRow<'_>]) -> (PeerTally, Vec<(u32, f64)>) {
         thresholds: &[0.98, 0.5],
         due_until: 3_600_000,
         has_crossings: false,
+        run: Some(Run {
+            start: 3_600_000,
+            end: 3_607_200,
+        }),
+        knows_crossings: false,
     };
     let speeds = rows
         .iter()
@@ -118,4 +123,42 @@ fn keys_of_countries() {
             assert_eq!(country_of(key), (country, called));
         }
     }
+}
+
+/// Of a run of two hours: crossed after one, lost after one and at once. With
+/// our table a crossing is of when it tells; only the first of a peer whose
+/// download is confirmed counts.
+#[test]
+fn how_long_peers_are_followed() {
+    let mut wanted = FollowUp::default();
+    wanted.event(0.5);
+    wanted.lost(0.5, 1.0);
+    wanted.lost(0.0, 1.0);
+    let rows = [
+        peer(10, Some(98), 4),
+        peer(10, Some(97), 2),
+        peer(10, None, 1),
+        peer(98, Some(100), 2),
+    ];
+    let (tally, _) = tally(&rows);
+    assert_eq!(tally.follow_ups[&(3, false)], wanted);
+
+    let mut tally = PeerTally::default();
+    let run = Run::with(Run::with(None, 3_607_200), 3_600_000);
+    let crossing = |peer, hours: i64, last| CrossingRow {
+        torrent: 3,
+        last_below_ms: 3_600_000_000,
+        first_at_ms: 3_600_000_000 + hours * 7_200_000,
+        peer,
+        first_seen: 3_600_000,
+        first_pieces: 10,
+        last_pieces: Some(last),
+        way: Some(WaySeen::Incoming),
+    };
+    for row in [crossing(1, 1, 98), crossing(1, 2, 98), crossing(2, 2, 90)] {
+        tally.crossed(&torrent(), &row, run);
+    }
+    let mut wanted = FollowUp::default();
+    wanted.event(0.5);
+    assert_eq!(tally.follow_ups[&(3, true)], wanted);
 }
