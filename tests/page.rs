@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use btda::model::InfoHash;
 use common::browser::Browser;
-use common::http;
 use common::openapi::Contract;
 use common::opentracker::OpenTracker;
 use common::page::Page;
@@ -33,15 +32,11 @@ impl World {
         let hashes = [HASH, LISTED].map(InfoHash::new);
         let tracker = OpenTracker::start(folder.path(), Ipv4Addr::LOCALHOST, &hashes);
         let world = Self { folder, tracker };
-        let agent = http::agent();
-        for (number, left) in [0, 0, 5, 5, 5].into_iter().enumerate() {
-            let url = format!(
-                "{}?info_hash={}&peer_id=-XX0000-00000000000{number}&port={}&uploaded=0&downloaded=0&left={left}&compact=1&event=started",
-                world.tracker.http_url(),
-                percent_encode(&HASH, NON_ALPHANUMERIC),
-                20_001 + number,
-            );
-            http::fetch(&agent, &url).unwrap();
+        for (port, left) in (20_001..).zip([0, 0, 5, 5, 5]) {
+            let peer_id = format!("-XX0000-0000000{port}");
+            world
+                .tracker
+                .announce(InfoHash::new(HASH), &peer_id, port, left);
         }
         world
     }

@@ -15,12 +15,17 @@ pub(crate) fn agent() -> Agent {
         .into()
 }
 
-/// Body of a GET, `None` when there is no good answer.
-pub(crate) fn fetch(agent: &Agent, url: &str) -> Option<Vec<u8>> {
-    let mut answer = agent.get(url).call().ok()?;
-    let good = answer.status().is_success();
-    let body = answer.body_mut().read_to_vec().ok()?;
-    good.then_some(body)
+/// Body of a GET, or why there is no good answer.
+pub(crate) fn fetch(agent: &Agent, url: &str) -> Result<Vec<u8>, String> {
+    let mut answer = agent.get(url).call().map_err(|error| error.to_string())?;
+    let status = answer.status();
+    let body = answer.body_mut().read_to_vec();
+    let body = body.map_err(|error| error.to_string())?;
+    if status.is_success() {
+        Ok(body)
+    } else {
+        Err(format!("{status}: {}", String::from_utf8_lossy(&body)))
+    }
 }
 
 /// Posts JSON and reads JSON back.

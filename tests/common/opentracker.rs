@@ -11,10 +11,12 @@ use btda::protocol::bencode::Value;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use super::http;
-use super::process::{Process, free_port, program, start_with_retries, wait_until_ready};
+use super::process::{
+    Process, free_port, program, start_with_retries, wait_until, wait_until_ready,
+};
 
 /// How long it may take to listen.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// The running tracker.
 pub(crate) struct OpenTracker {
@@ -77,6 +79,32 @@ impl OpenTracker {
     /// Announce URL for UDP.
     pub(crate) fn udp_url(&self) -> String {
         format!("udp://{}/announce", self.address)
+    }
+
+    /// Announces somebody on this machine who is not there, again until it is
+    /// taken: the tracker says no until it has read its list of torrents.
+    pub(crate) fn announce(&self, hash: InfoHash, peer_id: &str, port: u16, left: u64) {
+        let url = format!(
+            "{}?info_hash={}&peer_id={peer_id}&port={port}&uploaded=0&downloaded=0&left={left}&compact=1&event=started",
+            self.http_url(),
+            percent_encode(hash.as_bytes(), NON_ALPHANUMERIC),
+        );
+        let mut last = String::new();
+        wait_until("the tracker takes the peer", START_LIMIT, || {
+            let answer = http::fetch(&self.agent, &url).map(|body| {
+                let text = String::from_utf8_lossy(&body).into_owned();
+                (!text.contains("failure reason"), text)
+            });
+            let said = match answer {
+                Ok((true, _)) => return true,
+                Ok((false, said)) | Err(said) => said,
+            };
+            if said != last {
+                eprintln!("opentracker does not take port {port}: {said}");
+                last = said;
+            }
+            false
+        });
     }
 
     /// Fails the test when it has ended.
