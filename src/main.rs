@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use btda::analyzer::runtime;
+use btda::analyzer::runtime::{self, serve};
 use btda::cli::{self, ConfigChoice, Request};
 use btda::config::{Config, default_file};
 use btda::exit::Exit;
@@ -11,7 +11,6 @@ use btda::observe::{command as observe, search_command as search};
 use btda::report;
 use btda::results::{combine, doctor, export};
 use btda::terminal::{complain, print};
-use btda::web::serve;
 
 fn main() -> ExitCode {
     let exit = match cli::parse(std::env::args_os()) {

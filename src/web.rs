@@ -22,10 +22,10 @@ mod pace;
 mod pages;
 mod reports;
 mod seats;
-pub mod serve;
 mod server;
 mod stream;
 mod studies;
+mod telling;
 mod track;
 mod watch;
 

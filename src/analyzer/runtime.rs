@@ -19,6 +19,7 @@ mod opt_out;
 mod page;
 mod prepare;
 mod random;
+pub mod serve;
 mod shutdown;
 mod sockets;
 mod status;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Page, STACK, Watched};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Switches};
 use crate::exit::Exit;
@@ -13,6 +12,7 @@ use crate::stop::stop_pair;
 use crate::storage::overview::Overview;
 use crate::terminal::complain;
 use crate::threads;
+use crate::web::{Page, STACK, Watched};
 
 /// Serves until a signal comes; shows the result file `database`, if there is
 /// one.
