@@ -8,6 +8,7 @@ pub mod encrypted;
 pub mod engine;
 pub mod evaluate;
 pub mod exchange;
+pub mod inspector;
 pub mod listener;
 pub mod neighbours;
 pub mod policy;

@@ -2,6 +2,7 @@
 //! ([`pymdht`]) or from our own ([`node`]); [`requester`] is the thread that
 //! asks.
 
+pub mod finder;
 pub mod node;
 mod own;
 pub mod pending;

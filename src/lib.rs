@@ -33,7 +33,7 @@
 //! * [`storage`]: the only SQL; ledger, writer, spool, error files, manifest.
 //! * [`hosts`]: host names of peers, by reverse DNS in threads of its own.
 //! * [`results`]: the commands that work on result files behind a run.
-//! * [`model`], [`intake`]: types and borders that all of them share.
+//! * [`model`], [`intake`], [`inspection`]: types and borders that all of them share.
 //! * [`clock`], [`deadline`], [`stop`]: time, the end of a wait, the end of a run.
 //! * [`logging`], [`outside`]: the log, and text from outside made harmless;
 //!   [`terminal`]: what commands print.
@@ -55,6 +55,7 @@ pub mod deadline;
 pub mod dht;
 pub mod exit;
 pub mod hosts;
+pub mod inspection;
 pub mod intake;
 pub mod lab;
 pub mod live;

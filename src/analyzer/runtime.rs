@@ -10,6 +10,7 @@ mod dht;
 mod fault;
 mod found;
 mod hosts;
+mod inspection;
 mod limits;
 mod links;
 mod local_trackers;

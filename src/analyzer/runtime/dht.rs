@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::analyzer::engine::Engine;
 use crate::config::settings::{DhtChoice, DhtSourceSettings};
 use crate::dht::OwnNode;
+use crate::dht::finder::Finder;
 use crate::dht::node::address::Family;
 use crate::dht::node::{DhtHandle, DhtNode, DhtSettings};
 use crate::dht::pending::PendingLookups;
@@ -140,6 +141,18 @@ impl Dht {
         }
     }
 
+    /// Looks single torrents up for the page; only by our own node.
+    pub(super) fn finder(&self) -> Option<Finder> {
+        match &self.node {
+            Node::Pymdht(_) => None,
+            Node::Own(handle) => Some(Finder::of(
+                Arc::clone(handle),
+                Arc::clone(&self.context.clock),
+                self.context.stop.clone(),
+            )),
+        }
+    }
+
     /// Body of the thread of our own node for `family`.
     pub(super) fn run_node(&self, family: Family) {
         if let Node::Own(handle) = &self.node {
@@ -183,13 +196,9 @@ fn own_state(running: bool, good: usize) -> String {
     }
 }
 
-/// Takes the port of our own node, where the listener listens too.
-fn own(
-    engine: &Arc<Engine>,
-    settings: &DhtSourceSettings,
-    output: &Path,
-) -> Result<DhtHandle, Refusal> {
-    let address = match engine.settings.listen.address {
+/// A node at any port, where the listener listens too.
+pub(super) fn node_settings(settings: &DhtSourceSettings, listen: IpAddr) -> DhtSettings {
+    let address = match listen {
         IpAddr::V4(v4) => v4,
         IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
     };
@@ -198,17 +207,28 @@ fn own(
     } else {
         DhtSettings::default()
     };
-    let wanted = DhtSettings {
-        port: settings.node_port,
+    DhtSettings {
         address: Some(address),
         address6: settings.address6,
-        // Nobody listens in the other one.
-        announce_in: Some(Family::of(engine.settings.listen.address)),
         bootstrap: settings.bootstrap.clone(),
         packets_per_second: settings.packets_per_second,
         packets_burst: settings.packets_per_second.saturating_mul(2),
-        state_file: settings.save_nodes.then(|| output.join("dht_nodes")),
         ..base
+    }
+}
+
+/// Takes the port of our own node, where the listener listens too.
+fn own(
+    engine: &Arc<Engine>,
+    settings: &DhtSourceSettings,
+    output: &Path,
+) -> Result<DhtHandle, Refusal> {
+    let wanted = DhtSettings {
+        port: settings.node_port,
+        // Nobody listens in the other one.
+        announce_in: Some(Family::of(engine.settings.listen.address)),
+        state_file: settings.save_nodes.then(|| output.join("dht_nodes")),
+        ..node_settings(settings, engine.settings.listen.address)
     };
     let node = DhtNode::prepare(wanted, Arc::clone(&engine.clock), &engine.stop, None);
     let node = node.map_err(|error| {

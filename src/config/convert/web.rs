@@ -23,6 +23,10 @@ pub struct WebSettings {
     pub track_per_minute: u32,
     /// `web.allow_private`: ask trackers at reserved addresses.
     pub allow_private: bool,
+    /// `web.dht`: look torrents up in the DHT.
+    pub dht: bool,
+    /// `web.visits_max`: peers of a swarm that are visited; 0: none.
+    pub visits: usize,
     /// `web.store_addresses`.
     pub store_addresses: bool,
     /// `web.history_entries_max`.
@@ -46,6 +50,8 @@ impl Config {
             connections_per_address: self.integer(&keys::WEB_CONNECTIONS_PER_ADDRESS_MAX),
             track_per_minute: self.integer(&keys::WEB_TRACK_PER_MINUTE),
             allow_private: self.flag(&keys::WEB_ALLOW_PRIVATE),
+            dht: self.flag(&keys::WEB_DHT),
+            visits: self.integer(&keys::WEB_VISITS_MAX),
             store_addresses: self.flag(&keys::WEB_STORE_ADDRESSES),
             history_entries: self.integer(&keys::WEB_HISTORY_ENTRIES_MAX),
             history_keep: Some(self.time(&keys::WEB_HISTORY_KEEP_SECONDS))

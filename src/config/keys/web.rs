@@ -32,6 +32,15 @@ registry! {
     /// reach what only this machine reaches.
     WEB_ALLOW_PRIVATE: "web.allow_private",
         Kind::Flag, Value::Flag(false), "own choice";
+    /// Lets whoever uses the page look torrents up in the DHT, beside a tracker
+    /// or without one. `btda serve` starts a node of its own for the first
+    /// look-up; the page of a run asks the node of the run, if that has one (-d).
+    WEB_DHT: "web.dht",
+        Kind::Flag, Value::Flag(true), "own choice: a magnet link often has nothing else";
+    /// Peers of a swarm that whoever uses the page can have visited at one time,
+    /// within the limits of `[contact]`; 0 = none.
+    WEB_VISITS_MAX: "web.visits_max",
+        integer(0, 1000), Value::Integer(200), "own choice: trackers name as many";
     /// Stores the addresses of tracked peers in the history, as the Torrent Peer
     /// Tracker did. Otherwise it has pseudonyms, which change with every start;
     /// exports have what is stored.
