@@ -27,6 +27,7 @@ mod stream;
 mod studies;
 mod telling;
 mod track;
+mod visits;
 mod watch;
 
 use std::fmt;
@@ -41,6 +42,7 @@ use app::{App, routes};
 use server::{Limits, Server};
 use studies::Studies;
 use track::Tracking;
+use visits::Visits;
 
 pub use watch::Watched;
 
@@ -48,6 +50,7 @@ use crate::clock::Clock;
 use crate::config::WebSettings;
 use crate::config::settings::Settings;
 use crate::exit::Exit;
+use crate::inspection::Inspection;
 use crate::net::listen::listen;
 use crate::stop::StopToken;
 use crate::storage::StorageError;
@@ -137,11 +140,12 @@ pub struct Page {
 
 impl Page {
     /// Opens the history in `settings.output` and binds the page to
-    /// `web.address`; `watched` is the run that it shows.
+    /// `web.address`; `watched` is the run that it shows, `inspection` what
+    /// it can have done in a swarm.
     pub fn open(
         web: &WebSettings,
         settings: &Settings,
-        watched: Option<Watched>,
+        (watched, inspection): (Option<Watched>, Inspection),
         (clock, stop): (Arc<dyn Clock>, StopToken),
     ) -> Result<Self, WebError> {
         let wanted = web.address.unwrap_or(DEFAULT_ADDRESS);
@@ -156,16 +160,18 @@ impl Page {
         let listener = listen(wanted).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let access = Access::new(address, web.host_names.clone(), token);
-        let tracker = settings.tracker.clone();
-        let tracking = Tracking::open(web, tracker, &settings.output, Arc::clone(&clock))
+        let tracking = Tracking::open(web, settings, inspection.finder, Arc::clone(&clock))
             .map_err(WebError::History)?;
+        let tracking = Arc::new(tracking);
+        let visits = Visits::new(web, inspection.visitor, Arc::clone(&tracking));
         // Of a file in the working directory, the folder's name is empty.
         let beside = watched
             .as_ref()
             .and_then(|it| it.database.parent())
             .map(|it| Path::new(".").join(it));
         let studies = Studies::new(beside.unwrap_or_else(|| settings.output.clone()));
-        let app = Arc::new(App::new(access, web, (tracking, watched, studies), clock));
+        let app = App::new(access, web, (tracking, visits, watched, studies), clock);
+        let app = Arc::new(app);
         let limits = Limits {
             connections: web.connections,
             per_address: web.connections_per_address,

@@ -8,6 +8,7 @@ mod common;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use btda::lab::{Reply, ScriptedTracker};
 use btda::model::InfoHash;
 use common::browser::Browser;
 use common::openapi::Contract;
@@ -44,7 +45,11 @@ impl World {
     fn serve(&self, arguments: &[&str]) -> Page {
         Page::serve(
             self.folder.path(),
-            &[&["--set", "web.allow_private=true"], arguments].concat(),
+            &[
+                &["--set", "web.allow_private=true", "--set", "web.dht=false"],
+                arguments,
+            ]
+            .concat(),
         )
     }
 
@@ -249,6 +254,27 @@ fn check_restart(world: &World, first: &Value) {
     for peer in stored.as_array().unwrap() {
         assert_eq!(peer["ip"], "127.0.0.1");
     }
+    page.stop();
+}
+
+/// A tracker that names peers one by one tells their ids, too.
+#[test]
+fn clients_that_a_tracker_tells_are_shown_and_stored() {
+    let body = b"d8:completei1e8:intervali1800e5:peersl\
+        d2:ip9:127.0.0.17:peer id20:-TR3000-aaaaaaaaaaaa4:porti7009ee\
+        d2:ip9:127.0.0.14:porti7010eeee";
+    let tracker = ScriptedTracker::http(move |_| Reply::ok(body)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let page = Page::serve(folder.path(), &["--set", "web.allow_private=true"]);
+    let question =
+        json!({ "info_hash": InfoHash::new(HASH).to_string(), "tracker_url": tracker.url() });
+    let answer = page.track(&question).json();
+    let stored = &page.get("/api/reports").json()[0]["response"];
+    for peers in [&answer["peers"], &stored["peers"]] {
+        assert_eq!(peers[0]["client"], "-TR3000-", "{answer}");
+        assert_eq!(peers[1]["client"], Value::Null, "{answer}");
+    }
+    assert_eq!(answer["peers"][0]["sources"], json!(["tracker"]));
     page.stop();
 }
 

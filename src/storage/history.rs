@@ -49,6 +49,29 @@ pub struct TrackedPeer {
     /// ISO 3166-1 alpha-2, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// Its client, by the peer id that the tracker told or by a visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// What a visit has shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit: Option<PeerVisit>,
+}
+
+/// What a visit to a tracked peer has shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerVisit {
+    /// `success`, or why it gave nothing.
+    pub outcome: String,
+    /// Pieces it has.
+    pub pieces: Option<u32>,
+    /// Pieces of the torrent.
+    pub pieces_count: Option<u32>,
+    /// Whether it has everything.
+    pub complete: Option<bool>,
+    /// `tcp` or `utp`.
+    pub transport: Option<String>,
+    /// `plain`, `rc4` or `mse-plain`.
+    pub encryption: Option<String>,
 }
 
 /// One announce and what came of it.
@@ -121,8 +144,8 @@ impl History {
         })
     }
 
-    /// Stores `entry`, and lets go what is too old or too much.
-    pub fn add(&self, entry: &TrackEntry) -> Result<(), StorageError> {
+    /// Stores `entry`, and lets go what is too old or too much; its number.
+    pub fn add(&self, entry: &TrackEntry) -> Result<i64, StorageError> {
         let peers = serde_json::to_string(&entry.peers).unwrap_or_else(|_| "[]".to_owned());
         let oldest = self
             .keep
@@ -147,14 +170,29 @@ impl History {
                     peers,
                 ],
             )?;
+            let id = transaction.last_insert_rowid();
             transaction.execute("DELETE FROM entry WHERE time_ms < ?", [oldest])?;
             transaction.execute(
                 "DELETE FROM entry WHERE id <= (SELECT id FROM entry ORDER BY id DESC LIMIT 1 OFFSET ?)",
                 [self.most],
             )?;
-            transaction.commit()
+            transaction.commit()?;
+            Ok(id)
         };
         store().map_err(|source| self.failed("storing an entry", source))
+    }
+
+    /// Stores the peers of `entry` anew, if it is still there.
+    pub fn set_peers(&self, entry: &TrackEntry) -> Result<(), StorageError> {
+        let peers = serde_json::to_string(&entry.peers).unwrap_or_else(|_| "[]".to_owned());
+        let sql = "UPDATE entry SET peers = ? WHERE id = ?";
+        let stored = self
+            .connection
+            .lock()
+            .execute(sql, params![peers, entry.id]);
+        stored
+            .map(drop)
+            .map_err(|source| self.failed("storing visits", source))
     }
 
     /// The newest entry for this swarm.
@@ -224,6 +262,28 @@ impl History {
         let mut found = read().map_err(|source| self.failed("reading a swarm", source))?;
         found.reverse();
         Ok(found)
+    }
+
+    /// Who was asked for a swarm and answered, those asked most first: URL and
+    /// answers; `most` of them.
+    pub fn sources(
+        &self,
+        info_hash: InfoHash,
+        most: u32,
+    ) -> Result<Vec<(String, u64)>, StorageError> {
+        let sql = format!(
+            "SELECT tracker_url, count(*) FROM entry WHERE info_hash = ? AND error IS NULL
+             GROUP BY tracker_url ORDER BY 2 DESC, 1 LIMIT {most}"
+        );
+        let connection = self.connection.lock();
+        let read = || -> rusqlite::Result<Vec<(String, u64)>> {
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map([info_hash.to_string()], |row| {
+                Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+            })?;
+            rows.collect()
+        };
+        read().map_err(|source| self.failed("reading a swarm", source))
     }
 
     fn failed(&self, step: &'static str, source: rusqlite::Error) -> StorageError {
@@ -297,6 +357,8 @@ mod tests {
                 ip: "0123456789abcdef".to_owned(),
                 port: 6881,
                 country: Some("DE".to_owned()),
+                client: None,
+                visit: None,
             }],
         }
     }
@@ -379,6 +441,39 @@ mod tests {
             .course(InfoHash::new([0xa0; 20]), "http://A.example/announce", 9)
             .unwrap();
         assert_eq!(ids(&course), [1]);
+        let dht = sample(0xa0, "dht:", 12);
+        for _ in 0..2 {
+            history.add(&dht).unwrap();
+        }
+        let sources = history.sources(dht.info_hash, 9).unwrap();
+        let wanted = [("dht:", 2), ("http://A.example/announce", 1)];
+        assert_eq!(sources, wanted.map(|(url, count)| (url.to_owned(), count)));
+        assert_eq!(history.sources(dht.info_hash, 1).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn visits_are_added_to_their_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(&folder.path().join(FILE), 2, None).unwrap();
+        let mut entry = sample(1, "u", 0);
+        entry.id = history.add(&entry).unwrap();
+        history.add(&sample(1, "u", 1)).unwrap();
+        entry.peers[0].visit = Some(PeerVisit {
+            outcome: "success".to_owned(),
+            pieces: Some(3),
+            pieces_count: Some(4),
+            complete: Some(false),
+            transport: Some("tcp".to_owned()),
+            encryption: Some("plain".to_owned()),
+        });
+        history.set_peers(&entry).unwrap();
+        let all = || history.entries(&Wanted::default(), i64::MAX, (0, 9));
+        assert_eq!(all().unwrap()[1], entry);
+        assert_eq!(all().unwrap()[0].peers[0].visit, None);
+        // An entry that has gone meanwhile stays so.
+        history.add(&sample(1, "u", 2)).unwrap();
+        history.set_peers(&entry).unwrap();
+        assert_eq!(ids(&all().unwrap()), [3, 2]);
     }
 
     #[test]

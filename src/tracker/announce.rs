@@ -2,6 +2,7 @@
 //!
 //! Pure; used by the HTTP and UDP codecs.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::config::settings::TrackerSettings;
@@ -89,6 +90,9 @@ pub struct AnnounceRequest {
 pub struct AnnounceAnswer {
     /// Peers in their order, at most [`super::PEERS_MAX`].
     pub peers: Vec<PeerAddress>,
+    /// Peer ids, where the tracker tells them: only in lists that are not
+    /// compact.
+    pub ids: HashMap<PeerAddress, PeerId>,
     /// Peers beyond that limit.
     pub left_out: usize,
     /// Seconds between announces that the tracker wants.
@@ -115,6 +119,14 @@ impl AnnounceAnswer {
         } else {
             self.left_out += 1;
         }
+    }
+
+    /// The same for one whose id is told.
+    pub(super) fn push_named(&mut self, peer: PeerAddress, id: Option<PeerId>) {
+        if let Some(id) = id.filter(|_| self.peers.len() < super::PEERS_MAX) {
+            self.ids.insert(peer, id);
+        }
+        self.push(peer);
     }
 }
 

@@ -12,7 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use super::announce::{AnnounceAnswer, AnnounceRequest, compact_v4, compact_v6};
 use super::{RetryIn, TrackerError};
 use crate::model::record::ScrapeFigures;
-use crate::model::{InfoHash, PeerAddress};
+use crate::model::{InfoHash, PeerAddress, PeerId};
 use crate::protocol::bencode::Value;
 
 /// Torrents in one scrape at most; the URL stays below 4 KiB.
@@ -126,15 +126,17 @@ fn take_peers(peers: Value<'_>, answer: &mut AnnounceAnswer) -> Result<(), Track
     }
     let list = peers.list().ok_or(TrackerError::PeersType)?;
     list.filter_map(listed_peer)
-        .for_each(|peer| answer.push(peer));
+        .for_each(|(peer, id)| answer.push_named(peer, id));
     Ok(())
 }
 
 /// An entry of the list of BEP 3; host names are not looked up.
-fn listed_peer(entry: Value<'_>) -> Option<PeerAddress> {
+fn listed_peer(entry: Value<'_>) -> Option<(PeerAddress, Option<PeerId>)> {
     let ip: IpAddr = entry.get(b"ip")?.text()?.trim().parse().ok()?;
     let port = entry.get(b"port")?.integer()?;
-    Some(PeerAddress::new(ip, u16::try_from(port).ok()?))
+    let id = entry.get(b"peer id").and_then(Value::bytes);
+    let id = id.and_then(|id| id.try_into().ok()).map(PeerId::new);
+    Some((PeerAddress::new(ip, u16::try_from(port).ok()?), id))
 }
 
 /// Reads the answer to a scrape: what it says about each of `hashes`, `None`

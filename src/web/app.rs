@@ -23,6 +23,7 @@ use super::job::Jobs;
 use super::pace::Pace;
 use super::studies::{self, Studies};
 use super::track::Tracking;
+use super::visits::{self, Visits};
 use super::watch::{Watch, Watched, events, metrics, view};
 use super::{asking, login, reports};
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub(super) struct App {
     pub(super) questions: Mutex<Pace>,
     /// Trackers and the history.
     pub(super) tracking: Arc<Tracking>,
+    /// Visits to tracked peers.
+    pub(super) visits: Arc<Visits>,
     /// `web.store_addresses`.
     pub(super) stores_addresses: bool,
     /// The run that is shown.
@@ -62,7 +65,7 @@ impl App {
     pub(super) fn new(
         access: Access,
         settings: &WebSettings,
-        (tracking, watched, studies): (Tracking, Option<Watched>, Studies),
+        (tracking, visits, watched, studies): (Arc<Tracking>, Visits, Option<Watched>, Studies),
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (most, time) = LOGINS;
@@ -77,7 +80,8 @@ impl App {
                 settings.track_per_minute,
                 Duration::from_secs(60),
             )),
-            tracking: Arc::new(tracking),
+            tracking,
+            visits: Arc::new(visits),
             stores_addresses: settings.store_addresses,
         }
     }
@@ -88,8 +92,12 @@ pub(super) fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(asking::start))
         .route("/track", post(asking::track))
+        .route("/visits", post(visits::request::begin))
+        .route("/visits/{number}", get(visits::request::state))
+        .route("/visits/{number}/events", get(visits::request::events))
         .route("/reports", get(reports::reports))
-        .route("/reports/chart.svg", get(reports::chart))
+        .route("/reports/chart.svg", get(reports::chart::chart))
+        .route("/reports/swarm", get(reports::chart::swarm))
         .route("/api/reports", get(reports::api))
         .route("/export/csv", get(reports::csv_file))
         .route("/export/json", get(reports::json_file))

@@ -29,6 +29,8 @@ pub(super) fn start(State(app): State<Arc<App>>) -> Ready<Response<Body>> {
     let filled = StartPage {
         port: DEFAULT_PORT,
         store_addresses: app.stores_addresses,
+        dht: app.tracking.knows_dht(),
+        visits: app.visits.most(),
     };
     ready(page(StatusCode::OK, &filled))
 }
@@ -50,8 +52,8 @@ pub(super) async fn track(
         Err(refused) => Err(refused),
     };
     match asked {
-        Ok(tracked) => {
-            let (status, answer) = tracked.answer();
+        Ok(answer) => {
+            let (status, answer) = answer.json();
             json(status, &answer)
         }
         Err(refused) => refused.into_response(),
@@ -70,7 +72,8 @@ async fn read(headers: &HeaderMap, query: Option<&str>, body: Body) -> Result<Qu
         of_json(&small_body(body).await?)
     } else if kind.eq_ignore_ascii_case(TORRENT) {
         let port = field(query, "port");
-        of_torrent(&body_within(body, TORRENT_MAX).await?, Some(&port))
+        let dht = field(query, "dht") == "1";
+        of_torrent(&body_within(body, TORRENT_MAX).await?, Some(&port), dht)
     } else {
         Err(Refused::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

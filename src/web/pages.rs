@@ -4,8 +4,10 @@
 use askama::Template;
 
 use super::reports::PEERS_SHOWN;
+use super::track::entry::DHT;
 use super::watch::RunState;
-use crate::storage::history::{TrackEntry, TrackedPeer};
+use crate::model::Reason;
+use crate::storage::history::{PeerVisit, TrackEntry, TrackedPeer};
 use crate::storage::overview::{CrossingOverview, TorrentOverview, TrackerOverview};
 
 /// `GET /login`.
@@ -24,6 +26,10 @@ pub(super) struct StartPage {
     pub(super) port: u16,
     /// Whether addresses are stored.
     pub(super) store_addresses: bool,
+    /// Whether the DHT can be asked.
+    pub(super) dht: bool,
+    /// Peers that are visited at most; 0: none.
+    pub(super) visits: usize,
 }
 
 /// `GET /reports`.
@@ -60,6 +66,13 @@ pub(super) struct ReportEntry {
     interval: u32,
     /// Hash and tracker as part of an address.
     swarm: String,
+    /// It is of the DHT.
+    dht: bool,
+    /// Peers that were visited, those that answered, and those that have
+    /// everything.
+    visited: usize,
+    reached: usize,
+    whole: usize,
     peers: Vec<TrackedPeer>,
     /// Peers that are only in the files.
     more: usize,
@@ -68,6 +81,18 @@ pub(super) struct ReportEntry {
 impl ReportEntry {
     /// As it is shown.
     pub(super) fn of(mut entry: TrackEntry) -> Self {
+        let count = |wanted: fn(&PeerVisit) -> bool| {
+            let visits = entry.peers.iter().filter_map(|peer| peer.visit.as_ref());
+            visits.filter(|visit| wanted(visit)).count()
+        };
+        // Whom the rules bar was not contacted.
+        let barred = [Reason::ReservedAddress, Reason::OptedOut].map(Reason::label);
+        let visits = entry.peers.iter().filter_map(|peer| peer.visit.as_ref());
+        let visited = visits
+            .filter(|it| !barred.contains(&it.outcome.as_str().into()))
+            .count();
+        let reached = count(|it| it.transport.is_some());
+        let whole = count(|it| it.complete == Some(true));
         let more = entry.peers.len().saturating_sub(PEERS_SHOWN);
         entry.peers.truncate(PEERS_SHOWN);
         let info_hash = entry.info_hash.to_string();
@@ -85,11 +110,36 @@ impl ReportEntry {
             incomplete: entry.incomplete,
             downloaded: entry.downloaded,
             interval: entry.interval,
+            dht: entry.tracker_url == DHT,
+            visited,
+            reached,
+            whole,
             tracker_url: entry.tracker_url,
             swarm,
             peers: entry.peers,
             more,
         }
+    }
+}
+
+/// `GET /reports/swarm`.
+#[derive(Template)]
+#[template(path = "swarm.html")]
+pub(super) struct SwarmPage {
+    /// The torrent.
+    pub(super) info_hash: String,
+    /// Who was asked: name, answers, hash and tracker as part of an address.
+    pub(super) sources: Vec<(String, u64, String)>,
+}
+
+/// What a visit has shown of a peer's progress, for a table.
+pub(super) fn progress(visit: &PeerVisit) -> String {
+    match (visit.pieces, visit.pieces_count) {
+        _ if visit.complete == Some(true) => "100 %".to_owned(),
+        (Some(has), Some(all @ 1..)) => {
+            format!("{} %", (u64::from(has) * 100 / u64::from(all)).min(99))
+        }
+        _ => String::new(),
     }
 }
 

@@ -1,4 +1,6 @@
-//! What was tracked: as a page, as JSON, as files.
+//! What was tracked: as a page, as JSON, as files; [`chart`]: over time.
+
+pub(super) mod chart;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use super::app::App;
 use super::chunks;
 use super::input::field;
 use super::pages::{ReportEntry, ReportsPage};
-use super::track::{result_json, unstored};
+use super::track::entry::{result_json, unstored};
 use crate::storage::history::{History, TrackEntry, Wanted};
 
 /// Entries on a page.
@@ -27,8 +29,6 @@ pub(super) const PEERS_SHOWN: usize = 50;
 /// Entries read at a time for a file.
 const BATCH: u32 = 100;
 
-/// Points of a chart.
-const POINTS_MAX: u32 = 2000;
 
 /// What the address of a page says of the wanted entries.
 #[derive(Debug, Clone, Default)]
@@ -148,62 +148,6 @@ pub(super) async fn csv_file(
         ("text/csv; charset=utf-8", "tracker_report.csv"),
     )
     .await
-}
-
-/// `GET /reports/chart.svg`: one swarm at one tracker over time.
-pub(super) async fn chart(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-) -> Response<Body> {
-    let tracking = Arc::clone(&app.tracking);
-    let tracker_url = field(query.as_deref(), "tracker_url");
-    let Ok(info_hash) = field(query.as_deref(), "info_hash").parse() else {
-        return Refused::new(
-            StatusCode::BAD_REQUEST,
-            "info_hash: an info hash has 40 hexadecimal digits",
-        )
-        .into_response();
-    };
-    let draw = move || {
-        let course = tracking
-            .history
-            .course(info_hash, &tracker_url, POINTS_MAX)?;
-        let points = |figure: fn(&TrackEntry) -> f64| {
-            let points = course
-                .iter()
-                .map(|entry| (entry.at.millis() as f64 / 3_600_000.0, figure(entry)));
-            points.collect::<Vec<_>>()
-        };
-        Ok(crate::report::curves(
-            "One swarm at one tracker",
-            &[
-                (
-                    "seeders and leechers",
-                    vec![
-                        ("seeders", points(|entry| f64::from(entry.complete))),
-                        ("leechers", points(|entry| f64::from(entry.incomplete))),
-                    ],
-                ),
-                (
-                    "downloads registered by the tracker",
-                    vec![("downloads", points(|entry| f64::from(entry.downloaded)))],
-                ),
-            ],
-        ))
-    };
-    match app.jobs.run(draw).await {
-        Ok(Ok(Ok(svg))) => typed(StatusCode::OK, "image/svg+xml", svg),
-        Ok(Ok(Err(error))) => {
-            log::error!("a chart cannot be drawn: {error}");
-            Refused::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the chart cannot be drawn",
-            )
-            .into_response()
-        }
-        Ok(Err(error)) => unstored(&error).into_response(),
-        Err(refused) => refused.into_response(),
-    }
 }
 
 /// Text before all entries, between them, and behind; and one entry.
@@ -348,6 +292,8 @@ mod tests {
             ip: (*ip).to_owned(),
             port: 6881,
             country: None,
+            client: None,
+            visit: None,
         };
         TrackEntry {
             id: 1,

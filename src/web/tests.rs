@@ -35,7 +35,7 @@ fn limits() -> Limits {
 }
 
 /// The defaults, with these keys set.
-fn configured(set: &[(&str, &str)]) -> (WebSettings, Settings) {
+pub(super) fn configured(set: &[(&str, &str)]) -> (WebSettings, Settings) {
     let set = set.iter().map(|(name, value)| {
         let key = crate::config::keys::find(name).unwrap();
         let value = key.parse(value).unwrap();
@@ -78,13 +78,16 @@ impl Served {
         let access = Access::new(address, Vec::new(), token.map(Token::new));
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let (web, settings) = configured(&[]);
-        let tracking = Tracking::open(&web, settings.tracker, folder.path(), Arc::clone(&clock));
+        let (web, settings) = configured(&[("output_path", folder.path().to_str().unwrap())]);
+        let tracking = Tracking::open(&web, &settings, None, Arc::clone(&clock)).unwrap();
+        let tracking = Arc::new(tracking);
+        let visits = Visits::new(&web, None, Arc::clone(&tracking));
         let app = App::new(
             access,
             &web,
             (
-                tracking.unwrap(),
+                tracking,
+                visits,
                 watched,
                 Studies::new(folder.path().to_owned()),
             ),
@@ -402,7 +405,12 @@ fn others_need_a_token() {
     };
     let open = |(web, settings): (WebSettings, Settings)| {
         let clock = Arc::new(SystemClock::new());
-        Page::open(&web, &settings, None, (clock, stop_pair().1))
+        Page::open(
+            &web,
+            &settings,
+            (None, Inspection::default()),
+            (clock, stop_pair().1),
+        )
     };
     let error = open(settings("0.0.0.0:0", None)).err().unwrap();
     assert!(matches!(error, WebError::NoToken(_)));

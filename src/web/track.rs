@@ -1,36 +1,36 @@
-//! Asks trackers for whoever uses the page, politely: no tracker is asked for
-//! a torrent again before its interval is over; until then the last answer is
-//! the answer, and says so.
+//! Asks trackers and the DHT for whoever uses the page, politely: nobody is
+//! asked for a torrent again before the interval is over; until then the last
+//! answer is the answer, and says so.
 
+pub(super) mod answer;
+pub(super) mod entry;
 pub(super) mod question;
+pub(super) mod swarm;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
 
 use super::answer::Refused;
 use super::job::Jobs;
 use crate::clock::Clock;
 use crate::config::WebSettings;
-use crate::config::settings::TrackerSettings;
-use crate::model::record::ScrapeFigures;
-use crate::model::{AddressRules, InfoHash, PeerId, PseudonymKey, Reason, Timestamp};
-use crate::net::http::{HttpError, SystemHttp};
+use crate::config::settings::Settings;
+use crate::inspection::FindPeers;
+use crate::model::{AddressRules, InfoHash, PeerId, PieceCount, PseudonymKey};
+use crate::net::http::SystemHttp;
 use crate::net::resolve::Resolver;
 use crate::net::udp::SystemUdp;
-use crate::outside::outside_text;
 use crate::storage::StorageError;
 use crate::storage::geo::{GeoDatabase, Locate, Nowhere};
-use crate::storage::history::{FILE, History, TrackEntry, TrackedPeer};
-use crate::tracker::announce::AnnounceAnswer;
+use crate::storage::history::{FILE, History, TrackEntry};
 use crate::tracker::inquiry::Inquiry;
-use crate::tracker::{RetryIn, SystemRandom, TrackerClient, TrackerError};
+use crate::tracker::{SystemRandom, TrackerClient, TrackerError};
+use answer::Answer;
+use entry::{DHT, failed, not_found, status_of, unstored};
 use question::Question;
 
 /// Seconds between announces where a tracker names none, as in the Torrent
@@ -40,8 +40,8 @@ const INTERVAL_DEFAULT: u32 = 1800;
 /// Longest interval that a tracker can impose.
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Before a tracker that failed is asked again.
-const AFTER_FAILURE: Duration = Duration::from_secs(60);
+/// For one look-up in the DHT, the beginnings of a node included.
+const LOOK_UP: Duration = Duration::from_secs(30);
 
 /// Peers of one answer that are told and stored; all are counted.
 pub(super) const PEERS_TOLD: usize = 1000;
@@ -49,7 +49,7 @@ pub(super) const PEERS_TOLD: usize = 1000;
 /// Swarms whose last answer is in memory.
 const SWARMS_MAX: usize = 1000;
 
-/// A swarm at a tracker.
+/// A swarm at a tracker, or in the DHT.
 type Swarm = (InfoHash, String);
 
 /// The last answer of a swarm; locked while somebody asks.
@@ -58,33 +58,47 @@ type Slot = Arc<tokio::sync::Mutex<Option<TrackEntry>>>;
 /// What tracking needs.
 pub(super) struct Tracking {
     client: TrackerClient,
+    finder: Option<Arc<dyn FindPeers>>,
     /// What was tracked.
     pub(super) history: History,
     places: Mutex<Box<dyn Locate>>,
     pseudonyms: PseudonymKey,
     store_addresses: bool,
     slots: Mutex<HashMap<Swarm, Slot>>,
+    /// Pieces of torrents whose file was sent or whose metadata a peer gave, and
+    /// whether they are private.
+    sizes: Mutex<HashMap<InfoHash, (PieceCount, bool)>>,
 }
 
-/// One answer.
+/// What one tracker, or the DHT, has answered.
 #[derive(Debug, Clone)]
 pub(super) struct Tracked {
     /// What came of it, addresses included.
     pub(super) entry: TrackEntry,
-    /// The tracker was not asked: its interval is not over.
+    /// Nobody was asked: the interval is not over.
     pub(super) repeated: bool,
 }
 
+/// Whom to ask.
+#[derive(Debug, Clone)]
+enum Whom {
+    /// The tracker at this URL.
+    Tracker(String),
+    /// The DHT.
+    Dht,
+}
+
 impl Tracking {
-    /// Opens the history in `folder`.
+    /// Opens the history in the output folder of `whole`.
     pub(super) fn open(
         settings: &WebSettings,
-        tracker: TrackerSettings,
-        folder: &Path,
+        whole: &Settings,
+        finder: Option<Arc<dyn FindPeers>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StorageError> {
+        let (folder, tracker) = (&whole.output, whole.tracker.clone());
         let folder_failed = |source| StorageError::Folder {
-            path: folder.to_owned(),
+            path: folder.clone(),
             source,
         };
         std::fs::create_dir_all(folder).map_err(folder_failed)?;
@@ -123,44 +137,83 @@ impl Tracking {
                 peer_id: PeerId::alphanumeric(id),
                 key: u32::from_ne_bytes(key),
             },
+            finder,
             history,
             places: Mutex::new(places),
             pseudonyms: PseudonymKey::new(name),
             store_addresses: settings.store_addresses,
             slots: Mutex::default(),
+            sizes: Mutex::default(),
         })
     }
 
-    /// Asks the trackers of `question` one after the other until one answers.
+    /// Whether torrents can be looked up in the DHT.
+    pub(super) const fn knows_dht(&self) -> bool {
+        self.finder.is_some()
+    }
+
+    /// Asks the trackers of `question` one after the other until one answers,
+    /// and meanwhile the DHT, if that is wanted.
     pub(super) async fn answer(
         self: &Arc<Self>,
         jobs: &Jobs,
         question: Question,
-    ) -> Result<Tracked, Refused> {
-        let mut last = Err(Refused::new(StatusCode::BAD_REQUEST, "no tracker to ask"));
+    ) -> Result<Answer, Refused> {
+        self.note_size(&question);
+        let private = self.size(question.info_hash).is_some_and(|(_, it)| it);
+        if private && question.trackers.is_empty() {
+            let text = "the torrent is private (BEP 27), and no tracker is named";
+            return Err(Refused::new(StatusCode::BAD_REQUEST, text));
+        }
+        let dht = (question.dht && !private).then(|| {
+            let (tracking, jobs, question) = (Arc::clone(self), jobs.clone(), question.clone());
+            tokio::spawn(async move { tracking.ask_one(&jobs, &question, Whom::Dht).await })
+        });
+        let mut tracker = None;
         for url in &question.trackers {
-            last = self.ask_one(jobs, &question, url).await;
-            if last
-                .as_ref()
-                .is_ok_and(|tracked| tracked.entry.error.is_none())
-            {
+            let whom = Whom::Tracker(url.clone());
+            let last = self.ask_one(jobs, &question, whom).await;
+            let answered = last.as_ref().is_ok_and(|it| it.entry.error.is_none());
+            tracker = Some(last);
+            if answered {
                 break;
             }
         }
-        last
+        let dht = match dht {
+            Some(task) => Some(task.await.unwrap_or_else(|_| Err(defect()))),
+            None => None,
+        };
+        match (tracker.transpose(), dht) {
+            (Ok(tracker), dht) => Ok(Answer {
+                tracker,
+                dht,
+                refused: None,
+            }),
+            // A tracker that may not be asked is no reason to keep the rest.
+            (Err(refused), None | Some(Err(_))) => Err(refused),
+            (Err(refused), dht) => Ok(Answer {
+                tracker: None,
+                dht,
+                refused: Some(refused),
+            }),
+        }
     }
 
     async fn ask_one(
         self: &Arc<Self>,
         jobs: &Jobs,
         question: &Question,
-        url: &str,
+        whom: Whom,
     ) -> Result<Tracked, Refused> {
-        let slot = self.slot((question.info_hash, url.to_owned()))?;
+        let name = match &whom {
+            Whom::Tracker(url) => url.clone(),
+            Whom::Dht => DHT.to_owned(),
+        };
+        let slot = self.slot((question.info_hash, name))?;
         let (tracking, jobs) = (Arc::clone(self), jobs.clone());
-        let (question, url) = (question.clone(), url.to_owned());
-        // A task of its own: whoever asked may leave, but what the tracker
-        // answered is to be known then.
+        let question = question.clone();
+        // A task of its own: whoever asked may leave, but what was answered
+        // is to be known then.
         let task = tokio::spawn(async move {
             let mut known = slot.lock_owned().await;
             let now = tracking.client.clock.timestamp();
@@ -173,14 +226,12 @@ impl Tracking {
             }
             let first = known.is_none();
             let tracked = jobs
-                .run(move || tracking.ask(&question, &url, first))
+                .run(move || tracking.ask(&question, &whom, first))
                 .await??;
             *known = Some(tracked.entry.clone());
             Ok(tracked)
         });
-        let text = "a defect ended the work; the log has a line with CRITICAL";
-        task.await
-            .unwrap_or_else(|_| Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text)))
+        task.await.unwrap_or_else(|_| Err(defect()))
     }
 
     fn slot(&self, swarm: Swarm) -> Result<Slot, Refused> {
@@ -192,6 +243,15 @@ impl Tracking {
                 Err(_) => true,
             });
             if slots.len() >= SWARMS_MAX {
+                // The history knows the end of its interval, too.
+                let known = |slot: &Slot| slot.try_lock().ok()?.as_ref().map(|entry| entry.at);
+                let all = slots
+                    .iter()
+                    .filter_map(|(it, slot)| Some((known(slot)?, it)));
+                let oldest = all.min_by_key(|(at, _)| *at).map(|(_, it)| it.clone());
+                oldest.map(|it| slots.remove(&it));
+            }
+            if slots.len() >= SWARMS_MAX {
                 let text = "too many swarms are being tracked: try again later";
                 return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, text));
             }
@@ -200,11 +260,15 @@ impl Tracking {
     }
 
     /// Asks, on the thread of a job; `first` since the program began.
-    fn ask(&self, question: &Question, url: &str, first: bool) -> Result<Tracked, Refused> {
+    fn ask(&self, question: &Question, whom: &Whom, first: bool) -> Result<Tracked, Refused> {
         let now = self.client.clock.timestamp();
+        let name = match whom {
+            Whom::Tracker(url) => url,
+            Whom::Dht => DHT,
+        };
         let of_history = || {
             self.history
-                .last(question.info_hash, url)
+                .last(question.info_hash, name)
                 .map_err(|error| unstored(&error))
         };
         if first && let Some(entry) = of_history()?.filter(|entry| entry.next > now) {
@@ -213,6 +277,20 @@ impl Tracking {
                 repeated: true,
             });
         }
+        let mut entry = match whom {
+            Whom::Tracker(url) => self.ask_tracker(question, url)?,
+            Whom::Dht => self.look_up(question)?,
+        };
+        let stored = self.history.add(&self.to_store(&entry));
+        entry.id = stored.map_err(|error| unstored(&error))?;
+        Ok(Tracked {
+            entry,
+            repeated: false,
+        })
+    }
+
+    fn ask_tracker(&self, question: &Question, url: &str) -> Result<TrackEntry, Refused> {
+        let now = self.client.clock.timestamp();
         let refused = |error: &TrackerError| Refused::new(status_of(error), error.to_string());
         let inquiry = Inquiry::new(
             &self.client,
@@ -225,7 +303,7 @@ impl Tracking {
         let entry = match inquiry.announce() {
             Ok(answer) => {
                 let scraped = inquiry.scrape().ok().flatten();
-                self.entry(question, url, now, (&answer, scraped))
+                self.answered(question, url, now, (&answer, scraped))
             }
             // Nobody was asked.
             Err(error) if status_of(&error) == StatusCode::FORBIDDEN => {
@@ -233,154 +311,27 @@ impl Tracking {
             }
             Err(error) => failed(question, url, now, &error),
         };
-        let stored = self.history.add(&self.to_store(&entry));
         if let Err(error) = inquiry.leave() {
             log::debug!("a tracker did not take leave of us: {error}");
         }
-        stored.map_err(|error| unstored(&error))?;
-        Ok(Tracked {
-            entry,
-            repeated: false,
+        Ok(entry)
+    }
+
+    fn look_up(&self, question: &Question) -> Result<TrackEntry, Refused> {
+        let text = "the DHT is off: web.dht is false, or the run has no DHT node of its own (-d)";
+        let finder = self
+            .finder
+            .as_ref()
+            .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, text))?;
+        let now = self.client.clock.timestamp();
+        Ok(match finder.find(question.info_hash, LOOK_UP) {
+            Ok(peers) => self.found(question, now, &peers),
+            Err(error) => not_found(question, now, error),
         })
     }
-
-    fn entry(
-        &self,
-        question: &Question,
-        url: &str,
-        now: Timestamp,
-        (answer, scraped): (&AnnounceAnswer, Option<ScrapeFigures>),
-    ) -> TrackEntry {
-        let interval = answer.interval.unwrap_or(INTERVAL_DEFAULT);
-        let wait = Duration::from_secs(interval.max(answer.min_interval.unwrap_or(0)).into())
-            .min(INTERVAL_MAX);
-        let scraped = scraped.unwrap_or_default();
-        let places = self.places.lock();
-        let peers = answer
-            .peers
-            .iter()
-            .take(PEERS_TOLD)
-            .map(|peer| TrackedPeer {
-                ip: peer.ip().to_string(),
-                port: peer.port(),
-                country: places.locate(peer.ip()).country,
-            });
-        TrackEntry {
-            id: 0,
-            at: now,
-            info_hash: question.info_hash,
-            tracker_url: url.to_owned(),
-            peer_count: (answer.peers.len() + answer.left_out) as u64,
-            interval,
-            complete: answer.seeders.or(scraped.seeders).unwrap_or(0),
-            incomplete: answer.leechers.or(scraped.leechers).unwrap_or(0),
-            downloaded: scraped.completed.unwrap_or(0),
-            error: None,
-            next: now.plus(wait),
-            peers: peers.collect(),
-        }
-    }
-
-    /// `entry` as it may be stored.
-    fn to_store(&self, entry: &TrackEntry) -> TrackEntry {
-        let mut entry = entry.clone();
-        if !self.store_addresses {
-            for peer in &mut entry.peers {
-                let ip: Result<IpAddr, _> = peer.ip.parse();
-                peer.ip =
-                    ip.map_or_else(|_| String::new(), |ip| self.pseudonyms.of(ip).to_string());
-            }
-        }
-        entry
-    }
 }
 
-fn failed(question: &Question, url: &str, now: Timestamp, error: &TrackerError) -> TrackEntry {
-    let wait = match error.retry() {
-        Some(RetryIn::Never) => INTERVAL_MAX,
-        Some(RetryIn::After(time)) => time.clamp(AFTER_FAILURE, INTERVAL_MAX),
-        None => AFTER_FAILURE,
-    };
-    TrackEntry {
-        id: 0,
-        at: now,
-        info_hash: question.info_hash,
-        tracker_url: url.to_owned(),
-        peer_count: 0,
-        interval: 0,
-        complete: 0,
-        incomplete: 0,
-        downloaded: 0,
-        error: Some(outside_text(error.to_string().as_bytes())),
-        next: now.plus(wait),
-        peers: Vec::new(),
-    }
-}
-
-/// The status of a failed question: our fault, a place that nobody may be
-/// sent to, or the tracker's.
-fn status_of(error: &TrackerError) -> StatusCode {
-    match error {
-        TrackerError::Url(_) | TrackerError::Http(HttpError::BadUrl) => StatusCode::BAD_REQUEST,
-        TrackerError::Net(error) | TrackerError::Http(HttpError::Net(error))
-            if error.reason == Reason::ReservedAddress =>
-        {
-            StatusCode::FORBIDDEN
-        }
-        TrackerError::NoRandom | TrackerError::NoThread | TrackerError::Aborted => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-        _ => StatusCode::BAD_GATEWAY,
-    }
-}
-
-/// The history does not work.
-pub(super) fn unstored(error: &StorageError) -> Refused {
-    log::error!("{error}");
-    Refused::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "the history cannot be read or written; see the log",
-    )
-}
-
-/// What the Torrent Peer Tracker calls a result: peers and figures, or the
-/// error.
-pub(super) fn result_json(entry: &TrackEntry) -> Value {
-    if let Some(error) = &entry.error {
-        return json!({ "error": error });
-    }
-    json!({
-        "peers": entry.peers,
-        "interval": entry.interval,
-        "complete": entry.complete,
-        "incomplete": entry.incomplete,
-        "downloaded": entry.downloaded,
-    })
-}
-
-impl Tracked {
-    /// The answer to `POST /track`, with its status.
-    pub(super) fn answer(&self) -> (StatusCode, Value) {
-        let entry = &self.entry;
-        let status = if entry.error.is_some() {
-            StatusCode::BAD_GATEWAY
-        } else {
-            StatusCode::OK
-        };
-        let mut value = result_json(entry);
-        if let Value::Object(fields) = &mut value {
-            let more = json!({
-                "peer_count": entry.peer_count,
-                "info_hash": entry.info_hash.to_string(),
-                "tracker_url": entry.tracker_url,
-                "timestamp": entry.at.to_string(),
-                "next_request": entry.next.to_string(),
-                "from_last_result": self.repeated,
-            });
-            if let Value::Object(more) = more {
-                fields.extend(more);
-            }
-        }
-        (status, value)
-    }
+fn defect() -> Refused {
+    let text = "a defect ended the work; the log has a line with CRITICAL";
+    Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text)
 }

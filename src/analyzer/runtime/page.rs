@@ -15,6 +15,8 @@ use crate::storage::{Progress, Stem};
 use crate::web::{self, Page, Watched};
 
 use super::crew::{Stage, Unit};
+use super::dht::Dht;
+use super::inspection;
 use super::prepare::{Refusal, refuse};
 use super::status::Figures;
 
@@ -34,6 +36,7 @@ impl Shown {
     pub(super) fn open(
         web: Option<&WebSettings>,
         engine: &Engine,
+        dht: Option<&Dht>,
         stem: &Stem,
     ) -> Result<Option<Self>, Refusal> {
         let Some(web) = web else { return Ok(None) };
@@ -45,7 +48,7 @@ impl Shown {
         let page = Page::open(
             web,
             &engine.settings,
-            Some(watched),
+            (Some(watched), inspection::of_run(web, engine, dht)?),
             (Arc::clone(&engine.clock), engine.stop.clone()),
         );
         let page = page.map_err(|error| refuse(error.exit(), error.to_string()))?;

@@ -118,7 +118,7 @@ pub(super) fn prepare(request: Request) -> Result<Run, Refusal> {
     let dht = Dht::prepare(&engine, listen_port, stem.folder())?;
     let (hosts, names) = hosts::prepare(&engine)?;
     let (neighbours, found, local_trackers) = found_beside(&engine)?;
-    let page = Shown::open(web.as_ref(), &engine, &stem)?;
+    let page = Shown::open(web.as_ref(), &engine, dht.as_ref(), &stem)?;
     // From here on there are files, so nothing else may refuse the run.
     let facts = manifest(&engine.settings, &configuration, (listen_port, opted_out));
     let writer = create_writer(&engine, &stem, (import.files, facts, names), &progress)?;

@@ -14,6 +14,8 @@ use crate::terminal::complain;
 use crate::threads;
 use crate::web::{Page, STACK, Watched};
 
+use super::inspection;
+
 /// Serves until a signal comes; shows the result file `database`, if there is
 /// one.
 pub fn run(config: &Config, database: Option<PathBuf>) -> Exit {
@@ -30,20 +32,20 @@ fn serve(config: &Config, database: Option<PathBuf>) -> Result<(), (Exit, String
     let failed = |what: &'static str| move |error| (Exit::Failed, format!("{what}: {error}"));
     let signals = signals::watch().map_err(failed("signals cannot be handled"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let settings = config.settings(&Switches::default());
+    let switches = Switches {
+        dht: true,
+        ..Switches::default()
+    };
+    let (web, settings) = (config.web(), config.settings(&switches));
     let mut log = settings.log.clone();
     log.to_console = true;
     logging::start(&log, std::path::Path::new(""), Arc::clone(&clock))
         .map_err(|error| (Exit::Failed, error.to_string()))?;
     let (trigger, stop) = stop_pair();
-    if let Some(path) = &database {
-        Overview::read(path).map_err(|error| (Exit::Failed, error.to_string()))?;
-    }
-    let watched = database.map(|database| Watched {
-        database,
-        board: None,
-    });
-    let page = Page::open(&config.web(), &settings, watched, (clock, stop))
+    let inspection = inspection::alone(&web, &settings, (&clock, &stop))
+        .map_err(|refusal| (refusal.exit, refusal.text))?;
+    let shown = (watched(database)?, inspection);
+    let page = Page::open(&web, &settings, shown, (clock, stop))
         .map_err(|error| (error.exit(), error.to_string()))?;
     complain(&format!(
         "the page is at http://{}/ (Ctrl+C ends it)",
@@ -57,4 +59,16 @@ fn serve(config: &Config, database: Option<PathBuf>) -> Result<(), (Exit, String
     thread
         .join()
         .map_err(|_| (Exit::Failed, "the page ended by a defect".to_owned()))
+}
+
+/// The result file, if there is one, after a look into it.
+fn watched(database: Option<PathBuf>) -> Result<Option<Watched>, (Exit, String)> {
+    let Some(database) = database else {
+        return Ok(None);
+    };
+    Overview::read(&database).map_err(|error| (Exit::Failed, error.to_string()))?;
+    Ok(Some(Watched {
+        database,
+        board: None,
+    }))
 }

@@ -104,6 +104,8 @@ fn listed_peers_without_host_names() {
             "[2001:db8::1]:1".parse().unwrap()
         ]
     );
+    let ids: Vec<_> = answer.ids.iter().collect();
+    assert_eq!(ids, [(&answer.peers[0], &PeerId::new([b'a'; 20]))]);
 }
 
 #[test]

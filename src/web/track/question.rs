@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::model::InfoHash;
+use crate::model::{InfoHash, PieceCount};
 use crate::torrent::magnet::Magnet;
 use crate::torrent::metainfo::Metainfo;
 use crate::web::answer::Refused;
@@ -24,12 +24,19 @@ pub(in crate::web) const DEFAULT_PORT: u16 = 6881;
 pub(in crate::web) struct Question {
     /// The torrent.
     pub(in crate::web) info_hash: InfoHash,
-    /// Trackers, to be tried in this order until one answers; at least one.
+    /// Trackers, to be tried in this order until one answers; none only where
+    /// the DHT is asked.
     pub(in crate::web) trackers: Vec<String>,
     /// The port that is announced.
     pub(in crate::web) port: u16,
     /// Bytes of the torrent.
     pub(in crate::web) size: Option<u64>,
+    /// Pieces of the torrent.
+    pub(in crate::web) pieces: Option<PieceCount>,
+    /// BEP 27: it is none of the DHT's business.
+    pub(in crate::web) private: bool,
+    /// Whether the DHT is asked, too.
+    pub(in crate::web) dht: bool,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +49,8 @@ struct Fields {
     magnet: String,
     #[serde(default)]
     port: Value,
+    #[serde(default)]
+    dht: bool,
 }
 
 /// Reads the JSON body of `POST /track`.
@@ -61,33 +70,53 @@ pub(in crate::web) fn of_json(body: &[u8]) -> Result<Question, Refused> {
             .first()
             .ok_or_else(|| refused("magnet: no info hash"))?;
         let trackers = chosen(url, link.trackers)?;
-        return Ok(Question {
+        return Ok(Question::of(info_hash, trackers, port, fields.dht));
+    }
+    if fields.info_hash.trim().is_empty() || (url.is_empty() && !fields.dht) {
+        return Err(refused("missing info_hash or tracker_url"));
+    }
+    let info_hash = fields.info_hash.trim().parse();
+    let info_hash = info_hash.map_err(|error| refused(format!("info_hash: {error}")))?;
+    let trackers = chosen(url, Vec::new())?;
+    Ok(Question::of(info_hash, trackers, port, fields.dht))
+}
+
+impl Question {
+    /// Of a torrent of which nothing else is known; the DHT is asked, too,
+    /// where there is no tracker.
+    fn of(info_hash: InfoHash, trackers: Vec<String>, port: u16, dht: bool) -> Self {
+        Self {
+            dht: dht || trackers.is_empty(),
             info_hash,
             trackers,
             port,
             size: None,
-        });
+            pieces: None,
+            private: false,
+        }
     }
-    if fields.info_hash.trim().is_empty() || url.is_empty() {
-        return Err(refused("missing info_hash or tracker_url"));
-    }
-    let info_hash = fields.info_hash.trim().parse();
-    Ok(Question {
-        info_hash: info_hash.map_err(|error| refused(format!("info_hash: {error}")))?,
-        trackers: chosen(url, Vec::new())?,
-        port,
-        size: None,
-    })
 }
 
-/// Reads a torrent file; `port` is the text of the query.
-pub(in crate::web) fn of_torrent(body: &[u8], port: Option<&str>) -> Result<Question, Refused> {
+/// Reads a torrent file; `port` is the text of the query, which may want the
+/// DHT.
+pub(in crate::web) fn of_torrent(
+    body: &[u8],
+    port: Option<&str>,
+    dht: bool,
+) -> Result<Question, Refused> {
     let file = Metainfo::parse(body).map_err(|error| refused(format!("torrent file: {error}")))?;
+    let trackers = chosen("", file.trackers)?;
+    if file.private && trackers.is_empty() {
+        return Err(refused("the torrent is private, and names no tracker"));
+    }
+    let port = port_of(&port.map_or(Value::Null, Value::from))?;
+    let question = Question::of(file.info_hash, trackers, port, dht);
     Ok(Question {
-        info_hash: file.info_hash,
-        trackers: chosen("", file.trackers)?,
-        port: port_of(&port.map_or(Value::Null, Value::from))?,
+        dht: question.dht && !file.private,
         size: file.total_length,
+        pieces: Some(file.pieces),
+        private: file.private,
+        ..question
     })
 }
 
@@ -100,11 +129,6 @@ fn chosen(url: &str, mut others: Vec<String>) -> Result<Vec<String>, Refused> {
     others.truncate(TRACKERS_MAX);
     if trackers.is_empty() {
         trackers = others;
-    }
-    if trackers.is_empty() {
-        return Err(refused(
-            "no tracker: the link or file names none, and tracker_url is empty",
-        ));
     }
     match trackers.iter().find(|url| url.len() > URL_LEN_MAX) {
         Some(_) => Err(refused(format!(
@@ -145,12 +169,9 @@ mod tests {
 
     #[test]
     fn hash_and_url() {
-        let wanted = Question {
-            info_hash: HASH.parse().unwrap(),
-            trackers: vec!["http://t.example/announce".to_owned()],
-            port: 6881,
-            size: None,
-        };
+        let trackers = vec!["http://t.example/announce".to_owned()];
+        let wanted = Question::of(HASH.parse().unwrap(), trackers, 6881, false);
+        assert!(!wanted.dht);
         let upper = HASH.to_uppercase();
         for (hash, port) in [
             (HASH, ""),
@@ -183,11 +204,12 @@ mod tests {
             (vec!["udp://v.example:2".to_owned()], 7)
         );
         let file = b"d8:announce18:udp://t.example:1/4:infod6:lengthi5e4:name1:x12:piece lengthi5e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
-        let question = of_torrent(file, Some("80")).unwrap();
+        let question = of_torrent(file, Some("80"), true).unwrap();
         assert_eq!(question.trackers, ["udp://t.example:1/"]);
         assert_eq!((question.size, question.port), (Some(5), 80));
+        assert_eq!((question.pieces, question.dht), (Some(PieceCount(1)), true));
         assert!(
-            of_torrent(b"no", None)
+            of_torrent(b"no", None, false)
                 .unwrap_err()
                 .text
                 .starts_with("torrent file: ")
@@ -218,7 +240,25 @@ mod tests {
             "u".repeat(3000)
         );
         assert!(error(&long).contains("longer than 2048"));
+    }
+
+    #[test]
+    fn the_dht_is_asked_where_it_is_wanted_or_alone() {
         let link = format!("{{\"magnet\":\"magnet:?xt=urn:btih:{HASH}\"}}");
-        assert!(error(&link).contains("no tracker"));
+        let hash = format!("{{\"info_hash\":\"{HASH}\",\"dht\":true}}");
+        for body in [link, hash] {
+            let question = of_json(body.as_bytes()).unwrap();
+            assert_eq!((question.dht, question.trackers.len()), (true, 0));
+        }
+        let private = b"d8:announce18:udp://t.example:1/4:infod6:lengthi5e4:name1:x12:piece lengthi5e6:pieces20:aaaaaaaaaaaaaaaaaaaa7:privatei1eee";
+        let question = of_torrent(private, None, true).unwrap();
+        assert_eq!((question.dht, question.private), (false, true));
+        let alone = b"d4:infod6:lengthi5e4:name1:x12:piece lengthi5e6:pieces20:aaaaaaaaaaaaaaaaaaaa7:privatei1eee";
+        assert!(
+            of_torrent(alone, None, true)
+                .unwrap_err()
+                .text
+                .contains("private")
+        );
     }
 }
