@@ -6,19 +6,23 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use btda::clock::SystemClock;
+use btda::dht::node::address::Family;
+use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
 use btda::lab::{Behaviour, LabOptions, Plan, Swarm};
+use btda::model::InfoHash;
+use btda::stop::{StopTrigger, stop_pair};
 use common::browser::Browser;
 use common::openapi::Contract;
 use common::page::{Page, agent, get, url_in};
 use common::page_checks::check;
-use common::process::program;
+use common::process::{free_port, program};
 use common::trial::{STOP_LIMIT, Setup, Trial};
 use serde_json::{Value, json};
 
@@ -38,15 +42,29 @@ fn swarm() -> Swarm {
     Swarm::start(Plan::new(options), Arc::new(SystemClock::new())).unwrap()
 }
 
-fn run_on(swarm: &Swarm) -> (Trial, String) {
+/// A node of the DHT outside of the run, and what ends it.
+fn dht_node() -> (DhtHandle, StopTrigger) {
+    let (trigger, stop) = stop_pair();
+    let settings = DhtSettings::loopback(Ipv4Addr::LOCALHOST);
+    let clock = Arc::new(SystemClock::new());
+    let node = DhtNode::start(settings, clock, &stop, None).unwrap();
+    (node, trigger)
+}
+
+fn run_on(swarm: &Swarm, node: &DhtHandle) -> (Trial, String) {
+    let bootstrap = format!("\"127.0.0.1:{}\"", node.port(Family::V4).unwrap());
     let mut trial = Setup::new()
         .swarm(swarm)
         .config(&[
             ("network_timeout", "1"),
             ("peer_revisit_delay", "1"),
             ("tracker.scrape", "true"),
+            ("dht.backend", "\"own\""),
+            ("dht.bootstrap", &bootstrap),
+            ("dht.allow_private", "true"),
+            ("dht_node_port", &free_port(Ipv4Addr::LOCALHOST).to_string()),
         ])
-        .arguments(&["--web", "127.0.0.1:0"])
+        .arguments(&["--web", "127.0.0.1:0", "-d"])
         .start();
     let mut url = None;
     trial.wait_until("the page says where it is", |trial| {
@@ -66,7 +84,8 @@ fn picture(name: &str) -> PathBuf {
 #[test]
 fn a_browser_sees_a_download_happen() {
     let swarm = swarm();
-    let (mut trial, url) = run_on(&swarm);
+    let (node, _trigger) = dht_node();
+    let (mut trial, url) = run_on(&swarm, &node);
     let mut browser = Browser::start(1000, 800);
     browser.open(&format!("{url}/watch"));
     // A mark that a reload would wipe away.
@@ -84,6 +103,16 @@ fn a_browser_sees_a_download_happen() {
     assert_eq!(browser.script("return window.loaded", &[]), "once");
     assert_eq!(browser.elements("#torrents tr").len(), 2);
     assert!(!browser.elements("#trackers tr").is_empty());
+    browser.wait_for(
+        "health of the DHT, threads, and success by transport",
+        "const live = (name) => Number(document.querySelector(`[data-live='${name}']`).textContent);
+         const way = document.querySelector('#ways tr');
+         return live('dht_node.nodes_good') === 1 && live('workers') > 0 && live('queue') > 0
+            && way.cells[0].textContent === 'tcp' && /^[1-9][0-9]* %$/.test(way.cells[4].textContent)
+            && document.querySelectorAll('#notices li').length > 0",
+    );
+    ask_the_node_of_the_run(&url, &node);
+    a_torrent_changes_too(&browser, &url);
     look_at_all(&browser, &url);
     let ours = |it: &String| it.starts_with(&url) || it.starts_with("data:");
     let requests = browser.requests();
@@ -103,6 +132,48 @@ fn a_browser_sees_a_download_happen() {
         "return document.getElementById('connection').textContent.startsWith('The connection is broken')",
     );
     look_into_the_database(&trial);
+}
+
+/// The page of a run looks torrents up by the node of the run.
+fn ask_the_node_of_the_run(url: &str, node: &DhtHandle) {
+    let info_hash = InfoHash::new([9; 20]);
+    let request = LookupRequest {
+        info_hash,
+        announce_port: Some(7007),
+        private: false,
+        limit: Duration::from_secs(30),
+    };
+    let events = node.lookup(&request).unwrap();
+    let done = events.iter().find_map(|event| match event {
+        LookupEvent::Done(summary) => Some(summary),
+        LookupEvent::Peers(_) => None,
+    });
+    assert_eq!(done.unwrap().announced, 1, "the node of the run is there");
+    let question = json!({ "info_hash": info_hash.to_string(), "dht": true }).to_string();
+    let request = agent().post(format!("{url}/track"));
+    let request = request.header("content-type", "application/json");
+    let mut answer = request.send(question).unwrap();
+    let text = answer.body_mut().read_to_string().unwrap();
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["peers"][0]["port"], 7007, "{answer}");
+    assert_eq!(answer["peers"][0]["sources"], json!(["dht"]));
+}
+
+/// Its own page is live, too.
+fn a_torrent_changes_too(browser: &Browser, url: &str) {
+    browser.open(&format!("{url}/watch/torrents/1"));
+    browser.script("document.querySelector('[data-figure=peers]').textContent = 'old'; document.getElementById('trackers').replaceChildren()", &[]);
+    browser.wait_for(
+        "the torrent's figures",
+        "return Number(document.querySelector('[data-figure=peers]').textContent) > 0
+            && document.querySelectorAll('#trackers tr').length > 0",
+    );
+    browser.element("#trackers a").click();
+    browser.script("document.getElementById('trackers').replaceChildren()", &[]);
+    browser.wait_for(
+        "the tracker's figures",
+        "return Number(document.querySelector('#trackers tr')?.cells[1].textContent) > 0",
+    );
 }
 
 fn look_at_all(browser: &Browser, url: &str) {
@@ -247,8 +318,13 @@ fn look_into_the_database(trial: &Trial) {
     look_into_a_report(&database);
 }
 
-/// What `btda report` makes beside the database opens from the page.
+/// What `btda report` makes beside the database opens from the page, and a map
+/// is there where countries are known.
 fn look_into_a_report(database: &Path) {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let placed = "UPDATE peer SET country = CASE WHEN id % 3 = 0 THEN 'BR' ELSE 'DE' END";
+    let peers = connection.execute(placed, []).unwrap();
+    drop(connection);
     let made = std::process::Command::new(env!("CARGO_BIN_EXE_btda"))
         .arg("report")
         .arg(database)
@@ -263,6 +339,20 @@ fn look_into_a_report(database: &Path) {
     browser.element("main li a").click();
     assert_eq!(browser.element("h1").text(), "btda report");
     assert!(browser.elements("figure svg").len() > 3);
+    browser.open(&format!("{}/watch", page.url));
+    browser.wait_for(
+        "the map",
+        "const map = document.getElementById('map_picture'); map.scrollIntoView();
+         return map.complete && map.naturalWidth > 0",
+    );
+    let counted = browser.script(
+        "return [...document.querySelectorAll('#countries span')].map((it) => Number(it.textContent.slice(3)))",
+        &[],
+    );
+    let counted: Vec<usize> = serde_json::from_value(counted).unwrap();
+    assert_eq!((counted.len(), counted.iter().sum()), (2, peers));
+    check(&browser, "map");
+    browser.screenshot(&picture("map-light.png"));
     assert_eq!(browser.complaints(), [""; 0]);
     drop(browser);
     page.stop();

@@ -177,6 +177,8 @@ impl Dialer<'_> {
         let mut plan = Plan::new(transports, policy, worked);
         let mut furthest: Option<(Setback, Report)> = None;
         let mut first: Option<Transport> = None;
+        let mut tried = 0;
+        let with = |report, tried| Report { tried, ..report };
         while let Some(way) = plan.take()
             && let Some(left) = budget.left(self.visitor.clock.now())
         {
@@ -192,16 +194,18 @@ impl Dialer<'_> {
             first.get_or_insert(way.transport);
             let patience = self.visitor.settings.quiet_timeout / share;
             let wait = left.min(patience);
+            tried |= 1 << way.code();
             let (setback, report) = self.attempt((way, wait), address, torrent, started);
             let Some(setback) = setback else {
-                return report;
+                return with(report, tried);
             };
             plan.rule_out(way, setback);
             if furthest.as_ref().is_none_or(|(best, _)| *best < setback) {
                 furthest = Some((setback, report));
             }
         }
-        furthest.map_or_else(|| failed(Reason::TimedOut), |(_, report)| report)
+        let report = furthest.map_or_else(|| failed(Reason::TimedOut), |(_, report)| report);
+        with(report, tried)
     }
 
     fn attempt(

@@ -272,6 +272,11 @@ impl<'a> InHand<'a> {
             ..engine.dialer(address.ip(), Some(&candidate))
         };
         let report = dialer.visit(address, &torrent, worked, started);
+        if !matches!(report.verdict, Verdict::Interrupted) {
+            let counted = matches!(report.verdict, Verdict::Counts(_));
+            let led = report.link.filter(|_| counted).map(Way::of);
+            engine.stats.ways_tried(report.tried, led.map(Way::code));
+        }
         engine.pass_node(address, &report);
         self.settle(started, &report, torrent.threshold);
     }

@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+/// Ways to reach a peer; [`Way::code`](super::dial::Way::code) is below it.
+pub const WAYS: usize = 4;
+
 /// Counters and gauges; every method may be called from any thread.
 #[derive(Debug)]
 pub struct Stats {
@@ -14,6 +17,9 @@ pub struct Stats {
     callers_counted: AtomicU64,
     callers_failed: AtomicU64,
     accept_failures: AtomicU64,
+    /// By the code of the way.
+    ways_tried: [AtomicU64; WAYS],
+    ways_counted: [AtomicU64; WAYS],
     contacts: Mutex<Gauge>,
     callers: Mutex<Gauge>,
 }
@@ -101,6 +107,8 @@ impl Stats {
             callers_counted: AtomicU64::new(0),
             callers_failed: AtomicU64::new(0),
             accept_failures: AtomicU64::new(0),
+            ways_tried: [const { AtomicU64::new(0) }; WAYS],
+            ways_counted: [const { AtomicU64::new(0) }; WAYS],
             contacts: Mutex::new(gauge),
             callers: Mutex::new(gauge),
         }
@@ -129,6 +137,27 @@ impl Stats {
     /// `accept` failed.
     pub fn accept_failed(&self) {
         self.accept_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An outgoing contact tried the ways whose bits `tried` has, and counted
+    /// by the way of the code `counted`.
+    pub fn ways_tried(&self, tried: u8, counted: Option<u8>) {
+        let all = self.ways_tried.iter().zip(&self.ways_counted);
+        for (code, (tries, counts)) in (0..).zip(all) {
+            if tried & 1 << code != 0 {
+                tries.fetch_add(1, Ordering::Relaxed);
+            }
+            if counted == Some(code) {
+                counts.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// By the code of the way: contacts that tried it, and those of them that
+    /// counted by it.
+    pub fn ways(&self) -> [(u64, u64); WAYS] {
+        let load = |all: &[AtomicU64; WAYS], code: usize| all[code].load(Ordering::Relaxed);
+        std::array::from_fn(|code| (load(&self.ways_tried, code), load(&self.ways_counted, code)))
     }
 
     /// A contact is in progress from now on.
@@ -173,6 +202,15 @@ impl Stats {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn every_way_is_counted_by_itself() {
+        let stats = Stats::new(Instant::now());
+        stats.ways_tried(0b0101, Some(2));
+        stats.ways_tried(0b0001, None);
+        stats.ways_tried(0b1000, Some(3));
+        assert_eq!(stats.ways(), [(2, 0), (0, 0), (1, 1), (1, 1)]);
+    }
 
     #[test]
     fn workload_is_the_exact_mean() {

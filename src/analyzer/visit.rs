@@ -84,6 +84,9 @@ pub struct Report {
     pub link: Option<Link>,
     /// Whether a connection was there at all.
     pub connected: bool,
+    /// The ways of an outgoing contact that were tried, by
+    /// [`Way::code`](super::dial::Way::code): bit 0 for code 0, and so on.
+    pub tried: u8,
 }
 
 impl Report {
@@ -95,6 +98,7 @@ impl Report {
             heard: None,
             link: None,
             connected: false,
+            tried: 0,
         }
     }
 
@@ -199,6 +203,7 @@ impl Visitor<'_> {
             heard: Some(heard),
             link: Some(session.link()),
             connected: true,
+            tried: 0,
         }
     }
 

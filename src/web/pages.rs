@@ -155,6 +155,8 @@ pub(super) struct WatchPage {
 #[derive(Template)]
 #[template(path = "torrent.html")]
 pub(super) struct TorrentPage {
+    /// The run goes on.
+    pub(super) live: bool,
     /// The torrent.
     pub(super) torrent: TorrentOverview,
     /// Its trackers: number, name, figures.
@@ -167,6 +169,8 @@ pub(super) struct TorrentPage {
 #[derive(Template)]
 #[template(path = "tracker.html")]
 pub(super) struct TrackerPage {
+    /// The run goes on.
+    pub(super) live: bool,
     /// Scheme, host and port.
     pub(super) name: String,
     /// Its figures for each torrent.

@@ -428,14 +428,32 @@ fn others_need_a_token() {
     assert_eq!(taken.exit(), Exit::PortUnavailable);
 }
 
-#[test]
-fn so_many_watch_and_no_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("run.sqlite");
+/// A result file without rows.
+fn empty_results(folder: &Path) -> PathBuf {
+    let database = folder.join("run.sqlite");
     let connection = rusqlite::Connection::open(&database).unwrap();
     let tables = include_str!("../storage/schema/1.sql");
     connection.execute_batch(tables).unwrap();
-    drop(connection);
+    database
+}
+
+#[test]
+fn a_run_that_has_just_begun_is_live() {
+    let folder = tempfile::tempdir().unwrap();
+    let watched = Watched {
+        database: empty_results(folder.path()),
+        board: Some(Arc::default()),
+    };
+    let page = Served::watching(limits(), None, Router::new(), Some(watched));
+    let text = page.ask("GET /watch", &[], "");
+    assert!(text.contains("/assets/watch.js"), "{text}");
+    assert!(!text.contains("A finished run."), "{text}");
+}
+
+#[test]
+fn so_many_watch_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = empty_results(folder.path());
     let many = Limits {
         per_address: 256,
         ..limits()

@@ -50,6 +50,8 @@ pub(super) struct RunState {
     pub(super) name: String,
     /// Figures of a run that goes on.
     pub(super) live: Option<LiveFigures>,
+    /// What somebody should look at, each in a sentence.
+    pub(super) notices: Vec<String>,
     /// What is stored.
     #[serde(serialize_with = "shared")]
     pub(super) stored: Arc<Stored>,
@@ -108,9 +110,12 @@ impl Watch {
             .to_string_lossy()
             .into_owned();
         let stored = self.stored(watched, jobs).await?;
-        let latest = watched.board.as_ref().and_then(|board| board.latest());
+        // A run that has just begun goes on, too: with nothing done.
+        let latest = |board: &Arc<Board>| board.latest().unwrap_or_default();
+        let latest = watched.board.as_ref().map(latest);
         Ok(RunState {
             name,
+            notices: latest.as_ref().map_or_else(Vec::new, |it| it.notices()),
             live: latest.map(|figures| (*figures).clone()),
             stored,
         })

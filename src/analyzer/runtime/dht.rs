@@ -16,6 +16,7 @@ use crate::dht::pymdht::{NodeState, PymdhtClient, PymdhtContext, PymdhtStatus};
 use crate::dht::requester::{DhtBackend, RequesterContext, run};
 use crate::exit::Exit;
 use crate::intake::{NodeIntake, PeerIntake};
+use crate::live::DhtFigures;
 use crate::model::record::Record;
 use crate::net::tcp::{SocketRegister, TcpConnector};
 
@@ -139,6 +140,24 @@ impl Dht {
             Node::Pymdht(_) => Vec::new(),
             Node::Own(handle) => handle.families().collect(),
         }
+    }
+
+    /// Figures of our own node; nothing with pymdht.
+    pub(super) fn node_figures(&self) -> Option<DhtFigures> {
+        let Node::Own(handle) = &self.node else {
+            return None;
+        };
+        let status = handle.status();
+        Some(DhtFigures {
+            running: handle.is_running(),
+            nodes_good: status.nodes_good(),
+            nodes_known: status.nodes_known(),
+            lookups: status.families().map(|family| family.lookups).sum(),
+            queries_out: status.queries_out(),
+            timeouts: status.families().map(|family| family.counts.timeouts).sum(),
+            queries_in: status.queries_in(),
+            dropped: status.dropped(),
+        })
     }
 
     /// Looks single torrents up for the page; only by our own node.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::analyzer::dial::Way;
 use crate::analyzer::engine::Engine;
 use crate::analyzer::stats::Snapshot;
 use crate::config::WebSettings;
-use crate::live::{Board, LiveFigures};
+use crate::live::{Board, LiveFigures, WayFigures};
 use crate::storage::{Progress, Stem};
 use crate::web::{self, Page, Watched};
 
@@ -111,6 +112,11 @@ impl Shown {
             trackers_asked: figures.trackers[0].0,
             trackers_failing: figures.trackers[0].1,
             dht: figures.dht.clone(),
+            dht_node: figures.dht_node.clone(),
+            ways: ways(engine),
+            stays: engine.settings.stay.map(|_| engine.stays.now()),
+            held_back: figures.held_back,
+            barred: figures.barred,
             magnets_pending: figures.magnets,
         });
     }
@@ -136,4 +142,18 @@ impl Shown {
             0.0
         }
     }
+}
+
+/// Outgoing contacts by way, those that nobody tried left out.
+fn ways(engine: &Engine) -> Vec<WayFigures> {
+    let figures = Way::ALL.into_iter().zip(engine.stats.ways());
+    figures
+        .filter(|(_, (tried, _))| *tried > 0)
+        .map(|(way, (tried, counted))| WayFigures {
+            transport: way.transport.as_str(),
+            encrypted: way.encrypted,
+            tried,
+            counted,
+        })
+        .collect()
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::analyzer::stats::Snapshot;
+use crate::live::DhtFigures;
 use crate::outside::one_line;
 
 /// Interval of plain lines.
@@ -32,12 +33,16 @@ pub(super) struct Figures {
     pub(super) barred: u64,
     /// Configured workers.
     pub(super) workers: usize,
+    /// Peers that we stay with now, with `revisit.observe = "stay"`.
+    pub(super) stays: Option<usize>,
     /// Trackers asked so far (each once for each of its torrents), and those
     /// of them that failed at the last request; the same for those that are
     /// asked over IPv6 beside IPv4.
     pub(super) trackers: [(usize, usize); 2],
     /// State of the DHT node, with `-d`.
     pub(super) dht: Option<String>,
+    /// Figures of our own DHT node.
+    pub(super) dht_node: Option<DhtFigures>,
     /// Magnet links without metadata.
     pub(super) magnets: usize,
     /// Confirmed downloads stored so far.
@@ -77,6 +82,9 @@ impl fmt::Display for Figures {
             "queue {}, contacts {}/{}, ",
             self.queue, now.contacts_active, self.workers
         )?;
+        if let Some(stays) = self.stays {
+            write!(f, "stays {stays}, ")?;
+        }
         let names = ["trackers", "over IPv6 too"];
         for (name, (asked, failing)) in names.into_iter().zip(self.trackers) {
             if asked > 0 {
@@ -217,8 +225,10 @@ mod tests {
             held_back: 0,
             barred: 0,
             workers: 64,
+            stays: None,
             trackers: [(4, 1), (0, 0)],
             dht: Some("9 nodes".to_owned()),
+            dht_node: None,
             magnets: 0,
             confirmed: 3,
             rows: 42,
@@ -252,6 +262,7 @@ mod tests {
     fn what_is_not_in_the_database_is_shown() {
         let start = Instant::now();
         let text = Figures {
+            stays: Some(0),
             held_back: 5,
             barred: 6,
             spooled: 7,
@@ -261,6 +272,10 @@ mod tests {
         };
         let wanted = "warnings 2, held back 5, barred 6, spooled 7, LOST 1, threads ended early 2";
         assert!(text.to_string().ends_with(wanted), "{text}");
+        assert!(
+            text.to_string().contains("contacts 0/64, stays 0, "),
+            "{text}"
+        );
     }
 
     #[test]

@@ -226,6 +226,7 @@ mod tests {
         let state = RunState {
             name: "a".to_owned(),
             live: None,
+            notices: Vec::new(),
             stored: Arc::new(Stored::of(overview)),
         };
         let text = text(&state);

@@ -56,6 +56,7 @@ pub(in crate::web) async fn torrent(
         .zip(&state.stored.tracker_names)
         .enumerate();
     let filled = TorrentPage {
+        live: state.live.is_some(),
         crossings: stored
             .crossings
             .iter()
@@ -97,7 +98,14 @@ pub(in crate::web) async fn tracker(
         .filter(|(_, it)| **it == name)
         .map(|(it, _)| it.clone())
         .collect();
-    page(StatusCode::OK, &TrackerPage { name, rows })
+    page(
+        StatusCode::OK,
+        &TrackerPage {
+            live: state.live.is_some(),
+            name,
+            rows,
+        },
+    )
 }
 
 /// `GET /watch/map.svg`: peers by country.
@@ -130,13 +138,20 @@ pub(in crate::web) async fn map(State(app): State<Arc<App>>) -> Response<Body> {
 
 /// Share of `confirmed` in `reported` in percent, for a torrent's row.
 pub(in crate::web) fn share(torrent: &TorrentOverview) -> String {
-    match torrent.reported {
-        Some(reported @ 1..) => format!(
-            "{:.0} %",
-            torrent.confirmed as f64 / reported as f64 * 100.0
-        ),
-        _ => String::new(),
+    percent(torrent.confirmed, torrent.reported.unwrap_or(0))
+}
+
+/// Share of `part` in `whole` in percent; nothing of nothing.
+pub(in crate::web) fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
     }
+    format!("{:.0} %", part as f64 / whole as f64 * 100.0)
+}
+
+/// A share from 0 to 1 in percent.
+pub(in crate::web) fn of_one(share: Option<&f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
 /// A number that may be unknown.
