@@ -3,6 +3,9 @@
 //! Used by the DHT node, on its one thread for each address family. The
 //! connected sockets of tracker requests are in [`super::udp`].
 
+#[cfg(target_os = "linux")]
+mod overflow;
+
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -30,6 +33,12 @@ pub trait DatagramSocket: Send {
 
     /// The port it is bound to.
     fn port(&self) -> u16;
+
+    /// Datagrams since it was bound that found no room in its buffer, and
+    /// are gone; 0 where the system does not tell.
+    fn overflowed(&self) -> u64 {
+        0
+    }
 }
 
 /// A UDP socket of the system.
@@ -110,6 +119,11 @@ impl DatagramSocket for BoundUdp {
     fn port(&self) -> u16 {
         self.port
     }
+
+    #[cfg(target_os = "linux")]
+    fn overflowed(&self) -> u64 {
+        overflow::of(&self.socket).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +151,31 @@ mod tests {
             .receive_from(&mut buffer, Duration::from_millis(1))
             .unwrap_err();
         assert_eq!(error, NetError::timed_out(Operation::Read));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        // No buffer of this module holds so many.
+        const SENT: u64 = 10_000;
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let [node, other] = [any; 2].map(|address| BoundUdp::bind(address).unwrap());
+        let at = SocketAddr::new(any.ip(), node.port());
+        assert_eq!(node.overflowed(), 0);
+        for _ in 0..SENT {
+            other.send_to(&[0; 1000], at).unwrap();
+        }
+        let mut buffer = [0; 1000];
+        let mut came = 0;
+        while node
+            .receive_from(&mut buffer, Duration::from_millis(1))
+            .is_ok()
+        {
+            came += 1;
+        }
+        assert!(came > 0 && came < SENT, "{came}");
+        assert_eq!(node.overflowed(), SENT - came);
+        assert_eq!(other.overflowed(), 0);
     }
 
     #[test]

@@ -243,12 +243,14 @@ fn end(running: Running, live: &Arc<Live>) -> Exit {
 fn figures(live: &Live) -> String {
     let count = Live::count;
     format!(
-        "{} queries, {} records ({} skipped, {} blocked, {} lost), {} resolved, {} in the index",
+        "{} queries, {} records ({} skipped, {} blocked, {} lost, {} refusals of the disk), \
+         {} resolved, {} in the index",
         count(&live.queries),
         count(&live.records),
         count(&live.skipped),
         count(&live.blocked),
         count(&live.lost),
+        count(&live.refusals),
         count(&live.resolved),
         count(&live.indexed),
     )

@@ -2,7 +2,7 @@
 //! together. Main thread.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -196,19 +196,27 @@ impl Listening {
 
     /// How nodes and resolver do, in a line.
     pub(super) fn figures(&self) -> String {
-        let status = self.nodes.iter().map(|node| node.status());
-        let good: usize = status.map(|status| status.nodes_good()).sum();
+        let (mut good, mut malformed) = (0, 0);
+        for node in &self.nodes {
+            let status = node.status();
+            good += status.nodes_good();
+            malformed += status.malformed();
+        }
+        let known = format!("{good} nodes known, {malformed} packets without sense");
         let Some(resolver) = &self.resolver else {
-            return format!("{good} nodes known");
+            return known;
         };
         let waiting = resolver.queue.lock().lengths();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         format!(
-            "{good} nodes known; to resolve: {} priority, {} initial, {} failed, {} in hand; {} not kept",
+            "{known}; to resolve: {} priority, {} initial, {} failed, {} in hand; \
+             {} not kept, {} ended by a defect",
             waiting.priority,
             waiting.initial,
             waiting.failed,
             waiting.in_hand,
-            resolver.counts.not_archived.load(Ordering::Relaxed)
+            count(&resolver.counts.not_archived),
+            count(&resolver.counts.panics)
         )
     }
 

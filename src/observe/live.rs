@@ -32,6 +32,8 @@ pub struct Live {
     pub blocked: AtomicU64,
     /// Queries, records and counts that were lost.
     pub lost: AtomicU64,
+    /// What the disk refused to take; it is tried again.
+    pub refusals: AtomicU64,
     /// Torrents resolved since the start.
     pub resolved: AtomicU64,
     /// Torrents in the index.

@@ -8,7 +8,7 @@ mod files;
 mod tally;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use crate::dht::node::hook::{QueryEvent, QueryKind};
 use crate::model::{PeerAddress, Timestamp};
@@ -26,9 +26,6 @@ use super::rules::Rules;
 
 pub use files::{ARCHIVE, Files, FilesSetup, archived};
 pub use tally::Tally;
-
-/// How long counts wait before they are stored.
-const STORE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a pipeline is made of.
 pub struct PipelineSetup {
@@ -150,6 +147,7 @@ impl Pipeline {
             id: event.sender_id,
             peer_port,
             last_seen: event.timestamp,
+            last_sent: Timestamp(0),
         })
     }
 
@@ -223,7 +221,7 @@ impl Pipeline {
         SourcePeer {
             ip: self.setup.naming.ip(ip),
             node_id: self.setup.naming.id(source.id),
-            last_send_time: Timestamp(0),
+            last_send_time: source.last_sent,
             last_seen: source.last_seen,
             location: self.setup.places.place(ip).map(Box::new),
         }
@@ -330,7 +328,12 @@ impl Pipeline {
     /// replay runs faster than ours.
     pub fn is_due(&self) -> bool {
         let due = self.next_store.is_some_and(|due| self.latest >= due);
-        due || self.tally.is_large()
+        due || self.is_urgent()
+    }
+
+    /// Much waits, and the disk is not known to refuse it.
+    fn is_urgent(&self) -> bool {
+        self.tally.is_large() && !self.setup.files.is_refused()
     }
 
     /// Lets time pass: about once a second, with the time of the records.
@@ -338,26 +341,30 @@ impl Pipeline {
         self.setup.naming.turn(now);
         self.setup.live.expire(now);
         self.setup.files.slices.tick(now);
-        let due = *self.next_store.get_or_insert(now.plus(STORE_EVERY));
-        if now >= due || now.plus(STORE_EVERY) < due || self.tally.is_large() {
+        let pause = self.setup.files.pause();
+        let due = *self.next_store.get_or_insert(now.plus(pause));
+        if now >= due || now.plus(pause) < due || self.is_urgent() {
             self.store(now);
         }
     }
 
     fn store(&mut self, now: Timestamp) {
-        self.next_store = Some(now.plus(STORE_EVERY));
         let lost = self.setup.files.take_lost();
         self.note_lost(now, "lost: records not written", lost);
         self.setup.files.store(&mut self.tally, &mut self.documents);
+        self.next_store = Some(now.plus(self.setup.files.pause()));
+        let refusals = self.setup.files.failures();
+        self.setup.live.refusals.store(refusals, Ordering::Relaxed);
         if let Some(count) = self.setup.files.indexed() {
             let indexed = &self.setup.live.indexed;
-            indexed.store(count, std::sync::atomic::Ordering::Relaxed);
+            indexed.store(count, Ordering::Relaxed);
         }
         self.setup.files.trim(now);
     }
 
     /// Ends the slice and stores what waits.
     pub fn finish(&mut self, now: Timestamp) {
+        self.setup.live.expire(now);
         self.setup.files.slices.close(now);
         self.store(now);
     }

@@ -52,6 +52,8 @@ pub struct SourceNode {
     pub peer_port: Option<u16>,
     /// When it was last heard.
     pub last_seen: Timestamp,
+    /// When we last called it; 0 for never.
+    pub last_sent: Timestamp,
 }
 
 /// A torrent to resolve.
@@ -176,6 +178,7 @@ impl ResolveQueue {
             id: our_id,
             peer_port: None,
             last_seen: now,
+            last_sent: Timestamp(0),
         };
         let entered = self.enter(hash, source, our_id);
         if let Some(entry) = self.entries.get_mut(&hash) {
@@ -251,6 +254,22 @@ impl ResolveQueue {
         })
     }
 
+    /// The address `ip` is called for a torrent in hand.
+    pub fn called(&mut self, hash: InfoHash, ip: IpAddr, at: Timestamp) {
+        let entry = self.entries.get_mut(&hash);
+        let sources = entry.into_iter().flat_map(|entry| &mut entry.sources);
+        for source in sources.filter(|source| source.address.ip() == ip) {
+            source.last_sent = at;
+        }
+    }
+
+    /// How often a torrent in hand was heard of, and its latest sources, newest
+    /// first.
+    pub fn heard_of(&self, hash: InfoHash) -> Option<(u64, Vec<SourceNode>)> {
+        let entry = self.entries.get(&hash)?;
+        Some((entry.heard, entry.sources.iter().copied().collect()))
+    }
+
     /// It was resolved, or will never be wanted.
     pub fn resolved(&mut self, hash: InfoHash) {
         self.entries.remove(&hash);
@@ -312,6 +331,7 @@ impl Entry {
         let port = before.and_then(|before| before.peer_port);
         self.sources.push_front(SourceNode {
             peer_port: source.peer_port.or(port),
+            last_sent: before.map_or(source.last_sent, |before| before.last_sent),
             ..source
         });
         self.sources.truncate(PEERS_MAX);

@@ -127,7 +127,7 @@ pub struct SourcePeer {
     pub ip: Option<Named<IpAddr>>,
     /// Its node id; `None` when it is left out.
     pub node_id: Option<Named<NodeId>>,
-    /// When we last sent it something on our own account; 0 for never.
+    /// When we last called it for this torrent; 0 for never.
     pub last_send_time: Timestamp,
     /// When it was last heard.
     pub last_seen: Timestamp,

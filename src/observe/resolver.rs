@@ -7,6 +7,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +21,7 @@ use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::dht::node::{DhtHandle, LookupEvent, LookupRequest};
 use crate::model::{InfoHash, PeerAddress};
+use crate::net::{Connect, NetError, Stream};
 use crate::stop::StopToken;
 use crate::torrent::metadata::{Fetcher, torrent_file};
 use crate::torrent::summary::Summary;
@@ -72,6 +75,24 @@ pub struct ResolveCounts {
     pub failed: AtomicU64,
     /// Torrent files that could not be kept.
     pub not_archived: AtomicU64,
+    /// Torrents at which a defect of ours ended the try.
+    pub panics: AtomicU64,
+}
+
+/// Connects, and notes when: for `last_send_time` of the sources.
+struct Calls {
+    connect: Arc<dyn Connect>,
+    queue: Arc<Mutex<ResolveQueue>>,
+    hash: InfoHash,
+    clock: Arc<dyn Clock>,
+}
+
+impl Connect for Calls {
+    fn connect(&self, address: SocketAddr, wait: Duration) -> Result<Box<dyn Stream>, NetError> {
+        let now = self.clock.timestamp();
+        self.queue.lock().called(self.hash, address.ip(), now);
+        self.connect.connect(address, wait)
+    }
 }
 
 /// Gives a torrent back to the queue as failed, even after a panic.
@@ -93,19 +114,25 @@ impl Drop for InHand<'_> {
 }
 
 impl Resolver {
-    /// Body of a thread `resolve-N`.
+    /// Body of a thread `resolve-N`. A defect ends the try at one torrent,
+    /// which waits again, and not the thread.
     pub fn run(&self, number: usize) {
         while !self.stop.is_stopped() {
             let job = self.queue.lock().next_job();
             match job {
-                Some(job) => self.resolve(job, number),
+                Some(job) => {
+                    let whole = catch_unwind(AssertUnwindSafe(|| self.resolve(job, number)));
+                    if whole.is_err() {
+                        self.counts.panics.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
                 None if self.stop.wait(IDLE) => return,
                 None => {}
             }
         }
     }
 
-    fn resolve(&self, job: Job, number: usize) {
+    fn resolve(&self, mut job: Job, number: usize) {
         let mut in_hand = InHand {
             resolver: self,
             hash: job.info_hash,
@@ -118,6 +145,9 @@ impl Resolver {
         let hash = job.info_hash;
         if let Some(info) = self.fetch(&job, number) {
             in_hand.done = true;
+            if let Some((heard, sources)) = self.queue.lock().heard_of(hash) {
+                (job.heard, job.sources) = (heard, sources);
+            }
             self.counts.resolved.fetch_add(1, Ordering::Relaxed);
             self.keep(job, &info);
         } else {
@@ -126,6 +156,7 @@ impl Resolver {
         }
     }
 
+    /// Notes when each source was called.
     fn fetch(&self, job: &Job, number: usize) -> Option<Vec<u8>> {
         let deadline = Deadline::after(self.clock.now(), LIMIT);
         let (send, peers) = bounded(PEERS_MAX);
@@ -135,7 +166,17 @@ impl Resolver {
         }
         self.look_up(job.info_hash, number, &send);
         drop(send);
-        self.fetcher.run(job.info_hash, &peers, deadline).ok()
+        let calls = Calls {
+            connect: Arc::clone(&self.fetcher.connect),
+            queue: Arc::clone(&self.queue),
+            hash: job.info_hash,
+            clock: Arc::clone(&self.clock),
+        };
+        let fetcher = Fetcher {
+            connect: Arc::new(calls),
+            ..self.fetcher.clone()
+        };
+        fetcher.run(job.info_hash, &peers, deadline).ok()
     }
 
     /// Names the peers that the DHT knows.
@@ -261,10 +302,93 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::dht::node::id::NodeId;
+    use crate::model::{PeerId, Timestamp};
+    use crate::observe::queue::SourceNode;
+    use crate::stop::stop_pair;
+    use crate::torrent::metadata::{FetchContext, FetchSettings};
 
     const INFO: &[u8] =
         b"d6:lengthi5e4:name1:x12:piece lengthi16384e6:pieces20:....................e";
+
+    /// A way to peers that is broken.
+    struct Broken;
+
+    impl Connect for Broken {
+        fn connect(&self, _: SocketAddr, _: Duration) -> Result<Box<dyn Stream>, NetError> {
+            Err(NetError::timed_out(crate::net::Operation::Connect))
+        }
+    }
+
+    /// A clock that fails when the time is asked for a second time.
+    struct Failing(AtomicU64);
+
+    impl Clock for Failing {
+        fn now(&self) -> Instant {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) == 0, "on purpose");
+            Instant::now()
+        }
+
+        fn timestamp(&self) -> Timestamp {
+            Timestamp(7)
+        }
+
+        fn wall_drift_ms(&self) -> i64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_defect_costs_one_try_and_no_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let (trigger, stop) = stop_pair();
+        let (news, _heard) = bounded(1);
+        let (measured, _wanted) = bounded(1);
+        let clock: Arc<dyn Clock> = Arc::new(Failing(AtomicU64::new(0)));
+        let queue = Arc::new(Mutex::new(ResolveQueue::new([0; 20])));
+        let hash = InfoHash::of(INFO);
+        let source = SourceNode {
+            address: PeerAddress::from_compact([192, 0, 2, 1, 0, 1]),
+            id: NodeId::new([1; 20]),
+            peer_port: None,
+            last_seen: Timestamp(0),
+            last_sent: Timestamp(0),
+        };
+        queue.lock().heard(hash, source, NodeId::new([2; 20]));
+        let resolver = Arc::new(Resolver {
+            queue: Arc::clone(&queue),
+            fetcher: Fetcher {
+                connect: Arc::new(Broken),
+                context: FetchContext {
+                    clock: Arc::clone(&clock),
+                    stop: stop.clone(),
+                    own_id: PeerId::alphanumeric([0; 20]),
+                    settings: FetchSettings::default(),
+                },
+            },
+            nodes: Vec::new(),
+            blocked: Arc::default(),
+            archive: Archive::new(folder.path().to_owned(), 100),
+            news,
+            measured,
+            clock,
+            stop,
+            counts: ResolveCounts::default(),
+        });
+        let own = Arc::clone(&resolver);
+        let thread = std::thread::spawn(move || own.run(0));
+        while resolver.counts.panics.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        let lengths = queue.lock().lengths();
+        assert_eq!((lengths.failed, lengths.in_hand), (1, 0), "it waits again");
+        assert!(!thread.is_finished());
+        trigger.stop();
+        thread.join().unwrap();
+    }
 
     #[test]
     fn the_archive_keeps_to_its_limit() {

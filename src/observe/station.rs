@@ -111,6 +111,7 @@ impl Station {
             replayed,
             queue: sources.queue,
             nodes: sources.nodes,
+            overflowed: 0,
             end: ended,
             clock: Arc::clone(&self.clock),
         };

@@ -39,6 +39,8 @@ pub struct Writer {
     pub queue: Option<Arc<Mutex<ResolveQueue>>>,
     /// Our nodes, whose ids are not to be recorded.
     pub nodes: Vec<Arc<DhtHandle>>,
+    /// Packets for them that the system threw away, as far as counted.
+    pub overflowed: u64,
     /// Told when nothing more will be sent.
     pub end: StopToken,
     /// Time.
@@ -139,12 +141,19 @@ impl Writer {
         }
     }
 
-    /// Counts what the channel did not take since the last time.
+    /// Counts what channel and system did not take since the last time.
     fn note_dropped(&mut self) {
         let dropped = self.hook.as_ref().map_or(0, |hook| hook.take_dropped());
         let now = self.time();
         self.pipeline
             .note_lost(now, "lost: more queries than can be written", dropped);
+        let thrown = self.nodes.iter().map(|node| node.status().overflowed());
+        let thrown: u64 = thrown.sum();
+        let new = thrown.saturating_sub(self.overflowed);
+        // One that could not be read is no fewer.
+        self.overflowed = self.overflowed.max(thrown);
+        self.pipeline
+            .note_lost(now, "lost: more packets than can be read", new);
     }
 
     fn time(&self) -> Timestamp {

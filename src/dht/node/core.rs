@@ -172,6 +172,11 @@ impl Core {
         }
     }
 
+    /// So many packets since the start never came here.
+    pub(super) const fn overflowed(&mut self, count: u64) {
+        self.counts.overflowed = count;
+    }
+
     /// Does what is due. Called every few milliseconds while look-ups are
     /// under way, and ten times a second otherwise.
     pub(super) fn tick(&mut self, now: Now) {
@@ -279,7 +284,8 @@ impl Core {
 }
 
 /// An id that suits the address we are bound to; where that says nothing,
-/// any, until others tell how they see us.
+/// any (in an eighth of its own of the key space, where several nodes are to
+/// be apart), until others tell how they see us.
 fn first_id(settings: &DhtSettings, family: Family, random: &mut Random) -> NodeId {
     let bound = match family {
         Family::V4 => settings.address.map(Into::into),
@@ -287,7 +293,10 @@ fn first_id(settings: &DhtSettings, family: Family, random: &mut Random) -> Node
     };
     match bound {
         Some(ip) if !super::address::is_local(ip) => NodeId::bound_at(ip, settings.place, random),
-        _ => random.id(),
+        _ => match settings.place {
+            Some(place) => NodeId::in_eighth(place, random),
+            None => random.id(),
+        },
     }
 }
 

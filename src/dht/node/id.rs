@@ -93,6 +93,15 @@ impl NodeId {
         Self(bytes)
     }
 
+    /// A random id in one of the eighths of the key space: of `place`, the
+    /// last three bits count. For several nodes whose address is not known.
+    pub fn in_eighth(place: u8, random: &mut Random) -> Self {
+        let mut bytes: [u8; 20] = random.bytes();
+        let [first, ..] = &mut bytes;
+        *first = *first & 0x1f | place << 5;
+        Self(bytes)
+    }
+
     /// Whether a node at `ip` may have this id (BEP 42); at addresses of
     /// local networks, which nobody can check, it may have any.
     pub fn is_bound_to(&self, ip: IpAddr) -> bool {
@@ -238,6 +247,9 @@ mod tests {
             prop_assert!(places.iter().all(|id| id.is_bound_to(ip)));
             let begin: std::collections::HashSet<_> = places.iter().map(|id| id.as_bytes()[0]).collect();
             prop_assert!(begin.len() > 1, "spread");
+            let eighths = (0..=7).map(|place| NodeId::in_eighth(place, &mut random));
+            let eighths = eighths.map(|id| id.as_bytes()[0] >> 5);
+            prop_assert!(eighths.eq(0..=7), "one in each");
         }
 
         #[test]

@@ -46,6 +46,9 @@ pub struct Counts {
     pub dropped: u64,
     /// Packets the system did not send.
     pub unsent: u64,
+    /// Packets that came faster than we read, which the system threw away;
+    /// 0 where it does not tell.
+    pub overflowed: u64,
 }
 
 /// The state of a node.
@@ -83,6 +86,16 @@ impl DhtStatus {
     /// Queries not answered in either family.
     pub fn dropped(&self) -> u64 {
         self.families().map(|family| family.counts.dropped).sum()
+    }
+
+    /// Packets that were no KRPC in either family.
+    pub fn malformed(&self) -> u64 {
+        self.families().map(|family| family.counts.malformed).sum()
+    }
+
+    /// Packets that the system threw away in either family.
+    pub fn overflowed(&self) -> u64 {
+        self.families().map(|family| family.counts.overflowed).sum()
     }
 
     /// The families in use.

@@ -43,6 +43,9 @@ const SAVE_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Time for looking up one bootstrap name.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Time between two looks at what the system threw away.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
 /// Pause after an error of the socket, so that a broken one takes no core.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
@@ -88,9 +91,14 @@ impl NodeThread {
     pub(super) fn run(&mut self) {
         let mut buffer = vec![0; PACKET_MAX + 1];
         let mut next_save = self.clock.now() + SAVE_PAUSE;
+        let mut next_look = self.clock.now();
         while !self.stops.iter().any(StopToken::is_stopped) {
             self.take_orders();
             let now = self.now();
+            if now.instant >= next_look {
+                self.core.overflowed(self.socket.overflowed());
+                next_look = now.instant + LOOK_PAUSE;
+            }
             self.tick(now);
             if now.instant >= next_save {
                 self.save(now.instant);
@@ -99,6 +107,8 @@ impl NodeThread {
             self.flush();
             self.serve(&mut buffer, now.instant + TURN);
         }
+        self.core.overflowed(self.socket.overflowed());
+        *self.status.lock() = self.core.status(self.clock.now());
         self.save(self.clock.now());
     }
 

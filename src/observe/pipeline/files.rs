@@ -16,6 +16,13 @@ use super::tally::{Tally, minute_of};
 /// Torrents that wait for the index at most.
 const DOCUMENTS_MAX: usize = 20_000;
 
+/// How long counts wait before they are stored.
+const STORE_EVERY: Duration = Duration::from_secs(10);
+
+/// The wait doubles so often while the disk takes nothing: writing all that
+/// waits again and again would leave no time for anything else.
+const DOUBLINGS: u32 = 4;
+
 /// Time between two looks at what is old.
 const TRIM_EVERY: Duration = Duration::from_secs(600);
 
@@ -53,6 +60,8 @@ pub struct Files {
     lost_before: u64,
     lost_documents: u64,
     failures: u64,
+    /// Failures to store in a row.
+    refused: u32,
 }
 
 impl Files {
@@ -81,6 +90,7 @@ impl Files {
             lost_before: 0,
             lost_documents: 0,
             failures: 0,
+            refused: 0,
         })
     }
 
@@ -89,9 +99,19 @@ impl Files {
         self.slices.counts()
     }
 
-    /// Refusals of the databases.
+    /// What the system or a database refused to write.
     pub const fn failures(&self) -> u64 {
-        self.failures
+        self.failures + self.slices.counts().failures
+    }
+
+    /// Whether the last attempt to store failed.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.refused > 0
+    }
+
+    /// Time until the next attempt to store.
+    pub(super) fn pause(&self) -> Duration {
+        STORE_EVERY.saturating_mul(1 << self.refused.min(DOUBLINGS))
     }
 
     /// Torrents in the index, where that can be read.
@@ -142,6 +162,7 @@ impl Files {
         if let Some(error) = self.slices.take_error() {
             log::error!("records cannot be written, they wait: {error}");
         }
+        let before = self.failures;
         if !tally.batch().is_empty() {
             match self.store.store(tally.batch()) {
                 Ok(()) => *tally.batch() = Batch::default(),
@@ -154,6 +175,11 @@ impl Files {
                 Err(error) => self.failed(&error),
             }
         }
+        self.refused = if self.failures > before {
+            self.refused.saturating_add(1)
+        } else {
+            0
+        };
         let beyond = documents.len().saturating_sub(DOCUMENTS_MAX);
         documents.truncate(DOCUMENTS_MAX);
         self.lost_documents += u64::try_from(beyond).unwrap_or(0);

@@ -11,6 +11,7 @@ use crate::storage::observatory::Observatory;
 use crate::storage::search::{LIMIT, Query, SearchIndex};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -84,6 +85,7 @@ fn found(name: &str, file: &str) -> FoundTorrent {
                 id: NodeId::new([9; 20]),
                 peer_port: Some(5),
                 last_seen: NOW,
+                last_sent: Timestamp(NOW.millis() - 7),
             }],
         },
         summary: Summary::of_info(info.as_bytes()).unwrap(),
@@ -192,6 +194,8 @@ fn a_resolved_torrent_is_found_and_a_blocked_one_is_not() {
         panic!("one record");
     };
     assert_eq!((resolved.num_peers, resolved.peers.len()), (12, 1));
+    let called = Timestamp(NOW.millis() - 7);
+    assert_eq!(resolved.peers[0].last_send_time, called);
     assert_eq!((resolved.size, resolved.files), (7, 1));
     let store = Observatory::read(&folder.path().join(Files::STORE)).unwrap();
     assert_eq!(store.tallies(0).unwrap(), [("blocked".to_owned(), 3)]);

@@ -14,6 +14,7 @@ fn source(host: u8, seconds: i64) -> SourceNode {
         id: NodeId::new([host; 20]),
         peer_port: None,
         last_seen: Timestamp(seconds * 1000),
+        last_sent: Timestamp(0),
     }
 }
 
@@ -65,6 +66,25 @@ fn ten_sources_are_kept_and_their_ports() {
     queue.heard(hash(2), source(1, 5), OURS);
     let job = queue.next_job().unwrap();
     assert_eq!(job.sources[0].peer_port, Some(6881));
+}
+
+#[test]
+fn a_call_is_remembered_with_its_source() {
+    let mut queue = queue();
+    queue.heard(hash(1), source(1, 0), OURS);
+    queue.heard(hash(1), source(2, 0), OURS);
+    assert_eq!(queue.next_job().unwrap().sources[0].last_sent, Timestamp(0));
+    queue.called(hash(1), source(2, 0).address.ip(), Timestamp(7000));
+    queue.called(hash(2), source(1, 0).address.ip(), Timestamp(8000));
+    // Heard again meanwhile, it was called all the same.
+    queue.heard(hash(1), source(2, 9), OURS);
+    let (times, known) = queue.heard_of(hash(1)).unwrap();
+    assert_eq!(times, 3);
+    let known: Vec<_> = known.iter().map(|it| (it.id, it.last_sent)).collect();
+    let [first, second] = [1, 2].map(|host| NodeId::new([host; 20]));
+    assert_eq!(known, [(second, Timestamp(7000)), (first, Timestamp(0))]);
+    queue.resolved(hash(1));
+    assert!(queue.heard_of(hash(1)).is_none());
 }
 
 #[test]
