@@ -31,5 +31,6 @@ pub mod size;
 pub mod slices;
 mod station;
 pub mod survey;
+pub mod terms;
 pub mod walk;
 pub mod writer;

@@ -41,6 +41,7 @@ pub mod row;
 pub mod search;
 pub mod spool;
 mod stem;
+pub mod stopper;
 mod text;
 mod writer;
 

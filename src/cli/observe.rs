@@ -9,6 +9,7 @@ use crate::config::{Override, Value, keys};
 use crate::model::{FileKind, Timestamp};
 use crate::observe::command::ObserveTask;
 use crate::observe::search_command::SearchTask;
+use crate::observe::terms::{country, day, size};
 use crate::storage::search::{LIMIT, Query};
 
 /// Options of `btda observe`.
@@ -135,6 +136,7 @@ impl SearchArguments {
             until: self.until,
             kind: self.kind,
             limit: self.limit,
+            offset: 0,
         };
         let task = SearchTask {
             query,
@@ -156,36 +158,6 @@ fn limit(text: &str) -> Result<usize, String> {
     limit
         .filter(|limit| (1..=10_000).contains(limit))
         .ok_or_else(|| "expected a whole number from 1 to 10000".to_owned())
-}
-
-fn country(text: &str) -> Result<String, String> {
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected two letters, as DE".to_owned())
-    }
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "expected bytes, as 700M or 5G".to_owned();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let power = match text.get(digits.len()..).unwrap_or_default() {
-        "" => 0,
-        "K" | "k" => 1,
-        "M" => 2,
-        "G" => 3,
-        "T" => 4,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(1000_u64.pow(power)).ok_or_else(wrong)
-}
-
-fn day(text: &str) -> Result<Timestamp, String> {
-    let day = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d");
-    let day = day.map_err(|_| "expected a day, as 2026-11-21".to_owned())?;
-    let midnight = day.and_time(chrono::NaiveTime::MIN).and_utc();
-    Ok(Timestamp(midnight.timestamp_millis()))
 }
 
 #[cfg(test)]
@@ -240,6 +212,7 @@ mod tests {
             until: Some(Timestamp(2 * 86_400_000)),
             kind: Some(FileKind::Archive),
             limit: 7,
+            offset: 0,
         };
         assert_eq!(*task, SearchTask { query, json: true });
         for wrong in [

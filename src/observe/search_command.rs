@@ -100,7 +100,8 @@ fn hit_json(hit: &Hit) -> Value {
     })
 }
 
-fn kinds(hit: &Hit) -> impl Iterator<Item = FileKind> {
+/// The kinds of a torrent's files.
+pub fn kinds(hit: &Hit) -> impl Iterator<Item = FileKind> {
     let all = FileKind::ALL.into_iter();
     all.filter(|kind| hit.kinds & kind.bit() != 0)
 }
@@ -129,7 +130,7 @@ fn as_text(found: &Found, seconds: f64) -> String {
 }
 
 /// `1.5 GB`, in powers of 1000.
-fn bytes(size: u64) -> String {
+pub fn bytes(size: u64) -> String {
     let mut value = size as f64;
     let mut units = ["B", "kB", "MB", "GB", "TB"].into_iter();
     let mut unit = units.next().unwrap_or_default();

@@ -40,6 +40,8 @@ pub enum StorageError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nobody waits for what was to be read.
+    GivenUp,
     /// The histogram could not be drawn.
     Chart {
         /// The file.
@@ -75,6 +77,7 @@ impl fmt::Display for StorageError {
                 "output folder {} cannot be written ({source}): correct output_path or its permissions",
                 path.display()
             ),
+            Self::GivenUp => f.write_str("a reading was given up before it began"),
             Self::Exists(path) => write!(
                 f,
                 "{} exists already and is not overwritten: start again, or choose another output_path",
@@ -123,6 +126,7 @@ impl std::error::Error for StorageError {
             Self::Folder { source, .. } | Self::File { source, .. } => Some(source),
             Self::Database { source, .. } | Self::Unreadable { source, .. } => Some(source),
             Self::Exists(_)
+            | Self::GivenUp
             | Self::NoWal { .. }
             | Self::Chart { .. }
             | Self::NotAResult { .. }

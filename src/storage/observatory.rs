@@ -5,6 +5,7 @@
 //! a whole or not at all, and whoever made it keeps it until then.
 
 mod batch;
+mod read;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use super::error::StorageError;
 use super::form::Form;
 
 pub use batch::{Batch, EventKey, NetworkRow, PlaceKey, SurveyRow, SwarmRow};
+pub use read::{ActivityRow, NetworkEstimate, PlaceCount, SwarmEstimate};
 pub use upkeep::Trimmed;
 
 const FORM: Form = Form {

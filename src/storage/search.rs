@@ -6,6 +6,7 @@
 //! newest [`CANDIDATES_MAX`] of them only, so that every search is quick.
 
 mod query;
+mod read;
 
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,7 @@ pub struct Hit {
     pub kinds: u8,
     /// Place of the first source.
     pub place: Place,
-    /// Relevance as percent of the best, above 0 to 100.
+    /// Relevance as percent of the best of all that match, above 0 to 100.
     pub score: f64,
 }
 
@@ -184,11 +185,9 @@ impl SearchIndex {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut found = Found::default();
-        let mut best = None;
         while let Some(row) = rows.next()? {
             // BM25 of FTS5 is negative: the less, the better.
-            let score: f64 = row.get(0)?;
-            let best = *best.get_or_insert(score);
+            let (score, best): (f64, f64) = (row.get(0)?, row.get(15)?);
             let percent = if best < 0.0 {
                 100.0 * score / best
             } else {
@@ -299,9 +298,9 @@ fn statement(query: &Query, expression: String) -> (String, Vec<Value>) {
     if let Some(kind) = query.kind {
         filter("kinds & ? <> 0", Value::Integer(kind.bit().into()));
     }
-    values.push(Value::Integer(
-        i64::try_from(query.limit).unwrap_or(i64::MAX),
-    ));
+    for number in [query.limit, query.offset] {
+        values.push(Value::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
+    }
     let filtered = if filters.is_empty() {
         "SELECT id, score FROM candidate".to_owned()
     } else {
@@ -314,8 +313,8 @@ fn statement(query: &Query, expression: String) -> (String, Vec<Value>) {
          filtered (id, score) AS MATERIALIZED ({filtered}) \
          SELECT score, (SELECT count(*) FROM filtered), (SELECT count(*) FROM candidate), \
              info_hash, name, files, size, at, kinds, country, country_name, subdivision, city, \
-             latitude, longitude \
-         FROM (SELECT id, score FROM filtered ORDER BY score, id DESC LIMIT ?) \
+             latitude, longitude, (SELECT min(score) FROM filtered) \
+         FROM (SELECT id, score FROM filtered ORDER BY score, id DESC LIMIT ? OFFSET ?) \
          JOIN torrent USING (id) ORDER BY score, id DESC"
     );
     (sql, values)

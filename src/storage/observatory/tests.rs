@@ -100,3 +100,59 @@ fn what_is_old_or_too_much_goes() {
     assert!(nothing.removed > 0);
     assert!(store.kinds(0).unwrap().is_empty());
 }
+
+#[test]
+fn the_page_reads_what_was_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("observatory.sqlite");
+    let mut store = Observatory::open(&path).unwrap();
+    assert_eq!(store.newest_minute().unwrap(), None);
+    assert_eq!(store.networks().unwrap(), []);
+    let hash = InfoHash::new([3; 20]);
+    for minute in [7, 9] {
+        let mut batch = batch(minute);
+        let at = Timestamp(minute * 60_000);
+        batch.swarms.push(SwarmRow {
+            at,
+            info_hash: hash,
+            seeds: 1.0,
+            peers: minute as f64,
+            responders: 3,
+        });
+        batch.networks.push(NetworkRow {
+            at,
+            family: "v4",
+            nodes: minute as f64,
+            low: 1.0,
+            high: 20.0,
+            targets: 32,
+            nearest: 8,
+        });
+        store.store(&batch).unwrap();
+    }
+    let store = Observatory::read(&path).unwrap();
+    assert_eq!(store.newest_minute().unwrap(), Some(9));
+    let mut rows = Vec::new();
+    store.activity(8, |row| rows.push(row)).unwrap();
+    let row = |country: &str| ActivityRow {
+        minute: 9,
+        kind: "announce".to_owned(),
+        country: country.to_owned(),
+        events: 15,
+    };
+    assert_eq!(rows, [row(""), row("DE")]);
+    let place = PlaceCount {
+        latitude: 49.45,
+        longitude: -11.08,
+        country: "DE".to_owned(),
+        events: 8,
+    };
+    assert_eq!(store.places(7).unwrap(), [place]);
+    assert_eq!(store.places(10).unwrap(), []);
+    let announced = ("announce".to_owned(), 6);
+    assert_eq!(store.asked_for(hash, 0).unwrap(), [announced]);
+    assert!((store.swarm(hash).unwrap().unwrap().peers - 9.0).abs() < 1e-9);
+    assert_eq!(store.swarm(InfoHash::new([9; 20])).unwrap(), None);
+    let networks = store.networks().unwrap();
+    assert_eq!((networks.len(), networks[0].nodes), (1, 9.0));
+}

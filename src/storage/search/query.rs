@@ -25,6 +25,8 @@ pub struct Query {
     pub kind: Option<FileKind>,
     /// Results at most.
     pub limit: usize,
+    /// So many of the best are left out: those of earlier pages.
+    pub offset: usize,
 }
 
 /// Results by default, as in 2018.

@@ -98,6 +98,39 @@ fn filters_narrow_it() {
 }
 
 #[test]
+fn a_later_page_goes_on_where_the_first_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = index(folder.path());
+    let whole = index.search(&query("linux")).unwrap();
+    let mut pages = Vec::new();
+    for offset in 0..4 {
+        let page = Query {
+            limit: 1,
+            offset,
+            ..query("linux")
+        };
+        pages.push(index.search(&page).unwrap());
+    }
+    // Behind the last one nothing tells how many there are.
+    assert_eq!(pages.pop(), Some(Found::default()));
+    assert!(pages.iter().all(|page| page.matches == 3));
+    let hits: Vec<Hit> = pages.into_iter().flat_map(|page| page.hits).collect();
+    assert_eq!(hits, whole.hits, "scores are percent of the best of all");
+}
+
+#[test]
+fn one_torrent_and_all_countries_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = index(folder.path());
+    let hit = index.torrent(InfoHash::new([2; 20])).unwrap().unwrap();
+    assert_eq!((hit.name.as_str(), hit.size), ("Another", 200));
+    assert_eq!(hit.place.city.as_deref(), Some("Erlangen"));
+    assert_eq!(index.torrent(InfoHash::new([9; 20])).unwrap(), None);
+    let germany = ("Germany".to_owned(), 2);
+    assert_eq!(index.countries().unwrap(), [germany]);
+}
+
+#[test]
 fn a_torrent_is_there_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut index = index(folder.path());
