@@ -20,6 +20,7 @@ mod listen;
 pub mod live;
 pub mod naming;
 mod nodes;
+mod page;
 pub mod pipeline;
 pub mod queue;
 pub mod record;

@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-pub use figures::{Curve, curves, world_map};
+pub use figures::{Curve, curves, land, world_map};
 pub use items::all as items;
 pub use output::{Report, SCHEMA};
 

@@ -1,5 +1,5 @@
-//! The page: track a swarm now, watch a run, read results. `btda serve`, or
-//! `--web` on a run.
+//! The page: track a swarm now, watch a run or an observatory, read results.
+//! `btda serve`, or `--web` on a run or an observatory.
 //!
 //! ```text
 //! accept ─▶ seats (who may stay) ─▶ http1 (limits, deadlines) ─▶ admit (Host, Origin, token) ─▶ routes
@@ -18,6 +18,7 @@ mod chunks;
 mod input;
 mod job;
 mod login;
+mod observatory;
 mod pace;
 mod pages;
 mod reports;
@@ -44,6 +45,7 @@ use studies::Studies;
 use track::Tracking;
 use visits::Visits;
 
+pub use observatory::Observed;
 pub use watch::Watched;
 
 use crate::clock::Clock;
@@ -146,6 +148,25 @@ impl Page {
         web: &WebSettings,
         settings: &Settings,
         (watched, inspection): (Option<Watched>, Inspection),
+        time: (Arc<dyn Clock>, StopToken),
+    ) -> Result<Self, WebError> {
+        Self::open_with(web, settings, (watched, None, inspection), time)
+    }
+
+    /// The same with an observatory instead of a run.
+    pub fn open_observatory(
+        web: &WebSettings,
+        settings: &Settings,
+        (observed, inspection): (Observed, Inspection),
+        time: (Arc<dyn Clock>, StopToken),
+    ) -> Result<Self, WebError> {
+        Self::open_with(web, settings, (None, Some(observed), inspection), time)
+    }
+
+    fn open_with(
+        web: &WebSettings,
+        settings: &Settings,
+        (watched, observed, inspection): (Option<Watched>, Option<Observed>, Inspection),
         (clock, stop): (Arc<dyn Clock>, StopToken),
     ) -> Result<Self, WebError> {
         let wanted = web.address.unwrap_or(DEFAULT_ADDRESS);
@@ -171,7 +192,7 @@ impl Page {
             .map(|it| Path::new(".").join(it));
         let studies = Studies::new(beside.unwrap_or_else(|| settings.output.clone()));
         let app = App::new(access, web, (tracking, visits, watched, studies), clock);
-        let app = Arc::new(app);
+        let app = Arc::new(app.observing(observed));
         let limits = Limits {
             connections: web.connections,
             per_address: web.connections_per_address,

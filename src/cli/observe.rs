@@ -38,6 +38,9 @@ pub(super) struct ObserveArguments {
     /// Stop by itself after this time (run.duration_seconds)
     #[arg(long, value_name = "DURATION", value_parser = value_of(&keys::DURATION_SECONDS))]
     duration: Option<Value>,
+    /// Serve a page with map, statistics and search, as --web 127.0.0.1:5000 (web.address)
+    #[arg(long, value_name = "ADDRESS", value_parser = value_of(&keys::WEB_ADDRESS))]
+    web: Option<Value>,
     #[command(flatten)]
     place: Place,
 }
@@ -69,6 +72,7 @@ impl ObserveArguments {
             ("--folder", &keys::OBSERVE_FOLDER, self.place.folder),
             ("--port", &keys::OBSERVE_PORT, self.port),
             ("--duration", &keys::DURATION_SECONDS, self.duration),
+            ("--web", &keys::WEB_ADDRESS, self.web),
         ];
         let choice = ConfigChoice::of(self.place.config, named, self.place.set)?;
         let task = match (self.summary, self.replay.is_empty()) {
@@ -175,8 +179,9 @@ mod tests {
             Request::Observe(task, choice) => (task, choice.overrides.len()),
             other => panic!("{other:?}"),
         };
-        let (listen, keys) = task("observe --port 0 --duration 5m --set observe.nodes=3");
-        assert_eq!((listen, keys), (ObserveTask::Listen { debug: false }, 3));
+        let (listen, keys) =
+            task("observe --port 0 --duration 5m --web [::1]:0 --set observe.nodes=3");
+        assert_eq!((listen, keys), (ObserveTask::Listen { debug: false }, 4));
         let (replay, _) = task("observe --replay a --replay - --speed 24 -g");
         let expected = ObserveTask::Replay {
             files: vec!["a".into(), "-".into()],

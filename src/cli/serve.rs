@@ -14,8 +14,8 @@ use crate::config::{Override, Value, keys};
     reason = "these comments are printed as the help"
 )]
 pub(super) struct ServeArguments {
-    /// The database of a run, of btda or of 2015, to look into
-    #[arg(value_name = "RUN.sqlite")]
+    /// The database of a run, of btda or of 2015, or the folder of an observatory, to look into
+    #[arg(value_name = "RUN.sqlite|FOLDER")]
     database: Option<PathBuf>,
     /// Where the page is served [default: 127.0.0.1:5000] (web.address)
     #[arg(long, value_name = "ADDRESS", value_parser = value_of(&keys::WEB_ADDRESS))]

@@ -22,6 +22,7 @@ use crate::torrent::summary::Summary;
 
 use super::listen::Listening;
 use super::live::Live;
+use super::page::{OpenPage, PageSettings};
 use super::pipeline::Pipeline;
 use super::record::Record;
 use super::settings::ObserveSettings;
@@ -53,11 +54,12 @@ pub enum ObserveTask {
 /// Runs the command.
 pub fn run(config: &Config, task: &ObserveTask) -> Exit {
     let mut settings = config.observe();
+    let page = PageSettings::of(config, &settings);
     let done = match task {
         ObserveTask::Summary(path) => return summary(path),
         ObserveTask::Listen { debug } => {
             show_debug(&mut settings, *debug);
-            listen(&settings)
+            listen(&settings, &page)
         }
         ObserveTask::Replay {
             files,
@@ -65,7 +67,7 @@ pub fn run(config: &Config, task: &ObserveTask) -> Exit {
             debug,
         } => {
             show_debug(&mut settings, *debug);
-            replay(&settings, files, *speed)
+            replay(&settings, &page, (files, *speed))
         }
     };
     done.unwrap_or_else(|refused| {
@@ -106,11 +108,19 @@ fn watch_signals() -> Result<Receiver<Signal>, Refused> {
     signals::watch().map_err(|error| refused(Exit::Failed, &error))
 }
 
-fn listen(settings: &ObserveSettings) -> Result<Exit, Refused> {
+fn listen(settings: &ObserveSettings, page: &PageSettings) -> Result<Exit, Refused> {
     let signals = watch_signals()?;
     let station = Station::new(settings)?;
     let mut listening = Listening::start(settings, &station)?;
     let running = station.start(listening.sources())?;
+    let page = match OpenPage::open(page, settings, &station) {
+        Ok(page) => page,
+        Err(refused) => {
+            listening.stop();
+            end(running, &station.live);
+            return Err(refused);
+        }
+    };
     say(&listening.describe(settings));
     let over = settings.duration.map_or_else(never, after);
     loop {
@@ -129,17 +139,21 @@ fn listen(settings: &ObserveSettings) -> Result<Exit, Refused> {
     }
     say("ending");
     listening.stop();
+    if let Some(page) = page {
+        page.close();
+    }
     Ok(end(running, &station.live))
 }
 
 fn replay(
     settings: &ObserveSettings,
-    files: &[PathBuf],
-    speed: Option<f64>,
+    web: &PageSettings,
+    (files, speed): (&[PathBuf], Option<f64>),
 ) -> Result<Exit, Refused> {
     let signals = watch_signals()?;
     let station = Station::new(settings)?;
     let running = station.start(Sources::default())?;
+    let shown = OpenPage::open(web, settings, &station)?;
     let mut pace = Pace {
         speed,
         first: None,
@@ -147,12 +161,15 @@ fn replay(
         wait: Duration::ZERO,
     };
     let mut malformed = 0;
-    let mut unread = false;
+    let (mut unread, mut stopped) = (false, false);
     for path in files {
         let name = one_line(&path.display().to_string());
         match feed(path, &running, &signals, (&mut pace, &station)) {
             Ok(Fed::Whole(count)) => malformed += count,
-            Ok(Fed::Stopped) => break,
+            Ok(Fed::Stopped) => {
+                stopped = true;
+                break;
+            }
             Err(error) => {
                 say(&format!("btda: {name} cannot be read: {error}"));
                 unread = true;
@@ -163,6 +180,13 @@ fn replay(
         say(&format!("{malformed} lines are no records"));
     }
     let exit = end(running, &station.live);
+    if let Some(page) = shown {
+        if !stopped {
+            say("everything is replayed; the page stays (Ctrl+C ends it)");
+            let _ = signals.recv();
+        }
+        page.close();
+    }
     Ok(match exit {
         Exit::Success if unread => Exit::Failed,
         exit => exit,

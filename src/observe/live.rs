@@ -41,12 +41,17 @@ pub struct Live {
     points: Mutex<VecDeque<Point>>,
 }
 
-#[derive(Debug, Clone)]
-struct Point {
-    at: Timestamp,
-    latitude: f64,
-    longitude: f64,
-    country: Option<[u8; 2]>,
+/// Where a record came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// When.
+    pub at: Timestamp,
+    /// Degrees.
+    pub latitude: f64,
+    /// Degrees.
+    pub longitude: f64,
+    /// Two upper-case letters, if known.
+    pub country: Option<[u8; 2]>,
 }
 
 /// Two letters as bytes.
@@ -91,10 +96,15 @@ impl Live {
         while points.pop_front_if(|point| point.at < oldest).is_some() {}
     }
 
+    /// The places of the last two minutes, the oldest first.
+    pub fn points(&self) -> Vec<Point> {
+        self.points.lock().iter().cloned().collect()
+    }
+
     /// The heat map in the form of 2018: `{coordinates: [{lat, lon,
     /// country}], torrents}`.
     pub fn heat_map(&self) -> Value {
-        let points: Vec<Point> = self.points.lock().iter().cloned().collect();
+        let points = self.points();
         let coordinates: Vec<Value> = points
             .iter()
             .map(|point| {
@@ -130,6 +140,7 @@ mod tests {
             "torrents": 7,
         });
         assert_eq!(live.heat_map(), expected);
+        assert_eq!(live.points().len(), 1);
         for _ in 0..=POINTS_MAX {
             live.point(Timestamp(1), &place);
         }

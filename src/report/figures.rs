@@ -17,7 +17,7 @@ use plotters::style::RGBColor;
 
 use super::item::{Cell, Item, Table, grouped};
 use super::items::{SECONDS_SHOWN, VISITS_SHOWN};
-pub use lent::{Curve, curves, world_map};
+pub use lent::{Curve, curves, land, world_map};
 
 use columns::{numbers, points, texts};
 use map::Ends;

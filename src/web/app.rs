@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use super::access::Access;
 use super::answer::{Refused, json, protect, typed};
 use super::job::Jobs;
+use super::observatory::{Observed, Observing, search, torrent, view as sky};
 use super::pace::Pace;
 use super::studies::{self, Studies};
 use super::track::Tracking;
@@ -54,6 +55,8 @@ pub(super) struct App {
     pub(super) watch: Watch,
     /// Reports of `btda report`.
     pub(super) studies: Arc<Studies>,
+    /// The observatory that is shown.
+    pub(super) observing: Observing,
 }
 
 /// Where a request comes from; put into each by the server.
@@ -72,6 +75,7 @@ impl App {
         Self {
             watch: Watch::new(watched, Arc::clone(&clock)),
             studies: Arc::new(studies),
+            observing: Observing::new(None, Arc::clone(&clock)),
             access,
             logins: Mutex::new(Pace::new(most, time)),
             clock,
@@ -83,6 +87,14 @@ impl App {
             tracking,
             visits: Arc::new(visits),
             stores_addresses: settings.store_addresses,
+        }
+    }
+
+    /// The same with an observatory.
+    pub(super) fn observing(self, observed: Option<Observed>) -> Self {
+        Self {
+            observing: Observing::new(observed, Arc::clone(&self.clock)),
+            ..self
         }
     }
 }
@@ -107,6 +119,15 @@ pub(super) fn routes(app: Arc<App>) -> Router {
         .route("/watch/map.svg", get(view::map))
         .route("/studies", get(studies::list))
         .route("/studies/{folder}/{name}", get(studies::file))
+        .route("/observatory", get(sky::map))
+        .route("/observatory/statistics", get(sky::statistics))
+        .route("/observatory/events", get(sky::events))
+        .route("/api/observatory", get(sky::api))
+        .route("/reMap", get(sky::heat_map))
+        .route("/search", get(search::results))
+        .route("/torrent", get(torrent::without_hash))
+        .route("/torrent/", get(torrent::without_hash))
+        .route("/torrent/{infohash}", get(torrent::torrent))
         .route("/openapi.json", get(contract))
         .route("/api/watch", get(view::api))
         .route("/events", get(events::events))
@@ -119,6 +140,11 @@ pub(super) fn routes(app: Arc<App>) -> Router {
             "/assets/watch.js",
             get(|| script(include_str!("assets/watch.js"))),
         )
+        .route(
+            "/assets/observatory.js",
+            get(|| script(include_str!("assets/observatory.js"))),
+        )
+        .route("/assets/observatory.css", get(observatory_style))
         .route("/healthz", get(health))
         .route("/login", get(login::form).post(login::enter))
         .route("/assets/page.css", get(style))
@@ -136,6 +162,11 @@ fn health() -> Ready<Response<Body>> {
 
 fn style() -> Ready<Response<Body>> {
     let sheet = include_str!("assets/page.css");
+    ready(typed(StatusCode::OK, "text/css; charset=utf-8", sheet))
+}
+
+fn observatory_style() -> Ready<Response<Body>> {
+    let sheet = include_str!("assets/observatory.css");
     ready(typed(StatusCode::OK, "text/css; charset=utf-8", sheet))
 }
 

@@ -7,19 +7,20 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Switches};
 use crate::exit::Exit;
 use crate::logging;
+use crate::observe::block::Blocked;
 use crate::signals;
 use crate::stop::stop_pair;
 use crate::storage::overview::Overview;
 use crate::terminal::complain;
 use crate::threads;
-use crate::web::{Page, STACK, Watched};
+use crate::web::{Observed, Page, STACK, Watched};
 
 use super::inspection;
 
-/// Serves until a signal comes; shows the result file `database`, if there is
-/// one.
-pub fn run(config: &Config, database: Option<PathBuf>) -> Exit {
-    match serve(config, database) {
+/// Serves until a signal comes; shows the result file or the folder of an
+/// observatory at `shown`, if there is one.
+pub fn run(config: &Config, shown: Option<PathBuf>) -> Exit {
+    match serve(config, shown) {
         Ok(()) => Exit::Success,
         Err((exit, text)) => {
             complain(&text);
@@ -28,7 +29,7 @@ pub fn run(config: &Config, database: Option<PathBuf>) -> Exit {
     }
 }
 
-fn serve(config: &Config, database: Option<PathBuf>) -> Result<(), (Exit, String)> {
+fn serve(config: &Config, shown: Option<PathBuf>) -> Result<(), (Exit, String)> {
     let failed = |what: &'static str| move |error| (Exit::Failed, format!("{what}: {error}"));
     let signals = signals::watch().map_err(failed("signals cannot be handled"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -44,9 +45,15 @@ fn serve(config: &Config, database: Option<PathBuf>) -> Result<(), (Exit, String
     let (trigger, stop) = stop_pair();
     let inspection = inspection::alone(&web, &settings, (&clock, &stop))
         .map_err(|refusal| (refusal.exit, refusal.text))?;
-    let shown = (watched(database)?, inspection);
-    let page = Page::open(&web, &settings, shown, (clock, stop))
-        .map_err(|error| (error.exit(), error.to_string()))?;
+    let time = (clock, stop);
+    let page = match shown {
+        Some(folder) if folder.is_dir() => {
+            let observed = finished(config, folder)?;
+            Page::open_observatory(&web, &settings, (observed, inspection), time)
+        }
+        shown => Page::open(&web, &settings, (watched(shown)?, inspection), time),
+    };
+    let page = page.map_err(|error| (error.exit(), error.to_string()))?;
     complain(&format!(
         "the page is at http://{}/ (Ctrl+C ends it)",
         page.address()
@@ -71,4 +78,14 @@ fn watched(database: Option<PathBuf>) -> Result<Option<Watched>, (Exit, String)>
         database,
         board: None,
     }))
+}
+
+/// What an observatory left in `folder`, without what is blocked by now.
+fn finished(config: &Config, folder: PathBuf) -> Result<Observed, (Exit, String)> {
+    let settings = config.observe();
+    let blocked = settings.block_file.as_deref().map(Blocked::load);
+    let blocked = blocked.transpose();
+    let blocked = blocked.map_err(|error| (Exit::Configuration, error.to_string()))?;
+    Observed::finished(folder, blocked.unwrap_or_default(), settings.hashes_only)
+        .map_err(|error| (Exit::Failed, error.to_string()))
 }

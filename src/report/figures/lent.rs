@@ -32,6 +32,12 @@ pub fn curves(title: &str, panels: &[(&str, Vec<Curve<'_>>)]) -> Result<String, 
     panels::draw(title, &panels, 1).map_err(|error| error.to_string())
 }
 
+/// Outlines of the land: rings of longitudes and latitudes in degrees, cut at
+/// the antimeridian, without Antarctica.
+pub fn land() -> impl Iterator<Item = Vec<(f64, f64)>> {
+    map::outlines().map(|outline| outline.ring)
+}
+
 /// An SVG of positive values by country code (ISO 3166-1 alpha-2); `None` if
 /// there are none.
 ///

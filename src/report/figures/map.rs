@@ -23,12 +23,12 @@ const SCALE: [RGBColor; 5] = [
 const EMPTY: RGBColor = RGBColor(242, 240, 236);
 
 /// A ring of longitudes and latitudes, and the country's code.
-struct Outline {
+pub(super) struct Outline {
     code: &'static str,
-    ring: Vec<(f64, f64)>,
+    pub(super) ring: Vec<(f64, f64)>,
 }
 
-fn outlines() -> impl Iterator<Item = Outline> {
+pub(super) fn outlines() -> impl Iterator<Item = Outline> {
     WORLD
         .lines()
         .filter(|line| !line.starts_with('#'))
