@@ -3,195 +3,29 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test that cannot go on stops with a panic"
 )]
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Output;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::Duration;
 
-use btda::clock::SystemClock;
-use btda::dht::node::address::Family;
 use btda::dht::node::id::NodeId;
-use btda::dht::node::krpc::{Announce, Body, Message, Method, Query, TransactionId, Want};
-use btda::dht::node::{DhtHandle, DhtNode, DhtSettings, LookupEvent, LookupRequest};
-use btda::model::InfoHash;
-use btda::observe::record::{Kind, Named, Record};
-use btda::observe::slices::Lines;
-use btda::stop::{StopTrigger, stop_pair};
+use btda::dht::node::krpc::{Announce, Method};
+use btda::model::{InfoHash, Timestamp};
+use btda::observe::record::{Kind, Named, Record, SourcePeer};
 use common::client::Assignment;
 use common::libtorrent::{Libtorrent, Role};
-use common::process::{Process, free_port, isolated, wait_until};
+use common::observatory::{ALONE, Asker, Node, Observatory, btda, records};
+use common::process::{Process, isolated, wait_until};
 use common::torrent::TestTorrent;
-use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-/// No other nodes, no surveys.
-const ALONE: [&str; 4] = [
-    "--set",
-    "dht.bootstrap=",
-    "--set",
-    "observe.survey_seconds=0",
-];
-
 const LIMIT: Duration = Duration::from_secs(90);
-
-/// The program, listening at an address of loopback.
-struct Observatory {
-    process: Process,
-    address: SocketAddr,
-    folder: PathBuf,
-}
-
-impl Observatory {
-    fn start(folder: &Path, host: u8, more: &[&str]) -> Self {
-        let address = Ipv4Addr::new(127, 0, 9, host);
-        let address = SocketAddr::from((address, free_port(address)));
-        let own = folder.join("observatory");
-        let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
-        command
-            .current_dir(folder)
-            .args(["observe", "--folder"])
-            .arg(&own)
-            .args(["--port", &address.port().to_string()])
-            .args([
-                "--set",
-                "dht.allow_private=true",
-                "--set",
-                "dht.packets_per_second=5000",
-            ])
-            .args(["--set", "dht.address6=", "--set"])
-            .arg(format!("listen.address={}", address.ip()))
-            .args(["--set", "storage.geolocation_database="])
-            .args(more);
-        let process = Process::spawn("observe", command, folder);
-        let observatory = Self {
-            process,
-            address,
-            folder: own,
-        };
-        wait_until("it listens", LIMIT, || {
-            observatory.said().contains("listening on UDP")
-        });
-        observatory
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.process.log()).unwrap_or_default()
-    }
-
-    /// A number from its store, while it runs; `None` before there is one.
-    fn number(&self, sql: &str) -> Option<f64> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let path = self.folder.join("observatory.sqlite");
-        let store = Connection::open_with_flags(path, flags).ok()?;
-        store.query_row(sql, [], |row| row.get(0)).ok()
-    }
-
-    /// Presses Ctrl+C; the records it left.
-    fn end(&mut self) -> Vec<Record> {
-        self.process.interrupt();
-        let status = self.process.wait(LIMIT).expect("it ends");
-        assert!(status.success(), "{}", self.said());
-        records(&self.folder.join("records"))
-    }
-}
-
-/// All records in the slices of `folder`.
-fn records(folder: &Path) -> Vec<Record> {
-    if !folder.exists() {
-        return Vec::new();
-    }
-    let entries = walkdir::WalkDir::new(folder).sort_by_file_name();
-    let files = entries.into_iter().map(Result::unwrap);
-    let files = files.filter(|entry| entry.file_type().is_file());
-    let mut records = Vec::new();
-    for file in files.filter(|entry| entry.file_name() != "latest.txt") {
-        let name = file.file_name().to_str().unwrap();
-        assert!(name.starts_with("boonlog-firehose-1-"), "{name}");
-        assert_eq!(file.path().extension(), None, "{name}");
-        let mut lines = Lines::open(file.path()).unwrap();
-        while let Some(record) = lines.next_record().unwrap() {
-            records.push(record);
-        }
-        assert_eq!(lines.counts().malformed, 0);
-    }
-    records
-}
-
-fn btda(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-/// Somebody in the DHT who only asks.
-struct Asker {
-    socket: UdpSocket,
-    id: NodeId,
-}
-
-impl Asker {
-    fn new(host: u8, to: SocketAddr) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 9, host), 0)).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
-        socket.connect(to).unwrap();
-        Self {
-            socket,
-            id: NodeId::new([host; 20]),
-        }
-    }
-
-    /// Asks until it is answered, which on loopback is at once; the token,
-    /// if one was given, and how often it was asked.
-    fn ask(&self, method: &Method<'_>) -> (Option<Vec<u8>>, usize) {
-        let message = Message {
-            transaction: TransactionId::new(b"tt").unwrap(),
-            version: Some(b"XX\x01\x02"),
-            read_only: true,
-            ip: None,
-            body: Body::Query(Query {
-                sender: self.id,
-                want: Want::default(),
-                method: method.clone(),
-            }),
-        };
-        let packet = message.encode();
-        for asked in 1..=5 {
-            self.socket.send(&packet).unwrap();
-            let mut answer = [0; 4096];
-            let Ok(length) = self.socket.recv(&mut answer) else {
-                continue;
-            };
-            let answer = Message::decode(&answer[..length]).unwrap();
-            let Body::Reply(reply) = answer.body else {
-                panic!("it refuses: {answer:?}");
-            };
-            return (reply.token.map(<[u8]>::to_vec), asked);
-        }
-        panic!("no answer");
-    }
-
-    fn look_up(&self, info_hash: InfoHash) -> (Option<Vec<u8>>, usize) {
-        self.ask(&Method::GetPeers {
-            info_hash,
-            noseed: false,
-            scrape: false,
-        })
-    }
-}
 
 #[test]
 fn every_query_is_in_the_records() {
@@ -274,6 +108,59 @@ fn no_address_below(folder: &Path) {
     }
 }
 
+/// Asks every node in `ports` at `ip` once; their ids.
+fn ask_each(ip: IpAddr, ports: &[u16], hash: InfoHash) -> BTreeSet<NodeId> {
+    let ids = ports.iter().map(|port| {
+        let asker = Asker::at(ip, 0xa7, SocketAddr::new(ip, *port));
+        asker.look_up(hash);
+        asker.their_id()
+    });
+    ids.collect()
+}
+
+#[test]
+fn nodes_of_both_families_lie_in_several_places_and_record() {
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut more = ALONE.to_vec();
+    let own = [
+        "observe.nodes=4",
+        "dht.address6=::1",
+        "observe.addresses=plain",
+    ];
+    more.extend(own.iter().flat_map(|it| ["--set", *it]));
+    let mut observatory = Observatory::start(folder.path(), 51, &more);
+    let families = [
+        ("IPv4", observatory.address.ip(), InfoHash::of(b"v4")),
+        ("IPv6", Ipv6Addr::LOCALHOST.into(), InfoHash::of(b"v6")),
+    ];
+    let mut wanted = BTreeMap::new();
+    for (family, ip, hash) in families {
+        let ports = observatory.ports(family);
+        assert_eq!(ports.len(), 4, "{family}: {}", observatory.said());
+        let ids = ask_each(ip, &ports, hash);
+        let places: BTreeSet<u8> = ids.iter().map(|id| id.as_bytes()[0] >> 5).collect();
+        assert_eq!((ids.len(), places.len()), (4, 4), "{family}: {ids:?}");
+        wanted.insert(hash, (ip, ids));
+    }
+    let mut heard: BTreeMap<InfoHash, (IpAddr, BTreeSet<NodeId>)> = BTreeMap::new();
+    for record in observatory.end() {
+        let Record::Heard(it) = record else {
+            panic!("{record:?}");
+        };
+        let Some(Named::Plain(ip)) = it.their_ip else {
+            panic!("plain was asked for: {it:?}");
+        };
+        let known = heard.entry(it.info_hash).or_insert((ip, BTreeSet::new()));
+        assert_eq!(known.0, ip);
+        known.1.insert(it.our_id);
+    }
+    assert_eq!(heard, wanted);
+}
+
 #[test]
 fn what_libtorrent_seeds_is_resolved_and_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,6 +205,8 @@ fn what_libtorrent_seeds_is_resolved_and_found() {
     assert_eq!(resolved.name, torrent.name);
     assert_eq!(resolved.size, torrent.data.len() as u64);
     assert!(!resolved.peers.is_empty());
+    let called = |peer: &SourcePeer| peer.last_send_time > Timestamp(0);
+    assert!(resolved.peers.iter().any(called), "{resolved:?}");
     let announced = records
         .iter()
         .any(|record| record.kind() == Kind::Announce && record.info_hash() == torrent.hash());
@@ -362,52 +251,6 @@ fn is_found(folder: &Path, torrent: &TestTorrent, kept: &Path) {
     assert_eq!(summary["infohash"], name.as_str());
     assert_eq!(summary["num_files"], 1);
     assert_eq!(summary["files"][0]["path"][0], torrent.name);
-}
-
-/// A node of ours.
-struct Node {
-    address: SocketAddr,
-    handle: DhtHandle,
-    _trigger: StopTrigger,
-}
-
-impl Node {
-    fn start(host: u8, id: Option<NodeId>, first: SocketAddr) -> Self {
-        let (trigger, stop) = stop_pair();
-        let clock = Arc::new(SystemClock::new());
-        let address = Ipv4Addr::new(127, 0, 9, host);
-        let settings = DhtSettings {
-            bootstrap: vec![first.to_string()],
-            node_id: id,
-            ..DhtSettings::loopback(address)
-        };
-        let handle = DhtNode::start(settings, clock, &stop, None).unwrap();
-        let port = handle.port(Family::V4).unwrap();
-        Self {
-            address: SocketAddr::from((address, port)),
-            handle,
-            _trigger: trigger,
-        }
-    }
-
-    fn announce(&self, info_hash: InfoHash) {
-        let request = LookupRequest {
-            info_hash,
-            announce_port: Some(6881),
-            private: false,
-            limit: Duration::from_secs(20),
-        };
-        let events = self.handle.lookup(&request).unwrap();
-        loop {
-            match events.recv_timeout(LIMIT).unwrap() {
-                LookupEvent::Peers(_) => {}
-                LookupEvent::Done(summary) => {
-                    assert!(summary.announced > 0);
-                    return;
-                }
-            }
-        }
-    }
 }
 
 #[test]

@@ -6,10 +6,8 @@
 
 mod common;
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +18,7 @@ use btda::storage::spool::replay;
 use common::btda_run::BtdaRun;
 use common::contract::{Waiting, assert_interrupted, beside, violations};
 use common::process::wait_until;
+use common::small_disk::{SmallDisk, is_root};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -312,44 +311,6 @@ fn rows_without_any_room_are_lost_one_by_one_in_the_log() {
         assert_eq!(line.contains("[SQL: '"), of_2015, "{line}");
         assert_eq!(line.ends_with(")]"), of_2015, "{line}");
     }
-}
-
-/// A small disk of its own, unmounted in the end.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` where mounting is not permitted.
-    fn mount(at: &Path) -> Option<Self> {
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]);
-        let output = command.arg(at).output().expect("mount is installed");
-        output.status.success().then(|| Self(at.to_owned()))
-    }
-
-    /// Takes all the room there is.
-    fn fill(&self) {
-        let mut ballast = File::create(self.0.join("ballast")).expect("file can be made");
-        for size in [65_536, 4096, 1] {
-            while ballast.write_all(&vec![0; size]).is_ok() {}
-        }
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.0.join("ballast")).expect("it is there");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let status = Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(status.is_ok_and(|status| status.success()), "not unmounted");
-    }
-}
-
-/// Whether this process may do everything.
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output().expect("id runs");
-    output.stdout.starts_with(b"0\n")
 }
 
 #[test]

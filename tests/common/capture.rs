@@ -5,11 +5,11 @@
 //! are noise to it.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::process::{Process, program, wait_until_ready};
+use super::process::{Process, program, wait_until, wait_until_ready};
 
 /// How long dumpcap may take to begin or to end.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -74,6 +74,15 @@ impl Capture {
         }
     }
 
+    /// Waits until the packet with `marker` in it, sent behind all others, is
+    /// recorded: what the kernel still holds would be gone with the program.
+    pub(crate) fn wait_for(&self, marker: &[u8]) {
+        wait_until("the last packet is recorded", LIMIT, || {
+            let recorded = fs::read(&self.file).unwrap_or_default();
+            recorded.windows(marker.len()).any(|part| part == marker)
+        });
+    }
+
     /// Ends the recording. Fails the test when a packet was lost.
     pub(crate) fn stop(mut self) -> Recording {
         self.process.interrupt();
@@ -123,6 +132,42 @@ impl Recording {
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().map(packet).collect()
     }
+}
+
+impl Recording {
+    /// The UDP packets over IPv4 in it: sender and payload.
+    pub(crate) fn datagrams(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+        let folder = self.file.parent().expect("file in a folder");
+        let mut command = program("tshark", PACKAGE, folder);
+        command.arg("-n").arg("-r").arg(&self.file);
+        command.args(["-Y", "udp", "-T", "fields"]);
+        for field in ["ip.src", "udp.srcport", "udp.payload"] {
+            command.args(["-e", field]);
+        }
+        let output = command.output().expect("tshark runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "tshark: {errors}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().map(datagram).collect()
+    }
+}
+
+fn datagram(line: &str) -> (SocketAddr, Vec<u8>) {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let &[from, port, payload] = fields.as_slice() else {
+        panic!("no three fields: {line}");
+    };
+    let from: IpAddr = from.parse().expect("an address");
+    let port = port.parse().expect("a port");
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("hexadecimal");
+    let (pairs, []) = payload.as_bytes().as_chunks::<2>() else {
+        panic!("half a byte: {line}");
+    };
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| digit(*high) << 4 | digit(*low));
+    let bytes = bytes.map(|byte| u8::try_from(byte).expect("two digits"));
+    (SocketAddr::new(from, port), bytes.collect())
 }
 
 fn packet(line: &str) -> Packet {
