@@ -5,7 +5,8 @@
 
 mod common;
 
-use std::net::Ipv4Addr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use btda::lab::{Reply, ScriptedTracker};
@@ -412,6 +413,87 @@ fn nobody_is_sent_to_private_addresses_or_too_often() {
     let refused = page.track(&world.question());
     assert_eq!(refused.status, 429, "{refused:?}");
     page.stop();
+}
+
+#[test]
+fn no_proxy_of_the_environment_is_asked() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", proxy.local_addr().unwrap());
+    let variables = ["ALL_PROXY", "HTTP_PROXY", "http_proxy", "all_proxy"].map(|it| (it, &at[..]));
+    let folder = tempfile::tempdir().unwrap();
+    // A proxy at loopback would be refused itself.
+    let arguments = ["--set", "web.allow_private=true", "--set", "web.dht=false"];
+    let page = Page::serve_in(folder.path(), &arguments, &variables);
+    // Nobody is there; the proxy would not know.
+    let question = json!({
+        "info_hash": InfoHash::new(HASH).to_string(), "tracker_url": "http://127.0.0.1:9/announce",
+    });
+    let answer = page.track(&question);
+    assert_eq!(answer.status, 502, "{answer:?}");
+    proxy.set_nonblocking(true).unwrap();
+    assert!(proxy.accept().is_err(), "the proxy was asked");
+    page.stop();
+}
+
+#[test]
+fn a_browser_logs_in_and_the_log_keeps_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = "correct horse battery staple";
+    std::fs::write(folder.path().join("token"), token).unwrap();
+    let arguments = [
+        "--set",
+        "web.token_file=token",
+        "--set",
+        "log.level=DEBUG",
+        "--set",
+        "web.dht=false",
+    ];
+    let page = Page::serve(folder.path(), &arguments);
+    let mut browser = Browser::start(800, 600);
+    browser.open(&format!("{}/reports", page.url));
+    assert_eq!(browser.url(), format!("{}/login", page.url));
+    common::page_checks::check(&browser, "login");
+    browser.element("#token").type_in("correct horse battery");
+    browser.element("button").click();
+    assert_eq!(browser.element(".error").text(), "This is not the token.");
+    browser.element("#token").type_in(token);
+    browser.element("button").click();
+    browser.wait_for(
+        "the way in",
+        "return document.title.startsWith('Track now')",
+    );
+    browser.open(&format!("{}/reports", page.url));
+    assert_eq!(browser.element("h1").text(), "Reports");
+    let cookies = browser.script("return document.cookie", &[]);
+    assert_eq!(cookies, "", "no script sees the cookie");
+    // The wrong token was answered by 401, of which a browser complains.
+    let complaints = browser.complaints();
+    assert!(
+        complaints.iter().all(|it| it.contains("401")),
+        "{complaints:?}"
+    );
+
+    let answer = page.get("/export/json");
+    assert_eq!(answer.status, 401, "{answer:?}");
+    for text in [
+        "GET /x HTTP/1.1\r\nHost: a\nERROR forged\r\n\r\n",
+        "GET /\u{1b}[2Jforged HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n",
+        "forged\n",
+    ] {
+        let address = page.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        let _ = stream.read(&mut [0; 64]);
+    }
+    page.stop();
+    let log = std::fs::read_to_string(folder.path().join("page.log")).unwrap();
+    assert!(
+        log.contains("a connection to the page ended"),
+        "it says so: {log}"
+    );
+    for secret in ["horse", "btda_session", "198.51.100.7", "forged"] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
 }
 
 /// Where pictures go for whoever wants to look at them.

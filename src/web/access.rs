@@ -103,9 +103,8 @@ impl Access {
         let Some(token) = &self.token else {
             return true;
         };
-        let bearer = authorization.and_then(|text| text.split_once(' '));
-        if let Some((scheme, text)) = bearer {
-            return scheme.eq_ignore_ascii_case("bearer") && token.is(text.trim());
+        if let Some(bearer) = authorization.and_then(bearer) {
+            return token.is(bearer);
         }
         cookies.and_then(session_of).is_some_and(|session| {
             let session = digest(session);
@@ -134,6 +133,12 @@ impl Access {
         }
         sessions.push_back(digest(session));
     }
+}
+
+/// What stands behind `Bearer`. Another scheme is for a proxy before us.
+pub(super) fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, text) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(text.trim())
 }
 
 /// Name without brackets, and port.
@@ -233,6 +238,8 @@ mod tests {
         assert!(!access.is_known(None, Some("btda_session=abc")));
         access.open_session("abc");
         assert!(access.is_known(None, Some("other=1; btda_session=abc")));
+        assert!(access.is_known(Some("Basic proxy"), Some("btda_session=abc")));
+        assert!(!access.is_known(Some("Bearer proxy"), Some("btda_session=abc")));
         assert!(!access.is_known(None, Some("btda_session=ab")));
         assert!(access.is_token("correct horse battery") && !access.is_token(""));
         for number in 0..SESSIONS_MAX {

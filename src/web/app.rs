@@ -10,14 +10,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use parking_lot::Mutex;
 
-use super::access::Access;
+use super::access::{Access, bearer};
 use super::answer::{Refused, json, protect, typed};
 use super::job::Jobs;
 use super::observatory::{Observed, Observing, search, torrent, view as sky};
@@ -41,8 +43,11 @@ pub(super) struct App {
     pub(super) logins: Mutex<Pace>,
     /// Time.
     pub(super) clock: Arc<dyn Clock>,
-    /// Work beside the page's thread.
+    /// Work beside the page's thread, done soon.
     pub(super) jobs: Jobs,
+    /// Work that waits for trackers: kept apart, so that nobody who reads
+    /// waits behind it.
+    pub(super) asking: Jobs,
     /// Trackings asked for.
     pub(super) questions: Mutex<Pace>,
     /// Trackers and the history.
@@ -80,6 +85,7 @@ impl App {
             logins: Mutex::new(Pace::new(most, time)),
             clock,
             jobs: Jobs::new(),
+            asking: Jobs::new(),
             questions: Mutex::new(Pace::new(
                 settings.track_per_minute,
                 Duration::from_secs(60),
@@ -200,7 +206,7 @@ fn wrong_method() -> Ready<Refused> {
 
 /// Every request passes here, and every answer.
 async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
-    let mut answer = match check(&app.access, &request) {
+    let mut answer = match check(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(answer) => answer,
     };
@@ -212,11 +218,17 @@ async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     clippy::result_large_err,
     reason = "the error is the answer, made once"
 )]
-fn check(access: &Access, request: &Request) -> Result<(), Response<Body>> {
+fn check(app: &App, request: &Request) -> Result<(), Response<Body>> {
     let headers = request.headers();
     let host = text_of(headers, &HOST).unwrap_or_default();
     let refused = |status, text: &str| Err(Refused::new(status, text).into_response());
-    if headers.get_all(HOST).iter().count() != 1 || !access.is_our_host(host) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(chunks_refused());
+    }
+    let ours = |host: &str| app.access.is_our_host(host);
+    let named = request.uri().authority();
+    let one_host = headers.get_all(HOST).iter().count() == 1 && ours(host);
+    if !one_host || named.is_some_and(|named| !ours(named.as_str())) {
         let text = "not a name of this page: use its address, or add the name to web.host_names";
         return refused(StatusCode::MISDIRECTED_REQUEST, text);
     }
@@ -231,11 +243,10 @@ fn check(access: &Access, request: &Request) -> Result<(), Response<Body>> {
     let path = request.uri().path();
     let open =
         matches!(path, "/healthz" | "/login" | "/favicon.ico") || path.starts_with("/assets/");
-    if open || access.is_known(text_of(headers, &AUTHORIZATION), text_of(headers, &COOKIE)) {
+    if open || is_known(app, request)? {
         return Ok(());
     }
-    let wants_page = text_of(headers, &axum::http::header::ACCEPT)
-        .is_some_and(|kinds| kinds.contains("text/html"));
+    let wants_page = text_of(headers, &ACCEPT).is_some_and(|kinds| kinds.contains("text/html"));
     if reads && wants_page {
         return Err(Redirect::to("/login").into_response());
     }
@@ -244,11 +255,43 @@ fn check(access: &Access, request: &Request) -> Result<(), Response<Body>> {
         "the token is missing or wrong: send it as Authorization: Bearer, or log in at /login",
     )
     .into_response();
-    let scheme = axum::http::HeaderValue::from_static("Bearer");
-    answer
-        .headers_mut()
-        .insert(axum::http::header::WWW_AUTHENTICATE, scheme);
+    let scheme = HeaderValue::from_static("Bearer");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     Err(answer)
+}
+
+/// Whether the caller knows the token. Who has tried too many wrong ones is
+/// not even told of the right one.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer, made once"
+)]
+fn is_known(app: &App, request: &Request) -> Result<bool, Response<Body>> {
+    let headers = request.headers();
+    let given = text_of(headers, &AUTHORIZATION);
+    let caller = request.extensions().get::<Caller>();
+    let tries = caller.filter(|_| app.access.wants_token() && given.and_then(bearer).is_some());
+    let now = app.clock.now();
+    if let Some(Caller(ip)) = tries {
+        let may = app.logins.lock().may(*ip, now);
+        may.map_err(login::too_often)?;
+    }
+    let known = app.access.is_known(given, text_of(headers, &COOKIE));
+    if let (Some(Caller(ip)), false) = (tries, known) {
+        // There was a turn, or nobody else could be remembered.
+        let _ = app.logins.lock().take(*ip, now);
+    }
+    Ok(known)
+}
+
+/// No browser sends a body in chunks, and where a length is given as well, a
+/// proxy before us may take another part of it for the next request.
+fn chunks_refused() -> Response<Body> {
+    let text = "send the body with Content-Length, not with Transfer-Encoding";
+    let mut answer = Refused::new(StatusCode::LENGTH_REQUIRED, text).into_response();
+    let close = HeaderValue::from_static("close");
+    answer.headers_mut().insert(CONNECTION, close);
+    answer
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -48,7 +48,7 @@ pub(super) async fn track(
         return too_often(wait);
     }
     let asked = match read(&headers, query.as_deref(), body).await {
-        Ok(question) => app.tracking.answer(&app.jobs, question).await,
+        Ok(question) => app.tracking.answer(&app.asking, question).await,
         Err(refused) => Err(refused),
     };
     match asked {

@@ -34,20 +34,30 @@ impl Pace {
     /// # Errors
     /// How long it has to wait for one.
     pub(super) fn take(&mut self, ip: IpAddr, now: Instant) -> Result<(), Duration> {
-        let step = self.time / self.most;
-        let room = self.time.saturating_sub(step);
-        if self.full_at.len() >= REMEMBERED {
+        self.may(ip, now)?;
+        let (ip, step) = (household(ip), self.time / self.most);
+        if self.full_at.len() >= REMEMBERED && !self.full_at.contains_key(&ip) {
             self.full_at.retain(|_, full| *full > now);
             if self.full_at.len() >= REMEMBERED {
                 return Err(step);
             }
         }
-        let full = self.full_at.entry(household(ip)).or_insert(now);
+        let full = self.full_at.entry(ip).or_insert(now);
+        *full = (*full).max(now) + step;
+        Ok(())
+    }
+
+    /// Whether `ip` has a turn left, without taking it.
+    ///
+    /// # Errors
+    /// How long it has to wait for one.
+    pub(super) fn may(&self, ip: IpAddr, now: Instant) -> Result<(), Duration> {
+        let room = self.time.saturating_sub(self.time / self.most);
+        let full = self.full_at.get(&household(ip)).unwrap_or(&now);
         let missing = full.saturating_duration_since(now);
         if missing > room {
             return Err(missing.saturating_sub(room));
         }
-        *full = now + missing + step;
         Ok(())
     }
 }
@@ -71,6 +81,8 @@ mod tests {
         assert_eq!(pace.take(one, at(19)), Err(Duration::from_secs(1)));
         assert_eq!(pace.take(one, at(20)), Ok(()));
         assert!(pace.take(one, at(20)).is_err());
+        assert_eq!(pace.may(one, at(20)), Err(Duration::from_secs(20)));
+        assert_eq!(pace.may(one, at(40)), Ok(()));
         for _ in 0..3 {
             assert_eq!(pace.take(one, at(200)), Ok(()));
         }
@@ -85,8 +97,14 @@ mod tests {
             let _ = pace.take(std::net::Ipv4Addr::from_bits(number).into(), start);
         }
         assert_eq!(pace.full_at.len(), REMEMBERED);
+        // Strangers without number take nothing from somebody known.
+        let known = start + Duration::from_secs(60);
+        assert_eq!(
+            pace.take(std::net::Ipv4Addr::from_bits(1).into(), known),
+            Ok(())
+        );
         let later = start + Duration::from_secs(61);
         assert_eq!(pace.take("192.0.2.1".parse().unwrap(), later), Ok(()));
-        assert_eq!(pace.full_at.len(), 1);
+        assert_eq!(pace.full_at.len(), 2);
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod chart;
 
 use std::fmt::Write as _;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -27,8 +28,10 @@ const PAGE: u32 = 20;
 pub(super) const PEERS_SHOWN: usize = 50;
 
 /// Entries read at a time for a file.
-const BATCH: u32 = 100;
+const BATCH: u32 = 20;
 
+/// Bytes of an answer that are sent at once.
+const PIECE: usize = 64 * 1024;
 
 /// What the address of a page says of the wanted entries.
 #[derive(Debug, Clone, Default)]
@@ -106,15 +109,10 @@ pub(super) async fn reports(
 }
 
 /// `GET /api/reports`: the list of all that is wanted, the newest first.
-pub(super) async fn api(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response<Body> {
+pub(super) fn api(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Ready<Response<Body>> {
     let rows = entry_rows(("[", ",", "]\n"), |entry| entry_json(entry).to_string());
-    stream(
-        &app,
-        Search::of(query.as_deref()).wanted(),
-        rows,
-        "application/json",
-    )
-    .await
+    let wanted = Search::of(query.as_deref()).wanted();
+    ready(stream(&app, wanted, rows, "application/json"))
 }
 
 /// `GET /export/json`: the same as a file, indented.
@@ -182,7 +180,7 @@ async fn file(
         Ok(Err(error)) => return unstored(&error).into_response(),
         Err(refused) => return refused.into_response(),
     }
-    let mut answer = stream(app, wanted, rows, kind).await;
+    let mut answer = stream(app, wanted, rows, kind);
     if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
         answer.headers_mut().insert(CONTENT_DISPOSITION, value);
     }
@@ -191,7 +189,7 @@ async fn file(
 
 /// Writes entry by entry while they are read, so that no export is in memory
 /// as a whole.
-async fn stream(app: &App, wanted: Wanted, rows: Rows, kind: &'static str) -> Response<Body> {
+fn stream(app: &App, wanted: Wanted, rows: Rows, kind: &'static str) -> Response<Body> {
     let (sender, body) = chunks::channel();
     let tracking = Arc::clone(&app.tracking);
     let write = move || {
@@ -201,7 +199,7 @@ async fn stream(app: &App, wanted: Wanted, rows: Rows, kind: &'static str) -> Re
             sender.fail();
         }
     };
-    match app.jobs.start(write).await {
+    match app.jobs.write(write) {
         Ok(()) => typed(StatusCode::OK, kind, body),
         Err(refused) => refused.into_response(),
     }
@@ -223,6 +221,9 @@ fn write_all(
             first = false;
             text.push_str(&(rows.row)(entry));
             below = entry.id;
+            if text.len() >= PIECE && !send(std::mem::take(&mut text)) {
+                return Ok(());
+            }
         }
         if batch.is_empty() {
             text.push_str(if first { before } else { "" });
@@ -265,7 +266,10 @@ fn csv_row(entry: &TrackEntry) -> String {
         entry.incomplete.to_string(),
         harmless(&peers),
     ];
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    // With quotes around, no other separator begins a cell.
+    let mut writer = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::NonNumeric)
+        .from_writer(Vec::new());
     // Writing to memory does not fail.
     let _ = writer.write_record(&cells);
     let line = writer.into_inner().unwrap_or_default();
@@ -318,8 +322,8 @@ mod tests {
                 "http://t.example/announce",
                 &["192.0.2.1", "2001:db8::1"]
             )),
-            "2015-08-30T18:40:00.000Z,0101010101010101010101010101010101010101,http://t.example/announce,7,5,2,\
-             192.0.2.1:6881; [2001:db8::1]:6881\n"
+            "\"2015-08-30T18:40:00.000Z\",0101010101010101010101010101010101010101,\"http://t.example/announce\",\
+             7,5,2,\"192.0.2.1:6881; [2001:db8::1]:6881\"\n"
         );
     }
 
@@ -335,5 +339,11 @@ mod tests {
             assert_eq!(&cells[2], format!("'{text}"));
         }
         assert_eq!(harmless("udp://t.example"), "udp://t.example");
+        // Nor does one begin within a cell, whatever separates them elsewhere.
+        for between in [";", "\t", "|", "\"", "\n", "\r"] {
+            let row = csv_row(&entry(&format!("http://t/?{between}=1"), &[]));
+            let cell = format!(",\"http://t/?{}=1\",", between.replace('"', "\"\""));
+            assert!(row.contains(&cell), "{row}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Who has a connection to the page, and who has to go for a new one.
 //!
 //! Pure. A connection that works on a request keeps its seat; one that waits
-//! for a request, or only sends what is left of an answer, gives it up for a
+//! for a request or the rest of one, or only sends what is left of an answer, gives it up for a
 //! newcomer, the one that has waited longest first. So nobody who asks for
 //! nothing keeps somebody who does from being served.
 

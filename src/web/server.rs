@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -199,8 +200,9 @@ async fn respond(
     from: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Result<Response<AtWork>, Infallible> {
-    let work = Work::begin(Arc::clone(&shared), seat);
+    let work = Arc::new(Work::new(Arc::clone(&shared), seat));
     request.extensions_mut().insert(Caller(from.ip()));
+    let request = request.map(|body| Asked::new(body, Arc::clone(&work)));
     let answer = timeout(shared.limits.request, shared.router.call(request)).await;
     let answer = answer.unwrap_or_else(|_| {
         let text = "the request took too long";
@@ -211,22 +213,76 @@ async fn respond(
     Ok(answer.map(|body| AtWork { body, _work: work }))
 }
 
-/// A request in work.
+/// A request, in work from the end of its body on: who sends half of one
+/// holds no seat by that.
 struct Work {
     shared: Arc<Shared>,
     seat: SeatId,
+    begun: AtomicBool,
 }
 
 impl Work {
-    fn begin(shared: Arc<Shared>, seat: SeatId) -> Self {
-        shared.seats.lock().begin(seat);
-        Self { shared, seat }
+    const fn new(shared: Arc<Shared>, seat: SeatId) -> Self {
+        Self {
+            shared,
+            seat,
+            begun: AtomicBool::new(false),
+        }
+    }
+
+    fn begin(&self) {
+        if !self.begun.swap(true, Ordering::Relaxed) {
+            self.shared.seats.lock().begin(self.seat);
+        }
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.shared.seats.lock().end(self.seat);
+        if self.begun.load(Ordering::Relaxed) {
+            self.shared.seats.lock().end(self.seat);
+        }
+    }
+}
+
+/// The body of a request, which is in work when this is read or given up.
+struct Asked {
+    body: Incoming,
+    work: Arc<Work>,
+}
+
+impl Asked {
+    fn new(body: Incoming, work: Arc<Work>) -> Self {
+        if body.is_end_stream() {
+            work.begin();
+        }
+        Self { body, work }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.work.begin();
+    }
+}
+
+impl HttpBody for Asked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -234,7 +290,7 @@ impl Drop for Work {
 /// over to the connection.
 struct AtWork {
     body: Body,
-    _work: Work,
+    _work: Arc<Work>,
 }
 
 impl HttpBody for AtWork {

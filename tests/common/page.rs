@@ -45,11 +45,17 @@ impl Page {
     /// Starts it in `folder`, which gets the output too, and waits for its
     /// address.
     pub(crate) fn serve(folder: &Path, arguments: &[&str]) -> Self {
+        Self::serve_in(folder, arguments, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub(crate) fn serve_in(folder: &Path, arguments: &[&str], more: &[(&str, &str)]) -> Self {
         let mut command = isolated(Path::new(env!("CARGO_BIN_EXE_btda")), folder);
         command
             .current_dir(folder)
             .args(["serve", "--web", "127.0.0.1:0"])
-            .args(arguments);
+            .args(arguments)
+            .envs(more.iter().copied());
         let log = folder.join("page.log");
         // A page that was there before has said where it was.
         let _ = fs::remove_file(&log);

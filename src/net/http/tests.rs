@@ -261,3 +261,74 @@ fn a_guarded_client_is_not_sent_to_barred_addresses() {
         assert_eq!(error, HttpError::Net(expected), "{url}");
     }
 }
+
+/// A name that leads elsewhere every other time: to 127.0.0.1, whom these
+/// tests take for a public address, then to 127.0.0.2, which is barred.
+fn rebound(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    static LOOKUPS: std::sync::Mutex<std::collections::BTreeMap<String, u8>> =
+        std::sync::Mutex::new(std::collections::BTreeMap::new());
+    let lookups = LOOKUPS.lock();
+    let mut lookups = lookups.map_err(|_| io::Error::other("a test has failed"))?;
+    let number = lookups.entry(name.to_owned()).or_default();
+    *number += 1;
+    let last = if number.is_multiple_of(2) { 2 } else { 1 };
+    Ok(vec![SocketAddr::from(([127, 0, 0, last], port))])
+}
+
+fn guarded_by_names() -> Resolver {
+    use crate::model::{AddressRules, NetworkSet};
+    let rules = AddressRules {
+        opt_out: NetworkSet::parse("127.0.0.2").unwrap(),
+        ..AddressRules::none()
+    };
+    Resolver::of(rebound).under(std::sync::Arc::new(rules))
+}
+
+const BARRED: HttpError = HttpError::Net(NetError {
+    operation: Operation::Resolve,
+    reason: Reason::ReservedAddress,
+});
+
+#[test]
+fn the_address_that_was_looked_at_is_the_one_that_is_asked() {
+    let open = serve(|path, stream| {
+        if path == "/again" {
+            // To the same name, which leads elsewhere by now.
+            let location = "Location: /announce\r\nContent-Length: 0\r\n";
+            return stream.write_all(head("302 Found", location).as_bytes());
+        }
+        stream.write_all(head("200 OK", "").as_bytes())?;
+        stream.write_all(b"the open one")
+    });
+    let port: u16 = open.rsplit_once(':').unwrap().1.parse().unwrap();
+    let inside = TcpListener::bind(("127.0.0.2", port)).unwrap();
+    let client = SystemHttp::direct(3, guarded_by_names());
+    let url = |name: &str, path: &str| format!("http://{name}.example:{port}{path}");
+    // Looked up once: a second time would lead inside.
+    let answer = client.get(&url("once", "/announce"), LIMIT, WAIT).unwrap();
+    assert_eq!(answer.body, b"the open one");
+    assert_eq!(
+        client.get(&url("once", "/announce"), LIMIT, WAIT),
+        Err(BARRED)
+    );
+    assert_eq!(
+        client.get(&url("moved", "/again"), LIMIT, WAIT),
+        Err(BARRED)
+    );
+    inside.set_nonblocking(true).unwrap();
+    assert!(inside.accept().is_err(), "somebody was sent inside");
+}
+
+#[test]
+fn datagrams_go_to_the_address_that_was_looked_at() {
+    use crate::net::udp::{OpenDatagram, SystemUdp};
+    let open = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    open.set_read_timeout(Some(WAIT)).unwrap();
+    let port = open.local_addr().unwrap().port();
+    let udp = SystemUdp::new(guarded_by_names());
+    let socket = udp.open("datagram.example", port, WAIT).unwrap();
+    socket.send(b"ask").unwrap();
+    assert_eq!(open.recv(&mut [0; 8]).unwrap(), 3);
+    let error = udp.open("datagram.example", port, WAIT).err().unwrap();
+    assert_eq!(error.reason, Reason::ReservedAddress);
+}
