@@ -27,11 +27,16 @@ struct Host {
 
 impl Host {
     fn start(scale: Scale) -> Self {
+        Self::with_pieces(scale, PIECES)
+    }
+
+    /// The same for a torrent of so many pieces.
+    fn with_pieces(scale: Scale, pieces: u32) -> Self {
         let mut settings = settings();
         settings.visit.quiet_timeout = Duration::from_secs(scale.pick(6, 1));
         settings.listen.callers_max = 15_000;
         settings.listen.per_address_max = 64;
-        let world = World::new(PIECES, settings);
+        let world = World::new(pieces, settings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let address = "127.0.0.1:0".parse().expect("valid");
         let socket = ListenSocket::bind(address, &world.engine.sockets, clock);
@@ -208,6 +213,44 @@ fn rate(scale: Scale, host: &Host) -> (f64, f64) {
         stored / start.elapsed().as_secs_f64(),
         stored / used.as_secs_f64(),
     )
+}
+
+/// Callers of a torrent with millions of pieces, of whom each tells a have now
+/// and then: the set of its pieces is what such a caller costs.
+pub(crate) fn huge(scale: Scale) {
+    let pieces = 3_000_000;
+    let host = Host::with_pieces(scale, pieces);
+    let before = cpu::resident("self");
+    let (mut open, mut first) = (Vec::new(), 1);
+    for (load, full) in [("4×", 250), ("16×", 1_000)] {
+        let all = scale.pick(full, full / 25);
+        let crowd = Crowd {
+            manner: Manner::Haves,
+            count: all + 1 - first,
+            first,
+            ..host.crowd
+        };
+        first = all + 1;
+        let mut callers = Callers::start(&crowd);
+        callers.seen();
+        open.push(callers);
+        // Within three seconds each has told its first.
+        std::thread::sleep(scale.pick(Duration::from_millis(3_500), Duration::ZERO));
+        let bytes = cpu::resident("self") - before;
+        let each = bytes / host.active().max(1) as f64;
+        let load = format!("{load}: {all} at once, {pieces} pieces");
+        Row::new("RSS of callers of a huge torrent", load)
+            .figure(format!(
+                "{} MB ({} KiB a caller)",
+                short(bytes / 1e6),
+                short(each / 1024.0)
+            ))
+            .yardstick(format!("its bits {} KiB", pieces / 8 / 1024))
+            .tell();
+    }
+    drop(open);
+    assert!(wait_until(LONG, || host.active() == 0), "callers leave");
+    host.end();
 }
 
 /// New callers every second.

@@ -25,6 +25,30 @@ pub(crate) fn of_thread(name: &str) -> Duration {
     Duration::from_nanos(nanoseconds.expect("schedstat begins with a number"))
 }
 
+/// CPU time of a process so far, its ended threads included; in steps of 10 ms.
+pub(crate) fn of_process(process: &str) -> Duration {
+    let path = format!("/proc/{process}/stat");
+    let text = std::fs::read_to_string(path).expect("the process runs");
+    // The name may have spaces, and ends with the last bracket.
+    let (_, behind) = text.rsplit_once(')').expect("a name");
+    let fields = behind.split_whitespace().skip(11).take(2);
+    let ticks: u64 = fields.map(|it| it.parse::<u64>().expect("ticks")).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// CPU time so far of all its threads but those of the page.
+pub(crate) fn of_others(process: &str) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
+    let time = |path: PathBuf| {
+        // A thread may end meanwhile.
+        let name = std::fs::read_to_string(path.join("comm")).ok()?;
+        let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        let nanoseconds = text.split(' ').next()?.parse().ok()?;
+        (!name.starts_with("web")).then(|| Duration::from_nanos(nanoseconds))
+    };
+    tasks.flatten().filter_map(|task| time(task.path())).sum()
+}
+
 fn thread(name: &str) -> Option<PathBuf> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("/proc is there");
     let mut tasks = tasks.flatten().map(|task| task.path());

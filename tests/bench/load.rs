@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Manner {
     /// Handshake, half a bitfield, then a have every three seconds.
     Live,
+    /// Handshake, no bitfield, then a have every three seconds.
+    Haves,
     /// Handshake and half a bitfield, then nothing.
     Stay,
     /// Hang up as soon as they are connected.
@@ -41,6 +43,7 @@ impl Manner {
     const fn word(self) -> &'static str {
         match self {
             Self::Live => "live",
+            Self::Haves => "haves",
             Self::Stay => "stay",
             Self::HangUp => "hangup",
         }
@@ -111,7 +114,7 @@ impl Callers {
 pub(crate) fn child(arguments: &[String]) {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let crowd = Crowd {
-        manner: [Manner::Live, Manner::Stay, Manner::HangUp]
+        manner: [Manner::Live, Manner::Haves, Manner::Stay, Manner::HangUp]
             .into_iter()
             .find(|manner| manner.word() == arguments[0])
             .expect("a manner"),
@@ -163,7 +166,9 @@ impl Call {
             info_hash().as_bytes(),
             b"-BN0001-callercaller",
         );
-        speech.extend(bitfield(PIECES, 0x55));
+        if crowd.manner != Manner::Haves {
+            speech.extend(bitfield(PIECES, 0x55));
+        }
         Self {
             crowd,
             speech,
@@ -265,7 +270,8 @@ impl Call {
 
     /// Sends those haves that are due, to one caller after the other.
     fn tell_haves(&mut self) {
-        if self.crowd.manner != Manner::Live || self.callers.is_empty() {
+        let tells = matches!(self.crowd.manner, Manner::Live | Manner::Haves);
+        if !tells || self.callers.is_empty() {
             return;
         }
         let start = *self.first_have.get_or_insert_with(Instant::now);

@@ -18,40 +18,28 @@ use btda::observe::naming::{Addresses, Naming};
 use btda::observe::pipeline::{Files, FilesSetup, Pipeline, PipelineSetup};
 use btda::observe::record::{Heard, Kind, Named, Record, parse, write_line};
 use btda::observe::slices::Slices;
-use btda::storage::geo::{FindPlace, Place};
+use btda::storage::geo::{FindPlace, GeoDatabase};
 use btda::storage::search::{Document, LIMIT, Query, SearchIndex};
 use rusqlite::Connection;
 
 use super::Scale;
+use super::mmdb;
 use super::table::{Row, Spread, paired, short};
 
 /// Records a second of the monitor of 2018.
 const RATE_2018: usize = 81;
 
-/// Knows a place for each address, without reading a database.
-struct Places(Vec<Place>);
-
-impl FindPlace for Places {
-    fn place(&self, ip: IpAddr) -> Option<Place> {
-        let IpAddr::V4(v4) = ip else {
-            return None;
-        };
-        self.0.get(usize::from(v4.octets()[3])).cloned()
-    }
-}
-
-fn places() -> Places {
-    let place = |number: u32| Place {
-        country_iso: Some("DE".to_owned()),
-        country: Some("Germany".to_owned()),
-        subdivision: Some("Bavaria".to_owned()),
-        city: Some(format!("City {number}")),
-        latitude: Some(f64::from(number) / 10.0),
-        longitude: Some(11.0),
-        accuracy: Some(20),
-        ..Place::default()
-    };
-    Places((0..256).map(place).collect())
+/// The places of [`mmdb::file`], by the library and the code of a run.
+fn places(folder: &Path) -> GeoDatabase {
+    let path = folder.join("places.mmdb");
+    std::fs::write(&path, mmdb::file()).expect("written");
+    let places = GeoDatabase::open(&path).expect("a database");
+    let place = places
+        .place(IpAddr::from([198, 51, 100, 1]))
+        .expect("a place");
+    let wanted = "City 529".to_owned();
+    assert_eq!((place.city, place.accuracy), (Some(wanted), Some(20)));
+    places
 }
 
 /// Lines with plain addresses, at the rate of 2018: of five, one announces.
@@ -118,7 +106,7 @@ fn through(lines: &[Vec<u8>]) -> f64 {
     };
     let mut pipeline = Pipeline::new(PipelineSetup {
         blocked: Arc::new(Blocked::parse("secret\n").expect("a list")),
-        places: Box::new(places()),
+        places: Box::new(places(folder.path())),
         naming: Naming::new(Addresses::Pseudonym, Duration::from_secs(86_400), random()),
         hashes_only: false,
         files: Files::open(setup, slices).expect("files"),

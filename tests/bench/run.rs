@@ -21,6 +21,8 @@ pub(crate) struct Run {
     pub(crate) started: Instant,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where its page is, if it has one.
+    pub(crate) page: Option<SocketAddr>,
     /// Holds its standard error open.
     _said: BufReader<ChildStderr>,
     _tracker: ScriptedTracker,
@@ -42,6 +44,15 @@ pub(crate) struct Plan {
 impl Run {
     /// Starts the program and waits until it says where it listens.
     pub(crate) fn start(plan: &Plan) -> Self {
+        Self::with(plan, false)
+    }
+
+    /// The same with a page, and visits of a second, one behind the other.
+    pub(crate) fn start_with_page(plan: &Plan) -> Self {
+        Self::with(plan, true)
+    }
+
+    fn with(plan: &Plan, paged: bool) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder can be made");
         let answer = answer(plan);
         let tracker = ScriptedTracker::http(move |_| Reply::ok(&answer)).expect("a tracker");
@@ -53,6 +64,19 @@ impl Run {
             std::fs::write(path, file).expect("torrent can be written");
         }
         let started = Instant::now();
+        let page = [
+            "--web",
+            "127.0.0.1:0",
+            "--revisit-delay",
+            "0.1s",
+            "--set",
+            "revisit.mode=fixed",
+        ];
+        let (timeout, page) = if paged {
+            ("1s", &page[..])
+        } else {
+            ("60s", &[][..])
+        };
         let mut process = Command::new(env!("CARGO_BIN_EXE_btda"))
             .env_clear()
             .env("BTDA_CONTACT_ALLOW_PRIVATE", "true")
@@ -60,19 +84,21 @@ impl Run {
             .env("BTDA_CONTACT_PER_SECOND_NETWORK_MAX", "0")
             .env("BTDA_CONTACT_PER_SECOND_TORRENT_MAX", "0")
             .current_dir(folder.path())
-            .args(["-ap", "--port", "0", "--timeout", "60s"])
+            .args(["-ap", "--port", "0", "--timeout", timeout])
             .args(["--jobs", &plan.jobs.to_string()])
+            .args(page)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("btda starts");
         let mut said = BufReader::new(process.stderr.take().expect("piped"));
-        let address = listening(&mut said);
+        let (address, page) = places(&mut said, paged);
         Self {
             process,
             started,
             address,
+            page,
             _said: said,
             _tracker: tracker,
             _folder: folder,
@@ -94,17 +120,25 @@ impl Run {
     }
 }
 
-/// A line of the start says `listening on port N`.
-fn listening(said: &mut impl BufRead) -> SocketAddr {
-    let mut line = String::new();
+/// Where it listens and, if it is `paged`, where its page is: lines of the
+/// start say `listening on port N` and `the page is at http://A/`.
+fn places(said: &mut impl BufRead, paged: bool) -> (SocketAddr, Option<SocketAddr>) {
+    let (mut line, mut listens, mut page) = (String::new(), None, None);
     loop {
         line.clear();
         let read = said.read_line(&mut line).expect("it talks");
         assert!(read > 0, "btda ended before it listened");
         if let Some((_, rest)) = line.split_once("listening on port ") {
             let digits = rest.split(|it: char| !it.is_ascii_digit()).next();
-            let port = digits.and_then(|it| it.parse().ok()).expect("a port");
-            return SocketAddr::from(([127, 0, 0, 1], port));
+            let port: u16 = digits.and_then(|it| it.parse().ok()).expect("a port");
+            listens = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+        }
+        if let Some((_, rest)) = line.split_once("the page is at http://") {
+            let at = rest.split('/').next().and_then(|it| it.parse().ok());
+            page = Some(at.expect("an address"));
+        }
+        if let Some(listens) = listens.filter(|_| page.is_some() || !paged) {
+            return (listens, page);
         }
     }
 }

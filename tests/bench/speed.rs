@@ -1,8 +1,8 @@
 //! Speed: what the analyzer costs, each figure against a yardstick that is
 //! measured in the same run.
 //!
-//! `cargo bench` measures in full, `cargo bench -- --short` only that every
-//! measure still works. `--only NAME` measures one item. Every item runs in a
+//! `cargo bench` measures in full (but for three items of minutes),
+//! `cargo bench -- --short` only that every measure still works. `--only NAME` measures one item. Every item runs in a
 //! process of its own, so that none inherits the memory of another; the table
 //! is printed at the end. The exit code tells whether every measure came to its
 //! end, and nothing about the goals.
@@ -27,6 +27,7 @@ mod load;
 #[path = "../common/study.rs"]
 mod made;
 mod memory;
+mod mmdb;
 mod observe;
 mod parsing;
 mod peers;
@@ -39,6 +40,7 @@ mod table;
 mod throughput;
 mod utp;
 mod visit;
+mod web;
 mod world;
 
 use std::process::ExitCode;
@@ -61,7 +63,7 @@ impl Scale {
 /// An item: its name and what measures it.
 type Item = (&'static str, fn(Scale));
 
-const ITEMS: [Item; 23] = [
+const ITEMS: [Item; 25] = [
     ("parsing", parsing::measure),
     ("visit", visit::measure),
     ("encrypted", visit::encrypted),
@@ -74,6 +76,7 @@ const ITEMS: [Item; 23] = [
     ("callers-1", callers::few),
     ("callers-4", callers::more),
     ("callers-16", callers::many),
+    ("callers-huge", callers::huge),
     ("newcomers", callers::newcomers),
     ("known", memory::known),
     ("rows", memory::rows),
@@ -85,7 +88,11 @@ const ITEMS: [Item; 23] = [
     ("report-memory", report::memory),
     ("observe-records", observe::records),
     ("observe-search", observe::search),
+    ("web", web::measure),
 ];
+
+/// Items of minutes that are measured when they are named, and in short form.
+const APART: [&str; 3] = ["report-memory", "observe-search", "web"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -96,6 +103,7 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some("--peers") => peers::child(&arguments[1..]),
         Some("--callers") => load::child(&arguments[1..]),
+        Some("--readers") => web::child(&arguments[1..]),
         Some("--measure") => measure(&arguments[1], scale),
         _ => return measure_all(&arguments, scale),
     }
@@ -108,7 +116,11 @@ fn measure_all(arguments: &[String], scale: Scale) -> ExitCode {
     let begun = Instant::now();
     let (mut lines, mut broken) = (Vec::new(), false);
     for (name, _) in ITEMS {
-        if only.is_none_or(|only| name.starts_with(only.as_str())) {
+        let wanted = only.map_or_else(
+            || scale.short || !APART.contains(&name),
+            |only| name.starts_with(only.as_str()),
+        );
+        if wanted {
             broken |= !measure_apart(name, scale, &mut lines);
         }
     }

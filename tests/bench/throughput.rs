@@ -18,6 +18,10 @@ use super::world::{World, settings};
 /// Between two looks at how many visits are done.
 const STEP: Duration = Duration::from_millis(1);
 
+/// Turns until the visits of a pool that began at one moment are spread over
+/// its timeout: in the first bursts they wait for the processor.
+const CALM: u32 = 4;
+
 /// Longest wait for visits.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -64,8 +68,8 @@ impl Load {
         settings.policy.adaptive = None;
         let world = World::new(PIECES, settings);
         // One address in four is complete, and gone after its visit.
-        let mixed = self.kind == Kind::Mixed;
-        world.offer(self.threads * if mixed { 24 } else { 2 }, peers.port);
+        let each = if self.is_mixed() { 24 } else { 2 };
+        world.offer(self.threads * each, peers.port);
         let store = world.store();
         let handles: Vec<_> = (0..self.threads)
             .map(|number| {
@@ -75,33 +79,63 @@ impl Load {
             })
             .collect();
         std::thread::sleep(self.timeout * 2);
-        let wished = self.threads as f64 / self.timeout.as_secs_f64();
         // Complete peers come in bursts of their own.
-        let turns = scale.pick(if mixed { 6 } else { 2 }, 1);
-        let rates: Vec<f64> = (0..scale.pick(3, 1))
-            .map(|_| rate(&world, self.threads as u64 * turns))
-            .collect();
+        let turns = scale.pick(if self.is_mixed() { 6 } else { 2 }, 1);
+        let rate = || rate(&world, self.threads as u64 * turns);
+        let early = self.is_bursty(scale).then(|| {
+            let early = rate();
+            std::thread::sleep(self.timeout * CALM);
+            early
+        });
+        // The long timeouts would take a quarter of all the time there is.
+        let rounds = if self.timeout > LONG / 20 { 2 } else { 3 };
+        let rates: Vec<f64> = (0..scale.pick(rounds, 1)).map(|_| rate()).collect();
         world.stop();
         for handle in handles {
             handle.join().expect("no panic");
         }
         drop(world);
         store.finish();
+        self.tell(early, rates);
+    }
+
+    fn is_mixed(&self) -> bool {
+        self.kind == Kind::Mixed
+    }
+
+    /// Whether the bursts of a pool whose threads all began at one moment are
+    /// a large part of its timeout.
+    fn is_bursty(&self, scale: Scale) -> bool {
+        !scale.short && !self.is_mixed() && self.timeout <= LONG / 20
+    }
+
+    /// The lines: once the pool works evenly, and soon after its start.
+    fn tell(&self, early: Option<f64>, rates: Vec<f64>) {
+        let wished = self.threads as f64 / self.timeout.as_secs_f64();
         let rates = Spread::of(rates);
         let ratio = rates.scaled(1.0 / wished);
-        let what = if mixed {
+        let what = if self.is_mixed() {
             "visits/s, a quarter complete"
         } else {
             "visits/s, quiet peers"
         };
         let seconds = self.timeout.as_secs_f64();
         let text = format!("{}: {} threads, {seconds} s", self.name, self.threads);
-        Row::new(what, text)
+        let yardstick = format!("threads ÷ timeout {}/s", short(wished));
+        Row::new(what, text.as_str())
             .figure(rates.with_unit(1.0, "/s"))
-            .yardstick(format!("threads ÷ timeout {}/s", short(wished)))
+            .yardstick(yardstick.as_str())
             .ratio(&ratio)
             .goal(&format!("≥ {}", self.goal), ratio.median >= self.goal)
             .tell();
+        if let Some(early) = early {
+            let early = Spread::of([early]);
+            Row::new("the same, two turns after the start", text)
+                .figure(early.with_unit(1.0, "/s"))
+                .yardstick(yardstick)
+                .ratio(&early.scaled(1.0 / wished))
+                .tell();
+        }
     }
 }
 
@@ -121,8 +155,9 @@ fn rate(world: &World, visits: u64) -> f64 {
     let idle = count();
     let from = wait_for(|| Some(count()).filter(|now| *now > idle));
     let start = Instant::now();
-    let to = wait_for(|| Some(count()).filter(|now| *now >= from + visits));
-    (to - from) as f64 / start.elapsed().as_secs_f64()
+    // Beyond that number nothing counts: its time is not waited for.
+    wait_for(|| Some(count()).filter(|now| *now >= from + visits));
+    visits as f64 / start.elapsed().as_secs_f64()
 }
 
 fn wait_for(mut look: impl FnMut() -> Option<u64>) -> u64 {
