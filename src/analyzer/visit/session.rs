@@ -2,6 +2,7 @@
 //! reading and writing is bounded by the quiet timeout and the budget.
 
 mod cut;
+mod enough;
 mod stay;
 
 use std::sync::Arc;
@@ -275,14 +276,6 @@ impl<'a> Session<'a> {
         None
     }
 
-    /// What came behind the last message of a visit is the first of a stay.
-    fn keep_rest(&mut self, end: End, rest: &[u8]) -> End {
-        if end == End::MessageLimit && self.visitor.observe.is_some() {
-            self.unread = rest.to_vec();
-        }
-        end
-    }
-
     /// A whole message is there. How long a peer takes between two pieces says
     /// nothing of how long one has to listen, so a stay's waits do not count.
     fn note_wait(&mut self, heard: &mut Heard, last: &mut Instant, now: Instant) {
@@ -307,25 +300,6 @@ impl<'a> Session<'a> {
         }
         let left = self.message_limit.saturating_sub(heard.counts.total);
         heard.take_haves(input, left, now)
-    }
-
-    /// The end, when nothing more needs to be heard.
-    fn is_enough(&mut self, heard: &Heard) -> Option<End> {
-        let settings = self.visitor.settings;
-        let complete = heard.told && heard.pieces.is_complete();
-        let known = settings.finish_when_complete && complete && !heard.awaits_handshake();
-        if known && !heard.awaits_exchange() {
-            Some(End::Complete)
-        } else if known && heard.counts.total < self.message_limit {
-            let now = self.visitor.clock.now();
-            self.linger
-                .get_or_insert(Deadline::after(now, settings.exchange_wait));
-            None
-        } else if heard.counts.total >= self.message_limit {
-            Some(End::MessageLimit)
-        } else {
-            None
-        }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Cut> {
