@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(pass("192.0.2.1"), 20);
         assert_eq!(pass("192.0.2.1"), 0);
         let others: usize = (2..30).map(|n| pass(&format!("192.0.2.{n}"))).sum();
-        assert!(others >= 27 * 20, "few share a slot: {others}");
+        // Which share a slot is chance, but no chance lets a third of them do it.
+        assert!(others >= 20 * 20, "few share a slot: {others}");
         let network = pass("2a00::1") + pass("2a00::2");
         assert!(network <= 20, "{network}");
     }
