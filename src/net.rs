@@ -11,7 +11,7 @@ pub mod guard;
 pub mod http;
 pub mod listen;
 pub mod multicast;
-mod ready;
+pub(crate) mod ready;
 pub mod resolve;
 pub mod tcp;
 pub mod udp;

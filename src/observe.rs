@@ -30,6 +30,7 @@ pub mod search_command;
 pub mod settings;
 pub mod size;
 pub mod slices;
+mod standard_input;
 mod station;
 pub mod survey;
 pub mod terms;

@@ -198,10 +198,9 @@ fn a_browser_sees_the_dht() {
     assert_eq!(complaints, [""; 0]);
     read_as_programs_do(&observatory);
 
-    // The end comes with the next line: standard input is being read.
+    // Standard input is being read, and nobody closes it.
     browser.open(&format!("{url}/observatory"));
     observatory.process.interrupt();
-    observatory.process.tell(&more.to_string());
     let ended = observatory.process.wait(LIMIT);
     assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
     browser.wait_for(
@@ -245,7 +244,7 @@ fn look_at_all(browser: &Browser, observatory: &Observatory) {
 fn find_on_the_map(browser: &Browser, url: &str) {
     browser.open(&format!("{url}/search"));
     browser.element("#q").type_in("onerror");
-    browser.element("form.search button").click();
+    browser.follow("form.search button");
     assert_eq!(browser.element("#matches").text(), "1");
     assert_eq!(browser.elements("#by_country .slice").len(), 1);
     browser.element(".marker").click();
@@ -255,7 +254,7 @@ fn find_on_the_map(browser: &Browser, url: &str) {
     for part in [EVIL, "Erlangen, Bavaria, Germany", "1.0 MB", "3 files"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    browser.element("#popup a").click();
+    browser.follow("#popup a");
     assert_eq!(browser.element("h1").text(), EVIL);
     assert_eq!(
         browser.script("return document.title", &[]),

@@ -6,7 +6,7 @@
 //! seconds 140 ms late, for all sockets of such an interval at the same
 //! moment. `poll` is late by a thousandth of its time.
 //!
-//! Used by [`super::tcp`] on contact and caller threads.
+//! Used by [`super::tcp`] on contact and caller threads, and for standard input.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 /// Waits until `socket` can be read, was closed, or has failed; false when
 /// `wait` is over before. A signal may end the wait early with
 /// [`io::ErrorKind::Interrupted`].
-pub(super) fn readable(socket: impl AsFd, wait: Duration) -> io::Result<bool> {
+pub(crate) fn readable(socket: impl AsFd, wait: Duration) -> io::Result<bool> {
     ready(socket, PollFlags::IN, wait)
 }
 

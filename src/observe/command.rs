@@ -27,6 +27,7 @@ use super::pipeline::Pipeline;
 use super::record::Record;
 use super::settings::ObserveSettings;
 use super::slices::Lines;
+use super::standard_input::StandardInput;
 use super::station::{Refused, Running, Sources, Station, refused};
 
 /// What was asked for.
@@ -207,7 +208,11 @@ fn feed(
     signals: &Receiver<Signal>,
     (pace, station): (&mut Pace, &Station),
 ) -> std::io::Result<Fed> {
-    let mut lines = Lines::open(path)?;
+    let mut lines = if path == Path::new("-") {
+        Lines::of(Box::new(StandardInput::open(signals)?))
+    } else {
+        Lines::open(path)?
+    };
     while let Some(record) = lines.next_record()? {
         let wait = pace.wait_for(&record, station.clock.now());
         let stopped = if wait.is_zero() {
@@ -219,7 +224,11 @@ fn feed(
             return Ok(Fed::Stopped);
         }
     }
-    Ok(Fed::Whole(lines.counts().malformed))
+    Ok(if signals.is_empty() {
+        Fed::Whole(lines.counts().malformed)
+    } else {
+        Fed::Stopped
+    })
 }
 
 /// When the next record is due.

@@ -23,11 +23,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens a file; `-` is standard input.
+    /// Opens a file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self::of(Box::new(io::stdin())));
-        }
         Ok(Self::of(Box::new(File::open(path)?)))
     }
 
