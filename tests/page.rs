@@ -454,10 +454,10 @@ fn a_browser_logs_in_and_the_log_keeps_secrets() {
     assert_eq!(browser.url(), format!("{}/login", page.url));
     common::page_checks::check(&browser, "login");
     browser.element("#token").type_in("correct horse battery");
-    browser.element("button").click();
+    browser.follow("button");
     assert_eq!(browser.element(".error").text(), "This is not the token.");
     browser.element("#token").type_in(token);
-    browser.element("button").click();
+    browser.follow("button");
     browser.wait_for(
         "the way in",
         "return document.title.startsWith('Track now')",

@@ -346,7 +346,7 @@ fn find_in_reports(browser: &Browser, page: &Page) {
     }
     check(browser, "reports with visits");
     browser.screenshot(&picture("reports-visits.png"));
-    browser.element("article a.hash").click();
+    browser.follow("article a.hash");
     assert_eq!(browser.element("h1").text(), "A swarm over time");
     assert_eq!(browser.elements("tbody tr").len(), 2);
     browser.wait_for(

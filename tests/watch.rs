@@ -168,7 +168,7 @@ fn a_torrent_changes_too(browser: &Browser, url: &str) {
         "return Number(document.querySelector('[data-figure=peers]').textContent) > 0
             && document.querySelectorAll('#trackers tr').length > 0",
     );
-    browser.element("#trackers a").click();
+    browser.follow("#trackers a");
     browser.script("document.getElementById('trackers').replaceChildren()", &[]);
     browser.wait_for(
         "the tracker's figures",
@@ -336,7 +336,7 @@ fn look_into_a_report(database: &Path) {
     let mut browser = Browser::start(1000, 800);
     browser.open(&format!("{}/studies", page.url));
     check(&browser, "studies");
-    browser.element("main li a").click();
+    browser.follow("main li a");
     assert_eq!(browser.element("h1").text(), "btda report");
     assert!(browser.elements("figure svg").len() > 3);
     browser.open(&format!("{}/watch", page.url));

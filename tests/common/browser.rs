@@ -147,6 +147,23 @@ impl Browser {
         self.found(&found)
     }
 
+    /// Clicks on the link or the button that the CSS selector names and waits
+    /// until the page that it leads to is loaded: the click itself is over before
+    /// a busy machine has begun to go there.
+    pub(crate) fn follow(&self, selector: &str) {
+        self.script("window.left = false", &[]);
+        self.element(selector).click();
+        let arrived = json!({
+            "script": "return window.left === undefined && document.readyState === 'complete'",
+            "args": [],
+        });
+        let url = format!("{}/execute/sync", self.session);
+        wait_until("another page", PATIENCE, || {
+            // Between two pages there is none to ask.
+            called(&self.agent, &url, Some(&arrived)).is_ok_and(|it| it == Value::Bool(true))
+        });
+    }
+
     /// All elements that it names.
     pub(crate) fn elements(&self, selector: &str) -> Vec<Element<'_>> {
         let found = self.post("elements", &by_css(selector));
