@@ -107,6 +107,15 @@ fn network(size: u8) -> Vec<Node> {
     for node in &nodes {
         wait_until("a node knows eight others", LIMIT, || node.good() >= 8);
     }
+    // Who has only just come knows those near its own id; nodes that have been
+    // there for a while have looked all around.
+    for node in &nodes {
+        let around = (220..=255).step_by(7).map(|it| node.begin(hash(it), None));
+        let around: Vec<_> = around.collect();
+        for events in &around {
+            collect(events);
+        }
+    }
     nodes
 }
 
