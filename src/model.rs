@@ -6,6 +6,7 @@
 mod contact;
 mod evidence;
 mod file_kind;
+pub mod have_delay;
 mod info_hash;
 mod ip_family;
 pub mod misreporting;

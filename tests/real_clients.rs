@@ -4,7 +4,8 @@
 //! download.
 //!
 //! What btda stored is compared with what the clients' own interfaces said at
-//! the time. `OBSERVE=stay` does the same with stays.
+//! the time. The run stays with peers that are soon to cross; `OBSERVE=visit`
+//! does the same without.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 mod common;
@@ -120,7 +121,7 @@ fn every_download_is_confirmed() {
     let folder = swarm.subfolder("btda");
     let input = swarm.input();
     let arguments = ["--timeout", "2s", "--revisit-delay", "4s"];
-    let observe = std::env::var("OBSERVE").unwrap_or_else(|_| "visit".to_owned());
+    let observe = std::env::var("OBSERVE").unwrap_or_else(|_| "stay".to_owned());
     let config = format!("{CONFIG}\n[revisit]\nobserve = \"{observe}\"\n");
     let mut run = BtdaRun::start(&folder, &input, &config, &arguments);
     swarm.wait_until_known("btda", || run.assert_running());

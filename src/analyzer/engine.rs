@@ -23,10 +23,11 @@ use super::dial::{self, Dialer, Utp, Way};
 use super::directory::Directory;
 use super::evaluate::Verdict;
 use super::policy::{self, Next};
+use super::revisits::Told;
 use super::scheduler::Scheduler;
 use super::scheduler::queue::{History, Ticket};
 use super::stats::Stats;
-use super::stays::{Candidate, Post, Stays, Whom};
+use super::stays::{self, Candidate, Post, Stays, Whom};
 use super::visit::{Observe, Report, Visitor};
 use outcome::{Outcome, Showed};
 
@@ -120,7 +121,9 @@ impl Engine {
     /// When `ticket` is due again, with `history`.
     fn again(&self, ticket: Ticket, history: History, next: Next) -> Option<(Ticket, Instant)> {
         match next {
-            Next::Again(delay) => Some((Ticket { history, ..ticket }, self.clock.now() + delay)),
+            Next::Again(delay) | Next::Look(delay) => {
+                Some((Ticket { history, ..ticket }, self.clock.now() + delay))
+            }
             Next::Done => None,
         }
     }
@@ -265,6 +268,7 @@ impl<'a> InHand<'a> {
             engine,
             post,
             whom: Whom::Called(ticket),
+            look: engine.scheduler.revisits().is_look(&ticket.key),
         };
         let again = || engine.scheduler.connects_again(&ticket.key);
         let dialer = Dialer {
@@ -294,18 +298,19 @@ impl<'a> InHand<'a> {
             Verdict::Counts(_) => {
                 let now = engine.clock.now();
                 let heard = report.heard.as_ref();
-                let pieces = heard.map_or(PieceCount(0), |heard| heard.pieces.count());
-                let told = heard.and_then(|heard| heard.below).map_or(now, |it| it.at);
-                let next = engine.scheduler.revisits().after_success(
-                    &engine.settings.policy,
-                    ticket.key,
-                    (pieces, threshold, told),
-                    now,
-                );
+                let told = Told {
+                    pieces: heard.map_or(PieceCount(0), |heard| heard.pieces.count()),
+                    threshold,
+                    at: heard.and_then(|heard| heard.below).map_or(now, |it| it.at),
+                    looks: stays::looks(&engine.settings, report.peer_id.as_ref()),
+                };
+                let settings = &engine.settings.policy;
+                let revisits = engine.scheduler.revisits();
+                let next = revisits.after_success(settings, ticket.key, told, now);
                 let next = match heard {
                     Some(heard) if heard.was_stay() => {
                         let took = now.saturating_duration_since(started);
-                        policy::after_stay(&engine.settings.policy, next, took)
+                        policy::after_stay(settings, next, took)
                     }
                     _ => next,
                 };

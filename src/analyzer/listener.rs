@@ -183,6 +183,7 @@ fn evaluate(engine: &Engine, mut caller: Caller) {
         engine,
         post: &post,
         whom: Whom::Caller(address),
+        look: false,
     };
     let visitor = engine.visitor().at(address.ip()).observed_by(&candidate);
     let (torrent, report) = talk(engine, &visitor, &mut *caller.stream, &admit);

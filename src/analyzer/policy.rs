@@ -14,6 +14,8 @@ use super::scheduler::queue::History;
 pub enum Next {
     /// Visit it again after this time.
     Again(Duration),
+    /// The same, but only to look at its pieces.
+    Look(Duration),
     /// Never visit it again.
     Done,
 }
@@ -30,8 +32,13 @@ pub struct Course {
     /// speed before: who expects too much comes too early, not too late.
     /// `None` until there was a change.
     speed: Option<f64>,
+    /// How long it had not been seen when it had more for the last time.
+    unseen: Duration,
     /// Whether there were two visits.
     known: bool,
+    /// Within what time it must be expected to cross to be looked at; `None` for
+    /// whom nobody looks at.
+    looks: Option<Duration>,
 }
 
 impl Course {
@@ -42,7 +49,9 @@ impl Course {
             since: now,
             seen: now,
             speed: None,
+            unseen: Duration::ZERO,
             known: false,
+            looks: None,
         }
     }
 
@@ -64,7 +73,19 @@ impl Course {
             since: now,
             seen: now,
             speed: Some(speed.max(f64::midpoint(speed, before))),
+            unseen: now.saturating_duration_since(self.seen),
             known: true,
+            looks: self.looks,
+        }
+    }
+
+    /// The same of a peer that tells its haves late, and is looked at when it is
+    /// expected to cross `within` that time; `None` for all others.
+    #[must_use]
+    pub const fn looked_at(self, within: Option<Duration>) -> Self {
+        Self {
+            looks: within,
+            ..self
         }
     }
 
@@ -105,7 +126,8 @@ const LEARN: f64 = 1.0 / 3.0;
 
 /// After a visit that counted; `course` includes it. A peer at or above
 /// `threshold` is never visited again (thesis), any other after
-/// `peer_revisit_delay` or, with [`AdaptiveSettings`], after `adapted`.
+/// `peer_revisit_delay` or, with [`AdaptiveSettings`], after `adapted`; one that
+/// is looked at after `look`.
 /// Sooner than usual only if `early` says that there is room for it, which is
 /// asked at most once.
 pub fn after_success(
@@ -122,12 +144,58 @@ pub fn after_success(
     let Some(adaptive) = &settings.adaptive else {
         return Next::Again(usual);
     };
-    let delay = adapted(usual, adaptive, course, threshold, now);
+    let (delay, next) = if let Some(delay) = look(course, threshold, now) {
+        (delay, Next::Look(delay))
+    } else {
+        let delay = adapted(usual, adaptive, course, threshold, now);
+        (delay, Next::Again(delay))
+    };
     if delay < usual && !early() {
         return Next::Again(usual);
     }
-    Next::Again(delay)
+    next
 }
+
+/// When a peer that tells its haves late is looked at again: in a quarter of the
+/// time to the earliest crossing that its speed lets expect, so that none is missed
+/// unless it gets four times as fast, which clients do at their end; from then on
+/// as often as may be. `None` when it is not expected soon enough, or is so
+/// late that it may have stopped.
+fn look(course: &Course, threshold: PieceCount, now: Instant) -> Option<Duration> {
+    let within = course.looks?;
+    let speed = course.speed.filter(|speed| *speed > 0.0)?;
+    let missing = f64::from(threshold.0.saturating_sub(course.pieces.0));
+    let passed = now.saturating_duration_since(course.since).as_secs_f64();
+    let left = missing / speed - passed;
+    // The last piece may have come right behind the visit before.
+    let earliest = left - course.unseen.as_secs_f64().min(1.0 / speed);
+    let in_vain = LOOKS_IN_VAIN.as_secs_f64().max(1.0 / speed);
+    if earliest > within.as_secs_f64() || left < -in_vain {
+        return None;
+    }
+    let wait = (earliest * LOOK_LEAD).max(1.0 / speed / LOOKS_PER_PIECE);
+    let wait = Duration::try_from_secs_f64(wait).ok()?;
+    Some(wait.clamp(LOOK_PAUSE, LOOK_PAUSE.max(within)))
+}
+
+/// Share of the time to the earliest crossing after which a peer is looked at.
+const LOOK_LEAD: f64 = 0.25;
+
+/// How long a peer is looked at in vain, behind the time at which it was expected;
+/// longer where it takes longer for a piece.
+const LOOKS_IN_VAIN: Duration = Duration::from_secs(30);
+
+/// Looks in the time that a peer takes for a piece, at most: the crossing of a very
+/// slow one is known to so much of that time.
+const LOOKS_PER_PIECE: f64 = 60.0;
+
+/// Shortest time between two looks. Transmission 3.00 turns a second connection
+/// away until it has noticed that the first is closed, which takes it half a second.
+pub const LOOK_PAUSE: Duration = Duration::from_millis(700);
+
+/// How long one look goes on behind the first word of progress: some clients tell
+/// a bitfield with gaps, and the rest as haves right behind it.
+pub const LOOK_LISTENS: Duration = Duration::from_millis(250);
 
 /// What follows from a visit that was a stay and `took` so long, where `next` would
 /// from any other. A peer that was to cross and did not tell so may have crossed
@@ -173,6 +241,16 @@ fn adapted(
         None => usual,
     }
 }
+
+/// After so many looks that failed in a row: the time to the next one, `None` when
+/// the peer is visited again like any other. Clients turn calls away that come
+/// soon behind another.
+pub fn after_failed_look(failures: u32) -> Option<Duration> {
+    (failures <= LOOKS_FAILED_MAX).then_some(LOOK_PAUSE * failures)
+}
+
+/// Looks that may fail in a row.
+const LOOKS_FAILED_MAX: u32 = 3;
 
 /// After a failure; `history` includes it. The delay grows by `factor` from
 /// failure to failure up to `max_delay`; it starts shorter for a peer that
@@ -232,7 +310,7 @@ mod tests {
     fn delay(visits: &[(u64, u32)]) -> Option<u64> {
         match next(&settings(), visits, true) {
             Next::Again(delay) => Some(delay.as_secs()),
-            Next::Done => None,
+            Next::Look(_) | Next::Done => None,
         }
     }
 
@@ -297,8 +375,8 @@ mod tests {
     }
 
     /// Visits a peer that loads `speed` pieces a second until it is done:
-    /// seconds between the visits around its crossing, and visits.
-    fn follow(settings: &PolicySettings, speed: f64) -> (f64, u32) {
+    /// seconds from its crossing to the visit that sees it, and visits.
+    fn follow(settings: &PolicySettings, speed: f64, looks: Option<Duration>) -> (f64, u32) {
         let start = Instant::now();
         let (mut course, mut seconds, mut visits) = (None, 0.0, 0);
         loop {
@@ -309,10 +387,12 @@ mod tests {
                 || Course::first(pieces, now),
                 |course: Course| course.next(pieces, now),
             );
+            let seen = seen.looked_at(looks);
             course = Some(seen);
             visits += 1;
             match after_success(settings, &seen, PieceCount(98), now, || true) {
                 Next::Again(delay) => seconds += delay.as_secs_f64(),
+                Next::Look(delay) => seconds += (delay + LOOK_LISTENS).as_secs_f64(),
                 Next::Done => {
                     let crossed = 98.0 / speed;
                     return (seconds - crossed, visits);
@@ -329,14 +409,66 @@ mod tests {
         };
         for minutes in [8, 15, 30, 60, 300] {
             let speed = 98.0 / (f64::from(minutes) * 60.0 + 17.0);
-            let ((behind, visits), (_, usual)) =
-                (follow(&settings(), speed), follow(&fixed, speed));
+            let ((behind, visits), (_, usual)) = (
+                follow(&settings(), speed, None),
+                follow(&fixed, speed, None),
+            );
             // A piece more is told late by nobody's fault.
             assert!(
                 behind <= 31.0 + 1.0 / speed,
                 "{minutes} min: {behind} s behind"
             );
             assert!(visits <= usual + 12, "{minutes} min: {visits} and {usual}");
+        }
+    }
+
+    #[test]
+    fn who_tells_its_haves_late_is_looked_at_ever_sooner() {
+        // 0.1 pieces a second, 20 to go: 200 s.
+        let looks = |visits: &[(u64, u32)], room| {
+            let start = Instant::now();
+            let second = |at: u64| start + Duration::from_secs(at);
+            let first = Course::first(PieceCount(visits[0].1), start);
+            let next = |course: Course, (at, pieces): &(u64, u32)| {
+                course.next(PieceCount(*pieces), second(*at))
+            };
+            let course = visits[1..].iter().fold(first, next);
+            let now = second(visits[visits.len() - 1].0);
+            let course = course.looked_at(Some(USUAL));
+            after_success(&settings(), &course, PieceCount(98), now, || room)
+        };
+        let look = |seconds| Next::Look(Duration::from_secs_f64(seconds));
+        assert_eq!(looks(&[(0, 68), (100, 78)], true), look(47.5));
+        assert_eq!(looks(&[(0, 68), (100, 78)], false), Next::Again(USUAL));
+        let seen_before = [(0, 68), (98, 77), (100, 78)];
+        assert_eq!(
+            looks(&seen_before, true),
+            look(9.5),
+            "twice as fast at last"
+        );
+        assert_eq!(looks(&[(0, 0), (100, 97)], true), look(0.7));
+        assert_eq!(looks(&[(0, 95), (240, 97)], true), look(2.0), "a slow one");
+        // Ten seconds a piece: late for half a minute, then no more.
+        let late = |at| looks(&[(0, 87), (100, 97), (at, 97)], true);
+        assert_eq!((late(109), late(140)), (look(0.7), look(0.7)));
+        assert!(matches!(late(141), Next::Again(_)));
+        assert!(
+            matches!(looks(&[(0, 68)], true), Next::Again(_)),
+            "no speed"
+        );
+        assert!(matches!(looks(&[(0, 0), (100, 10)], true), Next::Again(_)));
+        assert_eq!(looks(&[(0, 10), (100, 98)], true), Next::Done);
+    }
+
+    #[test]
+    fn looks_see_the_crossing_to_the_second_at_few_visits_more() {
+        for minutes in [8, 15, 30, 60, 300] {
+            let speed = 98.0 / (f64::from(minutes) * 60.0 + 17.0);
+            let (_, usual) = follow(&settings(), speed, None);
+            let (behind, visits) = follow(&settings(), speed, Some(USUAL));
+            let most = f64::max(1.0, 1.0 / speed / LOOKS_PER_PIECE);
+            assert!(behind <= most, "{minutes} min: {behind} s behind");
+            assert!(visits <= usual + 100, "{minutes} min: {visits} and {usual}");
         }
     }
 
@@ -350,6 +482,7 @@ mod tests {
             let visits: Vec<_> = steps.iter().map(|(wait, pieces)| { at += wait; (at, *pieces) }).collect();
             let last = visits[visits.len() - 1].1;
             match next(&settings(), &visits, room) {
+                Next::Look(_) => prop_assert!(false, "nobody looks"),
                 Next::Done => prop_assert!(last >= 98),
                 Next::Again(delay) => {
                     prop_assert!(last < 98);
@@ -381,7 +514,7 @@ mod tests {
     fn delays_grow_to_the_cap_and_end() {
         let seconds = |history, times| match after_failure(&settings(), &failed(history, times)) {
             Next::Again(delay) => Some(delay.as_secs()),
-            Next::Done => None,
+            Next::Look(_) | Next::Done => None,
         };
         let unknown = History::default();
         assert_eq!(

@@ -22,6 +22,8 @@ pub struct Revisits {
 #[derive(Debug, Default)]
 struct State {
     courses: HashMap<PeerKey, Course>,
+    /// Whose next visit is but a look, and how many failed in a row.
+    looked_at: HashMap<PeerKey, u32>,
     allowance: Option<Allowance>,
     counts: EarlyRevisits,
 }
@@ -33,28 +35,44 @@ pub struct EarlyRevisits {
     pub planned: u64,
     /// Put off to the usual time, since there were too many.
     pub put_off: u64,
+    /// Of the planned ones, those that are but looks at the peer's pieces.
+    pub looks: u64,
+}
+
+/// What a peer told in a visit that counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The pieces that it has.
+    pub pieces: PieceCount,
+    /// The pieces that make a download.
+    pub threshold: PieceCount,
+    /// When it told them.
+    pub at: Instant,
+    /// See [`Course::looked_at`].
+    pub looks: Option<Duration>,
 }
 
 impl Revisits {
-    /// What follows from a visit of `key` that counted and ends at `now`;
-    /// `told` is when it told its `pieces`.
+    /// What follows from a visit of `key` that counted and ends at `now`.
     pub fn after_success(
         &self,
         settings: &PolicySettings,
         key: PeerKey,
-        (pieces, threshold, told): (PieceCount, PieceCount, Instant),
+        told: Told,
         now: Instant,
     ) -> Next {
         let mut state = self.state.lock();
         let State {
             courses,
+            looked_at,
             allowance,
             counts,
         } = &mut *state;
         let course = courses.get(&key).map_or_else(
-            || Course::first(pieces, told),
-            |course| course.next(pieces, told),
+            || Course::first(told.pieces, told.at),
+            |course| course.next(told.pieces, told.at),
         );
+        let course = course.looked_at(told.looks);
         let early = || {
             let Some(adaptive) = &settings.adaptive else {
                 return false;
@@ -69,12 +87,36 @@ impl Revisits {
             } += 1;
             room
         };
-        let next = policy::after_success(settings, &course, threshold, now, early);
+        let next = policy::after_success(settings, &course, told.threshold, now, early);
+        if let Next::Look(_) = next {
+            counts.looks += 1;
+            looked_at.insert(key, 0);
+        } else {
+            looked_at.remove(&key);
+        }
         match next {
-            Next::Again(_) => courses.insert(key, course),
+            Next::Again(_) | Next::Look(_) => courses.insert(key, course),
             Next::Done => courses.remove(&key),
         };
         next
+    }
+
+    /// Whether the next visit of `key` is but a look at its pieces.
+    pub fn is_look(&self, key: &PeerKey) -> bool {
+        self.state.lock().looked_at.contains_key(key)
+    }
+
+    /// A contact with `key` failed: the time to the next look, if it was a look and
+    /// there is another one.
+    pub fn failed_look(&self, key: &PeerKey) -> Option<Duration> {
+        let mut state = self.state.lock();
+        let failed = state.looked_at.get_mut(key)?;
+        *failed += 1;
+        let again = policy::after_failed_look(*failed);
+        if again.is_none() {
+            state.looked_at.remove(key);
+        }
+        again
     }
 
     /// When `key`, which just told its `pieces`, is expected at the threshold,
@@ -100,7 +142,9 @@ impl Revisits {
 
     /// The peer will not be visited again.
     pub fn forget(&self, key: &PeerKey) {
-        self.state.lock().courses.remove(key);
+        let mut state = self.state.lock();
+        state.courses.remove(key);
+        state.looked_at.remove(key);
     }
 
     /// Early revisits so far.
@@ -121,6 +165,15 @@ mod tests {
         PeerKey::new(address, TorrentId::from_index(0).unwrap())
     }
 
+    fn told(pieces: u32, at: Instant, looks: Option<Duration>) -> Told {
+        Told {
+            pieces: PieceCount(pieces),
+            threshold: PieceCount(98),
+            at,
+            looks,
+        }
+    }
+
     #[test]
     fn courses_go_on_and_end_and_room_is_kept_to() {
         let mut settings = crate::config::Config::resolve(&crate::config::Sources::default())
@@ -135,8 +188,8 @@ mod tests {
         let (revisits, start) = (Revisits::default(), Instant::now());
         let visit = |host, pieces, seconds| {
             let now = start + Duration::from_secs(seconds);
-            let pieces = (PieceCount(pieces), PieceCount(98), now);
-            revisits.after_success(&settings, key(host), pieces, now)
+            let told = told(pieces, now, None);
+            revisits.after_success(&settings, key(host), told, now)
         };
         let after = |seconds| Next::Again(Duration::from_secs(seconds));
         assert_eq!(visit(1, 68, 0), after(100));
@@ -147,10 +200,48 @@ mod tests {
         let counts = EarlyRevisits {
             planned: 3,
             put_off: 1,
+            looks: 0,
         };
         assert_eq!(revisits.early(), counts);
         assert_eq!(revisits.state.lock().courses.len(), 2);
         revisits.forget(&key(2));
         assert_eq!(revisits.state.lock().courses.len(), 1);
+    }
+
+    #[test]
+    fn a_look_is_known_as_one_until_something_else_follows() {
+        let settings = PolicySettings {
+            adaptive: Some(AdaptiveSettings {
+                soonest: Duration::from_secs(30),
+                latest: Duration::from_secs(900),
+                early_per_second: 9.0,
+            }),
+            ..crate::config::Config::resolve(&crate::config::Sources::default())
+                .unwrap()
+                .settings(&crate::config::Switches::default())
+                .policy
+        };
+        let (revisits, start) = (Revisits::default(), Instant::now());
+        let visit = |pieces, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let told = told(pieces, now, Some(Duration::from_secs(300)));
+            revisits.after_success(&settings, key(1), told, now);
+            revisits.is_look(&key(1))
+        };
+        assert!(!visit(68, 0), "its speed is not known");
+        assert!(visit(78, 100));
+        assert!(visit(97, 290));
+        assert!(!visit(98, 300));
+        assert_eq!(revisits.early().looks, 2);
+        assert!(!visit(50, 400) && visit(90, 440));
+        let pause = policy::LOOK_PAUSE;
+        let failed = [(); 4].map(|()| revisits.failed_look(&key(1)));
+        let again = |times| Some(pause * times);
+        assert_eq!(failed, [again(1), again(2), again(3), None]);
+        assert!(!revisits.is_look(&key(1)), "visited again as usual");
+        assert_eq!(revisits.failed_look(&key(1)), None);
+        assert!(visit(93, 450));
+        revisits.forget(&key(1));
+        assert!(!revisits.is_look(&key(1)));
     }
 }

@@ -19,12 +19,14 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use parking_lot::Mutex;
 
-use crate::config::settings::{Identity, StaySettings};
-use crate::model::{PeerAddress, PeerKey, PieceCount, Source, Torrent};
+use crate::config::settings::{Identity, Settings, StaySettings};
+use crate::model::have_delay::HaveDelay;
+use crate::model::{PeerAddress, PeerId, PeerKey, PieceCount, Source, Torrent};
 use crate::stop::StopToken;
 
 use super::engine::Engine;
 use super::evaluate::Heard;
+use super::policy::LOOK_LISTENS;
 use super::scheduler::queue::Ticket;
 use super::visit::{Observe, StayTerms};
 
@@ -212,6 +214,28 @@ fn patience(expected: Duration, threshold: PieceCount, pieces: PieceCount) -> Du
     LATE_PIECES * (expected / missing).max(Duration::from_secs(1))
 }
 
+/// How long an unknown client may take to tell a piece that it has: as long as
+/// Transmission. rTorrent takes longer.
+const UNKNOWN_DELAY: Duration = Duration::from_secs(11);
+
+/// How late a client may tell its pieces, and still tell them to the second.
+const TO_THE_SECOND: Duration = Duration::from_secs(1);
+
+/// How long the client of `peer_id` may take to tell a piece that it has.
+fn have_delay(settings: &StaySettings, peer_id: &PeerId) -> Duration {
+    let of_client = || HaveDelay::of(peer_id).unwrap_or(UNKNOWN_DELAY);
+    settings.have_delay.unwrap_or_else(of_client)
+}
+
+/// Within what time a peer must be expected to cross to be looked at again and
+/// again: one that tells its haves too late to be stayed with, though each new
+/// visit hears at once what it has. `None` for all others.
+pub(super) fn looks(settings: &Settings, peer_id: Option<&PeerId>) -> Option<Duration> {
+    let stay = settings.stay.as_ref()?;
+    settings.policy.adaptive.as_ref()?;
+    (have_delay(stay, peer_id?) > TO_THE_SECOND).then_some(stay.within)
+}
+
 /// Decides about one visit.
 pub struct Candidate<'a, 'p, C> {
     /// Everything else.
@@ -220,12 +244,22 @@ pub struct Candidate<'a, 'p, C> {
     pub post: &'p Post<'a, C>,
     /// Who is visited.
     pub whom: Whom,
+    /// The visit is but a look at its pieces.
+    pub look: bool,
 }
 
 impl<C> Observe for Candidate<'_, '_, C> {
-    fn stay(&self, torrent: &Torrent, heard: &mut Heard) -> Option<StayTerms> {
+    fn look(&self) -> Option<Duration> {
+        self.look.then_some(LOOK_LISTENS)
+    }
+
+    fn stay(&self, torrent: &Torrent, peer_id: PeerId, heard: &mut Heard) -> Option<StayTerms> {
         let engine = self.engine;
         let settings = engine.settings.stay.as_ref()?;
+        if matches!(self.whom, Whom::Called(_)) && looks(&engine.settings, Some(&peer_id)).is_some()
+        {
+            return None;
+        }
         let told = heard.below.filter(|_| heard.reached.is_none())?;
         let identity = engine.settings.identity;
         let (key, source) = self.whom.known(torrent, heard, identity)?;
@@ -246,12 +280,13 @@ impl<C> Observe for Candidate<'_, '_, C> {
         );
         // Whom it named need not wait for its end.
         engine.take_named(torrent.id, source, &heard.exchange.take_named());
+        let have_delay = have_delay(settings, &peer_id);
         Some(StayTerms {
             longest: settings.longest,
-            patience: settings.have_delay
+            patience: have_delay
                 + patience(expected, torrent.threshold, told.pieces)
                     .min(engine.settings.policy.revisit_delay),
-            have_delay: settings.have_delay,
+            have_delay,
         })
     }
 }

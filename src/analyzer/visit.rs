@@ -53,11 +53,18 @@ pub struct Visitor<'a> {
     pub observe: Option<&'a dyn Observe>,
 }
 
-/// Decides whether a visit goes on as a stay.
+/// Decides how long a peer is listened to.
 pub trait Observe {
-    /// Asked at most once in a visit, when it is over (quiet, message limit or
-    /// budget) and the peer told progress. `None` ends it as usual.
-    fn stay(&self, torrent: &Torrent, heard: &mut Heard) -> Option<StayTerms>;
+    /// Whether the visit goes on as a stay. Asked at most once in a visit, when it
+    /// is over (quiet, message limit or budget) and the peer told progress. `None`
+    /// ends it as usual.
+    fn stay(&self, torrent: &Torrent, peer_id: PeerId, heard: &mut Heard) -> Option<StayTerms>;
+
+    /// How much longer the peer is heard once it told progress, where the visit is
+    /// but a look at its pieces; `None` until it is quiet.
+    fn look(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// How long a peer is stayed with.

@@ -168,7 +168,7 @@ impl Config {
             threads: self.integer(&keys::OBSERVE_THREADS),
             within: self.time(&keys::STAY_WITHIN_SECONDS),
             longest: self.time(&keys::STAY_SECONDS_MAX),
-            have_delay: self.time(&keys::HAVE_DELAY_SECONDS),
+            have_delay: Some(self.time(&keys::HAVE_DELAY_SECONDS)).filter(|it| !it.is_zero()),
         })
     }
 

@@ -161,10 +161,14 @@ impl World {
         };
         let folder = self.swarm.subfolder(name);
         let input = self.swarm.input();
-        let arguments = [&[switches.argument()], &TIMES[..]].concat();
+        let (config, times) = match switches {
+            Switches::Both | Switches::Called => (CONFIG.to_owned(), TIMES),
+            Switches::Calling => (format!("{CONFIG}{STAYS}"), TIMES_OF_STAYS),
+        };
+        let arguments = [&[switches.argument()], &times[..]].concat();
         match network {
-            Some(network) => BtdaRun::start_in(network, &folder, &input, CONFIG, &arguments),
-            None => BtdaRun::start_as(arguments[0], &folder, &input, CONFIG, &TIMES),
+            Some(network) => BtdaRun::start_in(network, &folder, &input, &config, &arguments),
+            None => BtdaRun::start_as(arguments[0], &folder, &input, &config, &times),
         }
     }
 
@@ -232,6 +236,13 @@ impl World {
 /// A visit to a client that holds its download back must not end before it
 /// has gone on: see the driver of libtorrent.
 pub(crate) const TIMES: [&str; 4] = ["--timeout", "3s", "--revisit-delay", "3s"];
+
+/// The run that only calls comes seldom, and then stays or looks.
+const STAYS: &str = "
+[revisit]
+observe = \"stay\"
+";
+const TIMES_OF_STAYS: [&str; 4] = ["--timeout", "3s", "--revisit-delay", "15s"];
 
 pub(crate) fn leecher<'a>(
     address: impl Into<IpAddr>,

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::analyzer::policy;
+use crate::analyzer::policy::{self, Next};
 use crate::analyzer::scheduler::queue::Ticket;
 use crate::analyzer::visit::Report;
 use crate::config::settings::Identity;
@@ -56,11 +56,17 @@ impl Outcome {
             Reason::ReservedAddress,
             Reason::OptedOut,
         ];
-        let again = if never.contains(&reason) {
-            None
-        } else {
-            let next = policy::after_failure(&engine.settings.policy, &history);
-            engine.again(ticket, history, next)
+        let policy = &engine.settings.policy;
+        let look = engine.scheduler.revisits().failed_look(&ticket.key);
+        let look = look.filter(|_| policy.retry);
+        let again = match look {
+            _ if never.contains(&reason) => None,
+            // Says nothing of the peer: its attempts are for other visits.
+            Some(pause) => engine.again(ticket, ticket.history, Next::Look(pause)),
+            None => {
+                let next = policy::after_failure(policy, &history);
+                engine.again(ticket, history, next)
+            }
         };
         Self {
             record: Some(record),

@@ -127,6 +127,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("contacts_held_back_by_torrent", held.by_torrent),
         count("revisits_early", early.planned),
         count("revisits_early_put_off", early.put_off),
+        count("revisits_looks", early.looks),
         count("stays", stays.begun),
         count("stays_without_place", stays.without_place),
         count("offers_reserved", barred.reserved),

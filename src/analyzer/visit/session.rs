@@ -42,7 +42,7 @@ pub(super) struct Session<'a> {
     budget: Deadline,
     quiet: Deadline,
     late_reads: u32,
-    /// Until when a complete peer may still name others.
+    /// Until when one who has told enough may still say more.
     linger: Option<Deadline>,
     /// Messages read at most.
     message_limit: u32,
@@ -205,7 +205,8 @@ impl<'a> Session<'a> {
         if heard.told
             && matches!(end, End::Quiet | End::Budget | End::MessageLimit)
             && let Some(observe) = self.visitor.observe
-            && let Some(terms) = observe.stay(torrent, heard)
+            && let Some(theirs) = self.decoder.handshake()
+            && let Some(terms) = observe.stay(torrent, theirs.peer_id, heard)
         {
             return End::Stayed(self.stay(&mut frames, heard, terms));
         }
@@ -224,7 +225,7 @@ impl<'a> Session<'a> {
         loop {
             let read = match self.read(&mut buffer) {
                 Ok(read) => read,
-                Err(Cut::Quiet) if self.linger.is_some() => return End::Complete,
+                Err(Cut::Quiet) if self.linger.is_some() => return self.lingered(heard),
                 Err(cut) => return cut.into_end(frames.is_mid_frame()),
             };
             let input = buffer.get(..read).unwrap_or_default();

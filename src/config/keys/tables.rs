@@ -107,9 +107,11 @@ registry! {
     STAY_SECONDS_MAX: "revisit.stay_seconds_max",
         seconds(0.1, 86_400.0), Value::Number(900.0), "own choice: three times stay_within_seconds";
     /// How long a client may take to tell a piece that it has: what one that is
-    /// stayed with had not told, it had not so long before.
+    /// stayed with had not told, it had not so long before. One that takes longer
+    /// than a second is visited again and again instead (looks, with mode
+    /// adaptive). 0: as measured of the client, 11 where it is not known.
     HAVE_DELAY_SECONDS: "revisit.have_delay_seconds",
-        seconds(0.0, 3600.0), Value::Number(10.0), "Transmission saves haves up for so long";
+        seconds(0.0, 3600.0), Value::Number(0.0), "own choice";
 
     /// Visits a peer again after a failure; otherwise the first failure drops
     /// it for the whole run.

@@ -53,6 +53,6 @@ pub struct StaySettings {
     /// `revisit.stay_seconds_max`: longest stay.
     pub longest: Duration,
     /// `revisit.have_delay_seconds`: how long a peer may take to tell a piece
-    /// that it has.
-    pub have_delay: Duration,
+    /// that it has; `None` as its client does.
+    pub have_delay: Option<Duration>,
 }

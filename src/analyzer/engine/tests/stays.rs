@@ -2,8 +2,14 @@
 
 use super::*;
 use crate::analyzer::revisits::EarlyRevisits;
-use crate::config::settings::StaySettings;
+use crate::config::settings::{AdaptiveSettings, StaySettings};
 use crate::model::VisitEnd;
+
+const ADAPTIVE: AdaptiveSettings = AdaptiveSettings {
+    soonest: Duration::from_secs(30),
+    latest: Duration::from_secs(900),
+    early_per_second: 1.0,
+};
 
 /// A torrent of 8 pieces, places for `threads` stays, fixed revisits.
 fn staying(threads: usize, scripts: Vec<Vec<Step>>) -> World {
@@ -12,7 +18,7 @@ fn staying(threads: usize, scripts: Vec<Vec<Step>>) -> World {
         threads,
         within: Duration::from_secs(300),
         longest: Duration::from_secs(900),
-        have_delay: Duration::from_secs(10),
+        have_delay: Some(Duration::from_secs(1)),
     };
     world.engine.settings.stay = Some(stay);
     world.engine.stays = Stays::new(Some(&stay), 1);
@@ -92,22 +98,57 @@ fn a_stay_that_did_not_see_the_crossing_is_followed_by_a_visit() {
         1,
         vec![live(0xf8, &[], 0), live(0xfe, &[], 0), live(0xff, &[], 0)],
     );
-    world.engine.settings.policy.adaptive = Some(crate::config::settings::AdaptiveSettings {
-        soonest: Duration::from_secs(30),
-        latest: Duration::from_secs(900),
-        early_per_second: 1.0,
-    });
+    world.engine.settings.policy.adaptive = Some(ADAPTIVE);
     world.offer();
     let (_, first) = world.next();
     assert_eq!(visit(first).ended, VisitEnd::Quiet);
     let (waited, stay) = world.next();
     let stay = visit(stay);
-    // 2 pieces in some 100 s: 50 s to go; three times that and 10 s are waited for.
+    // 2 pieces in some 100 s: 47 s to go; three times that and 1 s are waited for.
     assert_eq!((waited, stay.ended), (100, VisitEnd::Quiet));
     assert_eq!(stay.pieces, PieceCount(7));
-    assert!((150..=170).contains(&stay.duration.as_secs()), "{stay:?}");
+    assert!((140..=160).contains(&stay.duration.as_secs()), "{stay:?}");
     let (waited, last) = world.next();
     assert_eq!((waited, visit(last).pieces), (1, PieceCount(8)));
+    assert_eq!(world.engine.scheduler.waiting(), 0);
+}
+
+#[test]
+fn who_tells_its_haves_late_is_looked_at() {
+    // 2 pieces in 100 s, the last of them some time in these.
+    let told = [0xf8, 0xfe, 0xfe, 0xfe, 0xfe, 0xff];
+    let scripts = told.map(|bits| live(bits, &[], 0)).to_vec();
+    let mut world = staying(1, scripts);
+    world.engine.settings.policy.adaptive = Some(ADAPTIVE);
+    let stay = world.engine.settings.stay.as_mut().unwrap();
+    stay.have_delay = None;
+    world.offer();
+    let mut visits = Vec::new();
+    for _ in told {
+        let (waited, record) = world.next();
+        visits.push((waited, visit(record)));
+    }
+    let waits: Vec<u64> = visits.iter().map(|(waited, _)| *waited).collect();
+    assert_eq!(waits, [0, 100, 1, 1, 1, 1], "it may cross at any time");
+    let ends = |it: &(u64, Box<Visit>)| (it.1.ended, it.1.duration.as_millis());
+    assert!(
+        visits[..2]
+            .iter()
+            .all(|it| ends(it) == (VisitEnd::Quiet, 6_000))
+    );
+    assert!(
+        visits[2..5]
+            .iter()
+            .all(|it| ends(it) == (VisitEnd::Quiet, 250))
+    );
+    assert_eq!(ends(&visits[5]), (VisitEnd::Complete, 0));
+    assert_eq!(world.engine.stays.counts().begun, 0);
+    let counts = EarlyRevisits {
+        planned: 5,
+        put_off: 0,
+        looks: 4,
+    };
+    assert_eq!(world.engine.scheduler.revisits().early(), counts);
     assert_eq!(world.engine.scheduler.waiting(), 0);
 }
 
@@ -210,6 +251,7 @@ fn call(world: &World, bits: u8, script: Vec<Step>) -> Option<Box<Visit>> {
         engine,
         post: &post,
         whom: Whom::Caller(from),
+        look: false,
     };
     let started = engine.clock.now();
     let visitor = engine.visitor().observed_by(&candidate);

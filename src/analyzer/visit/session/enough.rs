@@ -1,7 +1,10 @@
 //! When a visit has heard enough. Called by the session on its thread.
 
+use std::time::Duration;
+
 use super::Session;
 use crate::analyzer::evaluate::{End, Heard};
+use crate::analyzer::visit::Observe;
 use crate::deadline::Deadline;
 
 impl Session<'_> {
@@ -16,19 +19,42 @@ impl Session<'_> {
     /// The end, when nothing more needs to be heard.
     pub(super) fn is_enough(&mut self, heard: &Heard) -> Option<End> {
         let settings = self.visitor.settings;
-        let complete = heard.told && heard.pieces.is_complete();
-        let known = settings.finish_when_complete && complete && !heard.awaits_handshake();
+        let known = self.is_known(heard);
+        if let Some(look) = self.visitor.observe.and_then(Observe::look)
+            && heard.told
+        {
+            self.linger_for(look);
+        }
         if known && !heard.awaits_exchange() {
             Some(End::Complete)
         } else if known && heard.counts.total < self.message_limit {
-            let now = self.visitor.clock.now();
-            self.linger
-                .get_or_insert(Deadline::after(now, settings.exchange_wait));
+            self.linger_for(settings.exchange_wait);
             None
         } else if heard.counts.total >= self.message_limit {
             Some(End::MessageLimit)
         } else {
             None
+        }
+    }
+
+    /// Whether the peer is complete, and all that it has to say for itself was
+    /// heard.
+    fn is_known(&self, heard: &Heard) -> bool {
+        let complete = heard.told && heard.pieces.is_complete();
+        self.visitor.settings.finish_when_complete && complete && !heard.awaits_handshake()
+    }
+
+    fn linger_for(&mut self, time: Duration) {
+        let now = self.visitor.clock.now();
+        self.linger.get_or_insert(Deadline::after(now, time));
+    }
+
+    /// What it means that nothing came any more while there was no need.
+    pub(super) fn lingered(&self, heard: &Heard) -> End {
+        if self.is_known(heard) {
+            End::Complete
+        } else {
+            End::Quiet
         }
     }
 }

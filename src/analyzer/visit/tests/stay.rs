@@ -13,7 +13,7 @@ const TERMS: StayTerms = StayTerms {
 };
 
 impl Observe for Always {
-    fn stay(&self, _: &Torrent, heard: &mut Heard) -> Option<StayTerms> {
+    fn stay(&self, _: &Torrent, _: PeerId, heard: &mut Heard) -> Option<StayTerms> {
         assert!(heard.told, "asked behind what it told");
         Some(TERMS)
     }
