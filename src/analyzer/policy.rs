@@ -124,18 +124,27 @@ const LEAD: f64 = 0.9;
 /// Share of the usual delay after which a peer of unknown speed is seen again.
 const LEARN: f64 = 1.0 / 3.0;
 
+/// A visit for which there may be no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Early {
+    /// One that comes sooner than usual.
+    Visit,
+    /// A look.
+    Look,
+}
+
 /// After a visit that counted; `course` includes it. A peer at or above
 /// `threshold` is never visited again (thesis), any other after
 /// `peer_revisit_delay` or, with [`AdaptiveSettings`], after `adapted`; one that
 /// is looked at after `look`.
-/// Sooner than usual only if `early` says that there is room for it, which is
-/// asked at most once.
+/// Sooner than usual only if `room` says that there is room for it, which is
+/// asked at most once for each kind.
 pub fn after_success(
     settings: &PolicySettings,
     course: &Course,
     threshold: PieceCount,
     now: Instant,
-    early: impl FnOnce() -> bool,
+    mut room: impl FnMut(Early) -> bool,
 ) -> Next {
     if course.pieces >= threshold {
         return Next::Done;
@@ -144,16 +153,16 @@ pub fn after_success(
     let Some(adaptive) = &settings.adaptive else {
         return Next::Again(usual);
     };
-    let (delay, next) = if let Some(delay) = look(course, threshold, now) {
-        (delay, Next::Look(delay))
-    } else {
-        let delay = adapted(usual, adaptive, course, threshold, now);
-        (delay, Next::Again(delay))
-    };
-    if delay < usual && !early() {
+    if let Some(delay) = look(course, threshold, now)
+        && room(Early::Look)
+    {
+        return Next::Look(delay);
+    }
+    let delay = adapted(usual, adaptive, course, threshold, now);
+    if delay < usual && !room(Early::Visit) {
         return Next::Again(usual);
     }
-    next
+    Next::Again(delay)
 }
 
 /// When a peer that tells its haves late is looked at again: in a quarter of the
@@ -325,7 +334,7 @@ mod tests {
                 |course: Course| course.next(pieces, now),
             ));
         }
-        after_success(settings, &course.unwrap(), PieceCount(98), now, || room)
+        after_success(settings, &course.unwrap(), PieceCount(98), now, |_| room)
     }
 
     #[test]
@@ -390,7 +399,7 @@ mod tests {
             let seen = seen.looked_at(looks);
             course = Some(seen);
             visits += 1;
-            match after_success(settings, &seen, PieceCount(98), now, || true) {
+            match after_success(settings, &seen, PieceCount(98), now, |_| true) {
                 Next::Again(delay) => seconds += delay.as_secs_f64(),
                 Next::Look(delay) => seconds += (delay + LOOK_LISTENS).as_secs_f64(),
                 Next::Done => {
@@ -435,7 +444,7 @@ mod tests {
             let course = visits[1..].iter().fold(first, next);
             let now = second(visits[visits.len() - 1].0);
             let course = course.looked_at(Some(USUAL));
-            after_success(&settings(), &course, PieceCount(98), now, || room)
+            after_success(&settings(), &course, PieceCount(98), now, |_| room)
         };
         let look = |seconds| Next::Look(Duration::from_secs_f64(seconds));
         assert_eq!(looks(&[(0, 68), (100, 78)], true), look(47.5));

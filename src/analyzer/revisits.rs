@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::config::settings::PolicySettings;
 use crate::model::{PeerKey, PieceCount};
 
-use super::policy::{self, Course, Next};
+use super::policy::{self, Course, Early, Next};
 use super::scheduler::pace::Allowance;
 
 /// The courses of all peers that will be visited again.
@@ -24,8 +24,32 @@ struct State {
     courses: HashMap<PeerKey, Course>,
     /// Whose next visit is but a look, and how many failed in a row.
     looked_at: HashMap<PeerKey, u32>,
-    allowance: Option<Allowance>,
+    allowances: Option<Allowances>,
     counts: EarlyRevisits,
+}
+
+/// The room for early revisits.
+#[derive(Debug)]
+struct Allowances {
+    all: Allowance,
+    /// Looks come every second: they must not take the room of all others.
+    looks: Allowance,
+}
+
+/// Share of the early revisits that may be looks.
+const LOOKS_SHARE: f64 = 0.5;
+
+impl Allowances {
+    fn new(per_second: f64, now: Instant) -> Self {
+        Self {
+            all: Allowance::new(per_second, now),
+            looks: Allowance::new(per_second * LOOKS_SHARE, now),
+        }
+    }
+
+    fn take(&mut self, kind: Early, now: Instant) -> bool {
+        (kind == Early::Visit || self.looks.take(now)) && self.all.take(now)
+    }
 }
 
 /// Revisits that the policy wanted sooner than `peer_revisit_delay`.
@@ -35,8 +59,10 @@ pub struct EarlyRevisits {
     pub planned: u64,
     /// Put off to the usual time, since there were too many.
     pub put_off: u64,
-    /// Of the planned ones, those that are but looks at the peer's pieces.
+    /// Planned as mere looks at the peer's pieces.
     pub looks: u64,
+    /// Planned as any other visit, since there were too many looks.
+    pub looks_put_off: u64,
 }
 
 /// What a peer told in a visit that counted.
@@ -65,7 +91,7 @@ impl Revisits {
         let State {
             courses,
             looked_at,
-            allowance,
+            allowances,
             counts,
         } = &mut *state;
         let course = courses.get(&key).map_or_else(
@@ -73,23 +99,23 @@ impl Revisits {
             |course| course.next(told.pieces, told.at),
         );
         let course = course.looked_at(told.looks);
-        let early = || {
+        let room = |kind| {
             let Some(adaptive) = &settings.adaptive else {
                 return false;
             };
-            let allowance =
-                allowance.get_or_insert_with(|| Allowance::new(adaptive.early_per_second, now));
-            let room = allowance.take(now);
-            *if room {
-                &mut counts.planned
-            } else {
-                &mut counts.put_off
+            let allowances =
+                allowances.get_or_insert_with(|| Allowances::new(adaptive.early_per_second, now));
+            let room = allowances.take(kind, now);
+            *match (kind, room) {
+                (Early::Visit, true) => &mut counts.planned,
+                (Early::Visit, false) => &mut counts.put_off,
+                (Early::Look, true) => &mut counts.looks,
+                (Early::Look, false) => &mut counts.looks_put_off,
             } += 1;
             room
         };
-        let next = policy::after_success(settings, &course, told.threshold, now, early);
+        let next = policy::after_success(settings, &course, told.threshold, now, room);
         if let Next::Look(_) = next {
-            counts.looks += 1;
             looked_at.insert(key, 0);
         } else {
             looked_at.remove(&key);
@@ -165,6 +191,19 @@ mod tests {
         PeerKey::new(address, TorrentId::from_index(0).unwrap())
     }
 
+    fn settings(early_per_second: f64) -> PolicySettings {
+        let sources = crate::config::Sources::default();
+        let config = crate::config::Config::resolve(&sources).unwrap();
+        PolicySettings {
+            adaptive: Some(AdaptiveSettings {
+                soonest: Duration::from_secs(30),
+                latest: Duration::from_secs(900),
+                early_per_second,
+            }),
+            ..config.settings(&crate::config::Switches::default()).policy
+        }
+    }
+
     fn told(pieces: u32, at: Instant, looks: Option<Duration>) -> Told {
         Told {
             pieces: PieceCount(pieces),
@@ -176,15 +215,7 @@ mod tests {
 
     #[test]
     fn courses_go_on_and_end_and_room_is_kept_to() {
-        let mut settings = crate::config::Config::resolve(&crate::config::Sources::default())
-            .unwrap()
-            .settings(&crate::config::Switches::default())
-            .policy;
-        settings.adaptive = Some(AdaptiveSettings {
-            soonest: Duration::from_secs(30),
-            latest: Duration::from_secs(900),
-            early_per_second: 2.0,
-        });
+        let settings = settings(2.0);
         let (revisits, start) = (Revisits::default(), Instant::now());
         let visit = |host, pieces, seconds| {
             let now = start + Duration::from_secs(seconds);
@@ -200,7 +231,7 @@ mod tests {
         let counts = EarlyRevisits {
             planned: 3,
             put_off: 1,
-            looks: 0,
+            ..EarlyRevisits::default()
         };
         assert_eq!(revisits.early(), counts);
         assert_eq!(revisits.state.lock().courses.len(), 2);
@@ -210,17 +241,7 @@ mod tests {
 
     #[test]
     fn a_look_is_known_as_one_until_something_else_follows() {
-        let settings = PolicySettings {
-            adaptive: Some(AdaptiveSettings {
-                soonest: Duration::from_secs(30),
-                latest: Duration::from_secs(900),
-                early_per_second: 9.0,
-            }),
-            ..crate::config::Config::resolve(&crate::config::Sources::default())
-                .unwrap()
-                .settings(&crate::config::Switches::default())
-                .policy
-        };
+        let settings = settings(9.0);
         let (revisits, start) = (Revisits::default(), Instant::now());
         let visit = |pieces, seconds| {
             let now = start + Duration::from_secs(seconds);
@@ -243,5 +264,37 @@ mod tests {
         assert!(visit(93, 450));
         revisits.forget(&key(1));
         assert!(!revisits.is_look(&key(1)));
+    }
+
+    #[test]
+    fn looks_leave_room_for_other_visits() {
+        let settings = settings(4.0);
+        let (revisits, start) = (Revisits::default(), Instant::now());
+        let looks = Some(Duration::from_secs(300));
+        for (pieces, seconds) in [(68, 0), (78, 100)] {
+            for host in 0..8 {
+                let now = start + Duration::from_secs(seconds + u64::from(host));
+                revisits.after_success(&settings, key(host), told(pieces, now, looks), now);
+            }
+        }
+        // All at one moment, 110 s before their crossing: two looks, then two more
+        // of the four early visits of this second, and the usual time.
+        let now = start + Duration::from_secs(190);
+        let next = (0..8)
+            .map(|host| revisits.after_success(&settings, key(host), told(88, now, looks), now));
+        let kinds: Vec<&str> = next
+            .map(|next| match next {
+                Next::Look(_) => "look",
+                Next::Again(delay) if delay < settings.revisit_delay => "soon",
+                _ => "usual",
+            })
+            .collect();
+        let count = |kind| kinds.iter().filter(|it| **it == kind).count();
+        assert_eq!(
+            (count("look"), count("soon"), count("usual")),
+            (2, 2, 4),
+            "{kinds:?}"
+        );
+        assert_eq!(revisits.early().looks_put_off, 6);
     }
 }

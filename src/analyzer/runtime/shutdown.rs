@@ -128,6 +128,7 @@ fn last_records(run: &Run, crew: &Crew, cause: Cause) -> Vec<Record> {
         count("revisits_early", early.planned),
         count("revisits_early_put_off", early.put_off),
         count("revisits_looks", early.looks),
+        count("revisits_looks_put_off", early.looks_put_off),
         count("stays", stays.begun),
         count("stays_without_place", stays.without_place),
         count("offers_reserved", barred.reserved),
