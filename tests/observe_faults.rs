@@ -14,6 +14,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
+use std::process::Output;
 use std::time::Duration;
 
 use btda::model::InfoHash;
@@ -113,6 +114,16 @@ fn write_traffic(path: &Path, records: u64, step: u64) {
     file.flush().unwrap();
 }
 
+/// Replays `file` into `observatory`, with further settings `set`.
+fn replay(folder: &Path, file: &Path, set: &[&str]) -> Output {
+    let set = set.iter().flat_map(|it| ["--set", it]);
+    let mut arguments = vec!["observe", "--folder", "observatory"];
+    arguments.extend(["--set", "storage.geolocation_database="]);
+    arguments.extend(set);
+    arguments.extend(["--replay", file.to_str().unwrap()]);
+    btda(folder, &arguments)
+}
+
 #[test]
 fn what_a_full_disk_does_not_take_is_counted_to_the_record() {
     const RECORDS: u64 = 60_000;
@@ -123,20 +134,7 @@ fn what_a_full_disk_does_not_take_is_counted_to_the_record() {
     let file = folder.path().join("traffic");
     write_traffic(&file, RECORDS, 10);
     // So that all of it belongs to one slice.
-    let replayed = btda(
-        folder.path(),
-        &[
-            "observe",
-            "--folder",
-            "observatory",
-            "--set",
-            "storage.geolocation_database=",
-            "--set",
-            "observe.slice_seconds=86400",
-            "--replay",
-            file.to_str().unwrap(),
-        ],
-    );
+    let replayed = replay(folder.path(), &file, &["observe.slice_seconds=86400"]);
     let said = String::from_utf8_lossy(&replayed.stderr);
     assert_eq!(replayed.status.code(), Some(6), "{said}");
     let lost = number_before(&said, "queries or records were lost");
@@ -232,21 +230,10 @@ fn the_oldest_go_when_there_is_too_much() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("traffic");
     write_traffic(&file, RECORDS, STEP);
-    let replayed = btda(
+    let replayed = replay(
         folder.path(),
-        &[
-            "observe",
-            "--folder",
-            "observatory",
-            "--set",
-            "storage.geolocation_database=",
-            "--set",
-            "observe.disk_max_bytes=4194304",
-            "--set",
-            "observe.slice_seconds=60",
-            "--replay",
-            file.to_str().unwrap(),
-        ],
+        &file,
+        &["observe.disk_max_bytes=4194304", "observe.slice_seconds=60"],
     );
     let said = String::from_utf8_lossy(&replayed.stderr);
     assert!(replayed.status.success(), "{said}");

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -301,12 +301,7 @@ fn an_http_tracker_with_a_passkey_and_its_requests() {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut request = String::new();
-            while reader
-                .read_line(&mut request)
-                .is_ok_and(|length| length > 2)
-            {}
+            let request = head_of(&stream);
             let path = request.split(' ').nth(1).unwrap().to_owned();
             let body: &[u8] = if path.starts_with("/scrape") {
                 b"d5:filesd20:hhhhhhhhhhhhhhhhhhhhd8:completei1e10:downloadedi7e10:incompletei2eeee"
@@ -477,18 +472,24 @@ fn an_http_tracker_is_asked_over_both_families() {
     }
 }
 
+/// A request without its end.
+fn head_of(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    while reader
+        .read_line(&mut request)
+        .is_ok_and(|length| length > 2)
+    {}
+    request
+}
+
 /// Answers every request with `body`; gives the paths asked for.
 fn serve_http(listener: TcpListener, body: &'static [u8]) -> Receiver<String> {
     let (sender, paths) = unbounded();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let mut request = String::new();
-            while reader
-                .read_line(&mut request)
-                .is_ok_and(|length| length > 2)
-            {}
+            let request = head_of(&stream);
             let _ = sender.send(request.split(' ').nth(1).unwrap().to_owned());
             let length = body.len();
             let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ";

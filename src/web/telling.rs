@@ -12,6 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use hyper::body::{Body as HttpBody, Frame};
+use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -30,6 +31,12 @@ pub(super) const NOTHING_NEW: &[u8] = b": nothing new\n\n";
 pub(super) trait Tell: Send + Sync + 'static {
     /// The state now, in one line.
     fn state(&self) -> impl Future<Output = Result<String, Refused>> + Send;
+}
+
+/// A state as the one line that an event takes.
+pub(super) fn line_of(state: &impl Serialize) -> Result<String, Refused> {
+    let failed = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "no JSON");
+    serde_json::to_string(state).map_err(failed)
 }
 
 /// Tells whoever gets one of `seats`, whenever the state is another one.

@@ -13,7 +13,7 @@ use super::statistics::Window;
 use crate::web::answer::{Refused, json, page, typed};
 use crate::web::app::App;
 use crate::web::input::field;
-use crate::web::telling::{Tell, tell};
+use crate::web::telling::{Tell, line_of, tell};
 
 /// Whether whoever asks is a browser: programs get JSON.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
@@ -75,8 +75,6 @@ struct Teller(Arc<App>);
 impl Tell for Teller {
     async fn state(&self) -> Result<String, Refused> {
         let sight = self.0.observing.sight(&self.0.jobs).await?;
-        let written = serde_json::to_string(sight.as_ref());
-        let failed = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "no JSON");
-        written.map_err(failed)
+        line_of(sight.as_ref())
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
 
 use crate::web::answer::Refused;
 use crate::web::app::App;
-use crate::web::telling::{Tell, tell};
+use crate::web::telling::{Tell, line_of, tell};
 
 /// `GET /events`.
 pub(in crate::web) async fn events(State(app): State<Arc<App>>) -> Response<Body> {
@@ -22,7 +22,6 @@ struct Teller(Arc<App>);
 impl Tell for Teller {
     async fn state(&self) -> Result<String, Refused> {
         let state = self.0.watch.state(&self.0.jobs).await?;
-        let failed = |_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "no JSON");
-        serde_json::to_string(&state).map_err(failed)
+        line_of(&state)
     }
 }
