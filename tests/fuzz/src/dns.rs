@@ -1,5 +1,6 @@
 //! Answers of name servers: names of addresses (PTR) and services (SRV).
 
+use std::fmt::Debug;
 use std::net::Ipv4Addr;
 
 use btda::hosts::message::{self, Name, Reply};
@@ -36,34 +37,27 @@ pub fn check(data: &[u8]) {
 }
 
 fn a_name(answer: &[u8], asked: &Name) {
-    let read = message::reply(answer, ID, asked);
-    assert_eq!(
-        read,
-        message::reply(answer, ID, asked),
-        "not the same twice"
-    );
-    assert_eq!(
-        message::reply(answer, ID ^ 1, asked),
-        None,
-        "for another question"
-    );
-    if let Some(Reply::Name(name)) = read {
+    let read = |id| message::reply(answer, id, asked);
+    if let Some(Reply::Name(name)) = of_one_question(read) {
         is_bounded(&name);
     }
 }
 
+/// What is read for our question: the same each time, and nothing for another
+/// question as well.
+fn of_one_question<T: PartialEq + Debug>(read: impl Fn(u16) -> Option<T>) -> Option<T> {
+    let ours = read(ID);
+    assert_eq!(ours, read(ID), "not the same twice");
+    let other = read(ID ^ 1);
+    assert!(
+        ours.is_none() || other.is_none(),
+        "for two questions: {other:?}"
+    );
+    ours
+}
+
 fn services(answer: &[u8], asked: &Name) {
-    let read = service::reply(answer, ID, asked);
-    assert_eq!(
-        read,
-        service::reply(answer, ID, asked),
-        "not the same twice"
-    );
-    assert_eq!(
-        service::reply(answer, ID ^ 1, asked),
-        None,
-        "for another question"
-    );
+    let read = of_one_question(|id| service::reply(answer, id, asked));
     let services = read.unwrap_or_default();
     assert!(services.len() <= 8);
     assert!(services.is_sorted_by_key(|service| service.priority));
