@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::columns::{numbers, texts};
-use super::panels::short;
+use super::marks::on_axis;
 use super::ranks::say;
 use super::{AXIS, BLUE, DrawError, LABEL, TITLE, WIDTH};
 use crate::report::item::{Table, grouped};
@@ -49,7 +49,7 @@ pub(super) fn draw(title: &str, table: &Table) -> Result<String, DrawError> {
             .disable_y_axis()
             .light_line_style(BLACK.mix(0.05))
             .bold_line_style(BLACK.mix(0.15))
-            .x_label_formatter(&|it| short(*it))
+            .x_label_formatter(&|it| on_axis(*it, true))
             .x_desc("Greatest speed / kB/s")
             .label_style(("sans-serif", LABEL))
             .axis_desc_style(("sans-serif", AXIS))

@@ -82,10 +82,22 @@ fn range(values: impl Iterator<Item = f64>, log: bool) -> (f64, f64) {
         Some((low, high)) if log => {
             let low = 10_f64.powf(low.log10().floor());
             let high = 10_f64.powf(high.log10().ceil());
-            (low, high.max(low * 10.0))
+            // A hair more: whoever draws the axis may not get the powers to the last bit.
+            (low * (1.0 - 1e-9), high.max(low * 10.0) * (1.0 + 1e-9))
         }
         Some((low, high)) => (low.min(0.0), (high * 1.05).max(low + 1e-9)),
     }
+}
+
+/// The name of a place of an axis. On a logarithmic one only 1, 2 and 5 of each
+/// decade have one: those between are too close to each other.
+pub(super) fn on_axis(value: f64, log: bool) -> String {
+    let leading = value / 10_f64.powf((value.log10() + 1e-9).floor());
+    let named = [1.0, 2.0, 5.0].iter().any(|it| (leading - it).abs() < 1e-6);
+    if log && !named {
+        return String::new();
+    }
+    short(value)
 }
 
 fn on_axes<X, Y>(
@@ -116,8 +128,8 @@ where
         .light_line_style(BLACK.mix(0.05))
         .bold_line_style(BLACK.mix(0.15))
         .x_labels(10)
-        .x_label_formatter(&|it| short(*it))
-        .y_label_formatter(&|it| short(*it))
+        .x_label_formatter(&|it| on_axis(*it, axes.log.0))
+        .y_label_formatter(&|it| on_axis(*it, axes.log.1))
         .x_desc(axes.x)
         .y_desc(axes.y)
         .label_style(("sans-serif", LABEL))
@@ -276,7 +288,7 @@ where
         .bold_line_style(BLACK.mix(0.15))
         .x_labels(count.max(2) + 2)
         .x_label_formatter(&|it| name_at(&bars.categories, *it, every))
-        .y_label_formatter(&|it| short(*it))
+        .y_label_formatter(&|it| on_axis(*it, bars.log))
         .x_desc(bars.x)
         .y_desc(bars.y)
         .label_style(("sans-serif", LABEL))

@@ -51,6 +51,19 @@ fn numbers_on_axes_are_short() {
 
 /// One panel for each torrent, by number and not by letters.
 #[test]
+fn a_decade_has_three_names() {
+    let named = |log| {
+        let values = (1..=10).map(|it| marks::on_axis(f64::from(it), log));
+        values.filter(|it| !it.is_empty()).collect::<Vec<_>>()
+    };
+    assert_eq!(named(true), ["1", "2", "5", "10"]);
+    assert_eq!(named(false).len(), 10);
+    for (value, name) in [(0.02, "0.02"), (0.03, ""), (1000.0, "1000"), (2e6, "2M")] {
+        assert_eq!(marks::on_axis(value, true), name);
+    }
+}
+
+#[test]
 fn torrents_have_panels_in_order() {
     let columns = ["torrent:i", "hour:t", "confirmed:i", "reported:i"];
     let mut table = Table::new("torrents", "", &columns);

@@ -51,14 +51,23 @@ pub(super) fn by_crossing(study: &Study) -> Item {
             || "There was no confirmed download.".to_owned(),
             |mean| {
                 format!(
-                    "The time of each of {} downloads is known to {:.0} minutes on average.",
+                    "The time of each of {} downloads is known to {} on average.",
                     grouped(brackets),
-                    mean / 60.0
+                    shown_time(mean)
                 )
             },
         ),
         tables: vec![table],
         figures: Vec::new(),
+    }
+}
+
+/// Seconds below two minutes, minutes above.
+fn shown_time(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} minutes", seconds / 60.0)
     }
 }
 

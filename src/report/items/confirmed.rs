@@ -240,8 +240,8 @@ pub(super) fn per_hour(study: &Study) -> Item {
             || "There was no confirmed download.".to_owned(),
             |(hour, count)| {
                 format!(
-                    "The most confirmed downloads, {}, are of peers first seen in the hour {}, of {} \
-                     hours.",
+                    "The most confirmed downloads, {}, are of peers first seen in the hour {}; hours with \
+                     any: {}.",
                     grouped(*count),
                     hour_name(*hour),
                     hours.len()

@@ -232,8 +232,8 @@ pub(super) fn torrents(study: &Study) -> Item {
         sample_of: "torrents",
         bias: "The torrents were chosen, not drawn: nothing here says anything about other torrents.",
         finding: format!(
-            "{} torrents in {} sets, {:.0} GB in all.",
-            count,
+            "Torrents: {}; sets: {}; {:.1} GB in all.",
+            grouped(count),
             tally.sets().len(),
             tally
                 .torrents

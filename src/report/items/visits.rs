@@ -106,6 +106,7 @@ pub(super) fn second_visits(study: &Study) -> Item {
         due,
         due_again,
     } = contacted;
+    let seconds = shown_percent(percent(again, peers));
     Item {
         id: "second_visits",
         title: "Second visits among peers that were due for one",
@@ -118,12 +119,15 @@ pub(super) fn second_visits(study: &Study) -> Item {
         sample_of: "contacted peers that were due",
         bias: "Callers are never due, they come by themselves; their figures are given for comparison. \
                Peers that became unreachable and peers that left cannot be told apart.",
-        finding: format!(
-            "Of contacted peers {} had a second visit, but of the {} that were due for one it is {}.",
-            shown_percent(percent(again, peers)),
-            grouped(due),
-            shown_percent(percent(due_again, due))
-        ),
+        finding: if due == 0 {
+            format!("Of contacted peers {seconds} had a second visit; none was due for one.")
+        } else {
+            format!(
+                "Of contacted peers {seconds} had a second visit, but of the {} that were due for one it is {}.",
+                grouped(due),
+                shown_percent(percent(due_again, due))
+            )
+        },
         tables: vec![table],
         figures: Vec::new(),
     }
