@@ -158,9 +158,9 @@ impl Locate for GeoDatabase {
                 .find_map(|path| number(&found, path))
                 .filter(|degrees| degrees.abs() <= most)
         };
-        let country = text(&[&["country", "iso_code"], &["country_code"]]).filter(is_code);
+        let country = text(&[&["country", "iso_code"], &["country_code"]]).filter(is_country_code);
         let continent = text(&[&["continent", "code"], &["continent_code"]])
-            .filter(is_code)
+            .filter(is_country_code)
             .or_else(|| continent::of(country.as_deref()?).map(str::to_owned));
         Location {
             continent,
@@ -197,7 +197,8 @@ fn number(found: &LookupResult<'_, Vec<u8>>, path: &[&str]) -> Option<f64> {
     value::<f64>(found, path).or_else(|| value::<f32>(found, path).map(f64::from))
 }
 
-fn is_code(code: &String) -> bool {
+/// Whether that may be a country (ISO 3166-1 alpha-2).
+pub(crate) fn is_country_code(code: &String) -> bool {
     matches!(code.as_bytes(), [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase())
 }
 

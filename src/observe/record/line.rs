@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Heard, Kind, LINE_MAX, Named, PEERS_MAX, Record, Resolved, SourcePeer, VERSION};
 use crate::dht::node::id::NodeId;
 use crate::model::{InfoHash, Timestamp};
-use crate::storage::geo::Place;
+use crate::storage::geo::{Place, is_country_code};
 
 /// Characters of a name that are kept.
 const NAME_MAX: usize = 1024;
@@ -195,7 +195,7 @@ fn heard(line: Line<'_>, kind: Kind) -> Result<Record, LineError> {
         version: line.version_hex.map(|text| read_hex(&text)).transpose()?,
         is_seed: line.is_seed.unwrap_or(false),
         at: Timestamp(line.timestamp),
-        location: boxed(line.location),
+        location: place(line.location),
     })))
 }
 
@@ -208,7 +208,7 @@ fn resolved(line: Line<'_>) -> Result<Record, LineError> {
             node_id: peer.node_id.map(|text| read_id(&text)).transpose()?,
             last_send_time: Timestamp(peer.last_send_time),
             last_seen: Timestamp(peer.last_seen),
-            location: boxed(peer.location),
+            location: place(peer.location),
         })
     });
     let peers: Result<Vec<_>, LineError> = peers.collect();
@@ -224,8 +224,23 @@ fn resolved(line: Line<'_>) -> Result<Record, LineError> {
     })))
 }
 
-fn boxed(place: Option<Cow<'_, Place>>) -> Option<Box<Place>> {
-    place.map(|place| Box::new(place.into_owned()))
+/// A place as a database of places would tell it: a file of others may say
+/// anything.
+fn place(told: Option<Cow<'_, Place>>) -> Option<Box<Place>> {
+    let told = told?.into_owned();
+    let text = |text: Option<String>| text.map(|it| kept_name(one_line(&it)));
+    let degrees = |degrees: Option<f64>, most: f64| degrees.filter(|it| it.abs() <= most);
+    let place = Place {
+        country_iso: told.country_iso.filter(is_country_code),
+        country: text(told.country),
+        sub_iso: text(told.sub_iso),
+        subdivision: text(told.subdivision),
+        city: text(told.city),
+        latitude: degrees(told.latitude, 90.0),
+        longitude: degrees(told.longitude, 180.0),
+        accuracy: told.accuracy,
+    };
+    (place != Place::default()).then(|| Box::new(place))
 }
 
 /// Upper-case hexadecimal digits.

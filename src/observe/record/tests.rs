@@ -68,6 +68,42 @@ fn an_announce_has_name_and_seed() {
 }
 
 #[test]
+fn a_place_of_others_is_made_plausible() {
+    let mut lookup = heard(Kind::Lookup);
+    lookup.location = Some(Box::new(Place {
+        country_iso: Some("d\u{1b}".to_owned()),
+        country: Some("a\u{7f}\u{85}b".to_owned()),
+        city: Some("c".repeat(5_000)),
+        latitude: Some(91.0),
+        longitude: Some(-180.0),
+        accuracy: Some(3),
+        ..Place::default()
+    }));
+    let line = text(&Record::Heard(Box::new(lookup)));
+    let Ok(Record::Heard(back)) = parse(line.as_bytes()) else {
+        panic!("{line}");
+    };
+    let wanted = Place {
+        country: Some("a  b".to_owned()),
+        city: Some("c".repeat(1_024)),
+        longitude: Some(-180.0),
+        accuracy: Some(3),
+        ..Place::default()
+    };
+    assert_eq!(back.location.as_deref(), Some(&wanted));
+    let mut nowhere = heard(Kind::Lookup);
+    nowhere.location = Some(Box::new(Place {
+        latitude: Some(1e300),
+        ..Place::default()
+    }));
+    let line = text(&Record::Heard(Box::new(nowhere)));
+    let Ok(Record::Heard(back)) = parse(line.as_bytes()) else {
+        panic!("{line}");
+    };
+    assert_eq!(back.location, None);
+}
+
+#[test]
 fn a_resolve_names_ten_sources() {
     let peer = |seen| SourcePeer {
         ip: Some(Named::Pseudonym(Pseudonym([1; 8]))),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GeoDatabase, is_code, number, value};
+use super::{GeoDatabase, is_country_code, number, value};
 use crate::storage::text;
 
 /// The place of an address, in the keys of a record; what is unknown is left
@@ -68,7 +68,8 @@ impl FindPlace for GeoDatabase {
         // A list: the reader's path takes an index there.
         let subdivision = |key: &[&str]| super::value_in_first(&found, "subdivisions", key);
         let place = Place {
-            country_iso: texts(&[&["country", "iso_code"], &["country_code"]]).filter(is_code),
+            country_iso: texts(&[&["country", "iso_code"], &["country_code"]])
+                .filter(is_country_code),
             country: texts(&[&["country", "names", "en"]]),
             sub_iso: subdivision(&["iso_code"]),
             subdivision: subdivision(&["names", "en"]),
