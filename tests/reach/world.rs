@@ -242,7 +242,7 @@ const STAYS: &str = "
 [revisit]
 observe = \"stay\"
 ";
-const TIMES_OF_STAYS: [&str; 4] = ["--timeout", "3s", "--revisit-delay", "15s"];
+const TIMES_OF_STAYS: [&str; 4] = ["--timeout", "3s", "--revisit-delay", "8s"];
 
 pub(crate) fn leecher<'a>(
     address: impl Into<IpAddr>,
