@@ -111,15 +111,24 @@ fn summary(path: &Path, hash: InfoHash) -> Option<Summary> {
 }
 
 impl Observing {
-    async fn known(&self, jobs: &Jobs, hash: InfoHash) -> Result<Known, Refused> {
+    /// What is known of a torrent, written by `write` where it was read: a hundred
+    /// thousand files are no work for the page's own thread.
+    async fn told(
+        &self,
+        jobs: &Jobs,
+        hash: InfoHash,
+        write: impl FnOnce(Known) -> Result<Response<Body>, Refused> + Send + 'static,
+    ) -> Result<Response<Body>, Refused> {
         let observed = self.observed()?;
-        let job = move |reins: &Reins| Known::read(&observed, hash, reins);
-        let known = within(jobs, READING_MAX, job).await?;
-        if known.is_unknown() {
-            let text = "this torrent was not heard of lately, and is not in the index";
-            return Err(Refused::new(StatusCode::NOT_FOUND, text));
-        }
-        Ok(known)
+        let job = move |reins: &Reins| {
+            let known = Known::read(&observed, hash, reins)?;
+            if known.is_unknown() {
+                let text = "this torrent was not heard of lately, and is not in the index";
+                return Ok(Err(Refused::new(StatusCode::NOT_FOUND, text)));
+            }
+            Ok(write(known))
+        };
+        within(jobs, READING_MAX, job).await?
     }
 }
 
@@ -152,10 +161,16 @@ pub(in crate::web) async fn torrent(
 
 async fn answered(app: &App, hash: &str, browser: bool) -> Result<Response<Body>, Refused> {
     let hash = hash.parse().map_err(|_| wrong_hash())?;
-    let known = app.observing.known(&app.jobs, hash).await?;
-    if browser {
-        return Ok(page(StatusCode::OK, &TorrentPage::of(known)));
-    }
+    let write = if browser { as_page } else { as_summary };
+    app.observing.told(&app.jobs, hash, write).await
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what is told may be refused")]
+fn as_page(known: Known) -> Result<Response<Body>, Refused> {
+    Ok(page(StatusCode::OK, &TorrentPage::of(known)))
+}
+
+fn as_summary(known: Known) -> Result<Response<Body>, Refused> {
     let text = "this torrent was heard of, but nothing else is known";
     let summary = known
         .into_summary()
