@@ -83,8 +83,12 @@ fn without_degrees(record: &mut Record) {
             peers.map(|peer| &mut peer.location).collect()
         }
     };
-    for place in places.into_iter().flatten() {
-        (place.latitude, place.longitude) = (None, None);
+    for known in places {
+        if let Some(place) = known {
+            (place.latitude, place.longitude) = (None, None);
+            // A place of which nothing is known is none.
+            *known = known.take().filter(|place| **place != Default::default());
+        }
     }
 }
 
