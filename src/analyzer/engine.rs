@@ -246,6 +246,7 @@ impl<'a> InHand<'a> {
         };
         if engine.stays.is_with(&ticket.key) {
             // It called, and is heard there.
+            engine.scheduler.revisits().no_look(&ticket.key);
             let due = engine.clock.now() + engine.settings.policy.revisit_delay;
             self.ticket = None;
             return engine.scheduler.put_back(ticket, due);
@@ -255,6 +256,7 @@ impl<'a> InHand<'a> {
         };
         let started = engine.clock.now();
         if engine.scheduler.is_finished(&ticket) {
+            engine.scheduler.revisits().forget(&ticket.key);
             self.ticket = None;
             return;
         }

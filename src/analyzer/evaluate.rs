@@ -295,6 +295,11 @@ impl Heard {
         }
     }
 
+    /// The first time that it told progress.
+    pub const fn told_since(&self) -> Option<Instant> {
+        if self.told { self.since } else { None }
+    }
+
     /// Whether the visit became a stay.
     pub const fn was_stay(&self) -> bool {
         self.have_delay.is_some()

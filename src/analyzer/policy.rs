@@ -32,7 +32,10 @@ pub struct Course {
     /// speed before: who expects too much comes too early, not too late.
     /// `None` until there was a change.
     speed: Option<f64>,
-    /// How long it had not been seen when it had more for the last time.
+    /// The most that it ever had, and when it was first seen with it. A peer that
+    /// loses pieces and gets them again must not look like one on its way.
+    best: (PieceCount, Instant),
+    /// How long it had not been seen when it had more than ever for the last time.
     unseen: Duration,
     /// Whether there were two visits.
     known: bool,
@@ -49,6 +52,7 @@ impl Course {
             since: now,
             seen: now,
             speed: None,
+            best: (pieces, now),
             unseen: Duration::ZERO,
             known: false,
             looks: None,
@@ -68,12 +72,15 @@ impl Course {
         let seconds = now.saturating_duration_since(self.since).as_secs_f64();
         let speed = (f64::from(pieces.0) - f64::from(self.pieces.0)) / seconds.max(0.001);
         let before = self.speed.unwrap_or(speed);
+        let more = pieces > self.best.0;
+        let unseen = now.saturating_duration_since(self.seen);
         Self {
             pieces,
             since: now,
             seen: now,
             speed: Some(speed.max(f64::midpoint(speed, before))),
-            unseen: now.saturating_duration_since(self.seen),
+            best: if more { (pieces, now) } else { self.best },
+            unseen: if more { unseen } else { self.unseen },
             known: true,
             looks: self.looks,
         }
@@ -173,8 +180,12 @@ pub fn after_success(
 fn look(course: &Course, threshold: PieceCount, now: Instant) -> Option<Duration> {
     let within = course.looks?;
     let speed = course.speed.filter(|speed| *speed > 0.0)?;
-    let missing = f64::from(threshold.0.saturating_sub(course.pieces.0));
-    let passed = now.saturating_duration_since(course.since).as_secs_f64();
+    let (best, since) = course.best;
+    if course.pieces < best {
+        return None;
+    }
+    let missing = f64::from(threshold.0.saturating_sub(best.0));
+    let passed = now.saturating_duration_since(since).as_secs_f64();
     let left = missing / speed - passed;
     // The last piece may have come right behind the visit before.
     let earliest = left - course.unseen.as_secs_f64().min(1.0 / speed);
@@ -467,6 +478,30 @@ mod tests {
         );
         assert!(matches!(looks(&[(0, 0), (100, 10)], true), Next::Again(_)));
         assert_eq!(looks(&[(0, 10), (100, 98)], true), Next::Done);
+    }
+
+    #[test]
+    fn a_peer_that_loses_pieces_and_gets_them_again_is_not_looked_at_for_ever() {
+        let start = Instant::now();
+        let mut course = Course::first(PieceCount(60), start).looked_at(Some(USUAL));
+        let (mut now, mut looks) = (start, 0);
+        // A piece less in each thirtieth look, and the next time it is back.
+        for visit in 1..2_000 {
+            let pieces = if visit % 30 == 0 { 95 } else { 97 };
+            course = course.next(PieceCount(pieces), now);
+            now += match after_success(&settings(), &course, PieceCount(98), now, |_| true) {
+                Next::Look(delay) => {
+                    looks += 1;
+                    delay + LOOK_LISTENS
+                }
+                Next::Again(delay) => delay,
+                Next::Done => panic!("it never crosses"),
+            };
+            if visit == 1 {
+                now += Duration::from_secs(100);
+            }
+        }
+        assert!(looks < 100, "{looks} looks");
     }
 
     #[test]

@@ -133,16 +133,36 @@ impl Revisits {
     }
 
     /// A contact with `key` failed: the time to the next look, if it was a look and
-    /// there is another one.
-    pub fn failed_look(&self, key: &PeerKey) -> Option<Duration> {
+    /// there is another one, for which there is room at `now`.
+    pub fn failed_look(&self, key: &PeerKey, now: Instant) -> Option<Duration> {
         let mut state = self.state.lock();
-        let failed = state.looked_at.get_mut(key)?;
+        let State {
+            looked_at,
+            allowances,
+            ..
+        } = &mut *state;
+        let failed = looked_at.get_mut(key)?;
         *failed += 1;
-        let again = policy::after_failed_look(*failed);
+        let again = policy::after_failed_look(*failed).filter(|_| {
+            let room = allowances.as_mut();
+            room.is_some_and(|room| room.take(Early::Look, now))
+        });
         if again.is_none() {
-            state.looked_at.remove(key);
+            looked_at.remove(key);
         }
         again
+    }
+
+    /// Whether one more peer would be looked at, as far as one can tell at `now`.
+    pub fn has_room_for_looks(&self, now: Instant) -> bool {
+        let state = self.state.lock();
+        let allowances = state.allowances.as_ref();
+        allowances.is_none_or(|it| it.looks.has_room(now) && it.all.has_room(now))
+    }
+
+    /// The next visit of `key` is one like any other.
+    pub fn no_look(&self, key: &PeerKey) {
+        self.state.lock().looked_at.remove(key);
     }
 
     /// When `key`, which just told its `pieces`, is expected at the threshold,
@@ -256,11 +276,12 @@ mod tests {
         assert_eq!(revisits.early().looks, 2);
         assert!(!visit(50, 400) && visit(90, 440));
         let pause = policy::LOOK_PAUSE;
-        let failed = [(); 4].map(|()| revisits.failed_look(&key(1)));
+        let now = start + Duration::from_secs(445);
+        let failed = [(); 4].map(|()| revisits.failed_look(&key(1), now));
         let again = |times| Some(pause * times);
         assert_eq!(failed, [again(1), again(2), again(3), None]);
         assert!(!revisits.is_look(&key(1)), "visited again as usual");
-        assert_eq!(revisits.failed_look(&key(1)), None);
+        assert_eq!(revisits.failed_look(&key(1), now), None);
         assert!(visit(93, 450));
         revisits.forget(&key(1));
         assert!(!revisits.is_look(&key(1)));

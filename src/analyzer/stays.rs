@@ -233,6 +233,10 @@ fn have_delay(settings: &StaySettings, peer_id: &PeerId) -> Duration {
 pub(super) fn looks(settings: &Settings, peer_id: Option<&PeerId>) -> Option<Duration> {
     let stay = settings.stay.as_ref()?;
     settings.policy.adaptive.as_ref()?;
+    // Clients turn calls away that come soon behind another.
+    if !settings.policy.retry {
+        return None;
+    }
     (have_delay(stay, peer_id?) > TO_THE_SECOND).then_some(stay.within)
 }
 
@@ -256,7 +260,10 @@ impl<C> Observe for Candidate<'_, '_, C> {
     fn stay(&self, torrent: &Torrent, peer_id: PeerId, heard: &mut Heard) -> Option<StayTerms> {
         let engine = self.engine;
         let settings = engine.settings.stay.as_ref()?;
-        if matches!(self.whom, Whom::Called(_)) && looks(&engine.settings, Some(&peer_id)).is_some()
+        let now = engine.clock.now();
+        if matches!(self.whom, Whom::Called(_))
+            && looks(&engine.settings, Some(&peer_id)).is_some()
+            && engine.scheduler.revisits().has_room_for_looks(now)
         {
             return None;
         }
@@ -264,10 +271,7 @@ impl<C> Observe for Candidate<'_, '_, C> {
         let identity = engine.settings.identity;
         let (key, source) = self.whom.known(torrent, heard, identity)?;
         let seen = (told.pieces, torrent.threshold, told.at);
-        let expected = engine
-            .scheduler
-            .revisits()
-            .expected(key, seen, engine.clock.now())?;
+        let expected = engine.scheduler.revisits().expected(key, seen, now)?;
         if expected > settings.within {
             return None;
         }

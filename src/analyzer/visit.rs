@@ -243,14 +243,20 @@ impl Visitor<'_> {
         self.settings.dht_port.filter(|_| !torrent.private)
     }
 
-    /// Whether peers may name others: not of a private torrent (BEP 27).
-    const fn exchanges(&self, torrent: &Torrent) -> bool {
-        self.settings.peer_exchange && !torrent.private
+    /// How much longer the peer is heard once it told progress, in a look.
+    fn look(&self) -> Option<Duration> {
+        self.observe.and_then(Observe::look)
     }
 
-    /// Whether peers may name trackers: not of a private torrent.
-    const fn exchanges_trackers(&self, torrent: &Torrent) -> bool {
-        self.settings.tracker_exchange && !torrent.private
+    /// Whether peers may name others: not of a private torrent (BEP 27), and not in
+    /// a look, of which there may be one a second.
+    fn exchanges(&self, torrent: &Torrent) -> bool {
+        self.settings.peer_exchange && !torrent.private && self.look().is_none()
+    }
+
+    /// Whether peers may name trackers: as with others.
+    fn exchanges_trackers(&self, torrent: &Torrent) -> bool {
+        self.settings.tracker_exchange && !torrent.private && self.look().is_none()
     }
 
     /// What we tell a peer of us (BEP 10).

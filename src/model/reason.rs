@@ -153,6 +153,8 @@ pub enum VisitEnd {
     Crossed,
     /// We stayed for as long as `revisit.stay_seconds_max` allows.
     StayOver,
+    /// It was but a look: over soon behind the first word of progress.
+    Look,
     /// Cut short for this reason after the peer told its progress.
     Broken(Reason),
 }
@@ -168,6 +170,7 @@ impl VisitEnd {
             Self::Stopped => "stopped",
             Self::Crossed => "crossed",
             Self::StayOver => "stay over",
+            Self::Look => "look",
             Self::Broken(reason) => return reason.label(),
         })
     }

@@ -57,8 +57,8 @@ impl Outcome {
             Reason::OptedOut,
         ];
         let policy = &engine.settings.policy;
-        let look = engine.scheduler.revisits().failed_look(&ticket.key);
-        let look = look.filter(|_| policy.retry);
+        let now = engine.clock.now();
+        let look = engine.scheduler.revisits().failed_look(&ticket.key, now);
         let again = match look {
             _ if never.contains(&reason) => None,
             // Says nothing of the peer: its attempts are for other visits.

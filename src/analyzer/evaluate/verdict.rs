@@ -9,6 +9,8 @@ use crate::model::{Reason, VisitEnd};
 pub enum End {
     /// Nothing came for the quiet timeout, and no message was half read.
     Quiet,
+    /// It was but a look, and the peer told its progress.
+    Look,
     /// The message limit was reached.
     MessageLimit,
     /// Every piece is there.
@@ -45,6 +47,7 @@ pub enum Verdict {
 pub fn judge(end: End, told: bool, settings: &VisitSettings) -> Verdict {
     match end {
         End::Quiet => Verdict::Counts(VisitEnd::Quiet),
+        End::Look => Verdict::Counts(VisitEnd::Look),
         End::MessageLimit => Verdict::Counts(VisitEnd::MessageLimit),
         End::Complete => Verdict::Counts(VisitEnd::Complete),
         End::Budget if told => Verdict::Counts(VisitEnd::Budget),

@@ -184,15 +184,17 @@ impl Allowance {
         }
     }
 
-    /// Whether there is room for one at `now`, which then is used.
+    /// Whether there is room for one at `now`.
+    pub fn has_room(&self, now: Instant) -> bool {
+        let earliest = self.rate.as_ref().map(|rate| self.used.earliest(rate));
+        earliest.is_none_or(|earliest| earliest <= micros(self.epoch, now))
+    }
+
+    /// The same, and it is used.
     pub fn take(&mut self, now: Instant) -> bool {
-        let Some(rate) = &self.rate else {
-            return true;
-        };
-        let at = micros(self.epoch, now);
-        let room = self.used.earliest(rate) <= at;
-        if room {
-            self.used.use_one(rate, at);
+        let room = self.has_room(now);
+        if let Some(rate) = self.rate.as_ref().filter(|_| room) {
+            self.used.use_one(rate, micros(self.epoch, now));
         }
         room
     }

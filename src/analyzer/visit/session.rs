@@ -278,9 +278,10 @@ impl<'a> Session<'a> {
     }
 
     /// A whole message is there. How long a peer takes between two pieces says
-    /// nothing of how long one has to listen, so a stay's waits do not count.
+    /// nothing of how long one has to listen, so a stay's waits do not count; nor do
+    /// those of a look, which waits for none that is slow.
     fn note_wait(&mut self, heard: &mut Heard, last: &mut Instant, now: Instant) {
-        if !self.staying {
+        if !self.staying && self.visitor.look().is_none() {
             heard.waited(now.saturating_duration_since(*last));
         }
         *last = now;

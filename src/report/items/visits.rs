@@ -45,7 +45,8 @@ pub(super) fn visits(study: &Study) -> Item {
         sample: all,
         sample_of: "peers",
         bias: "Contacted peers are not visited again once they are complete, so many visits mean a \
-               slow download; callers decide themselves how often they call, and all callers of one \
+               slow download, or looks (revisit.observe = \"stay\") at a client that tells its \
+               pieces late; callers decide themselves how often they call, and all callers of one \
                address are one peer.",
         finding: format!(
             "Only one visit had, of the peers of each source: {}.",

@@ -242,7 +242,9 @@ fn judged_by_the_rules(report: &Report, torrent: &Torrent, stopped: bool) {
         Verdict::Counts(VisitEnd::Stopped) => assert!(stopped && heard.told),
         Verdict::Counts(VisitEnd::Broken(_) | VisitEnd::Budget) => assert!(heard.told),
         Verdict::Counts(VisitEnd::Quiet | VisitEnd::MessageLimit) | Verdict::Failed(_) => {}
-        Verdict::Counts(VisitEnd::Crossed | VisitEnd::StayOver) => panic!("nobody stays here"),
+        Verdict::Counts(VisitEnd::Crossed | VisitEnd::StayOver | VisitEnd::Look) => {
+            panic!("nobody stays or looks here")
+        }
         Verdict::Interrupted => assert!(stopped && !heard.told),
     }
 }

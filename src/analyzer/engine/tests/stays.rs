@@ -139,7 +139,7 @@ fn who_tells_its_haves_late_is_looked_at() {
     assert!(
         visits[2..5]
             .iter()
-            .all(|it| ends(it) == (VisitEnd::Quiet, 250))
+            .all(|it| ends(it) == (VisitEnd::Look, 250))
     );
     assert_eq!(ends(&visits[5]), (VisitEnd::Complete, 0));
     assert_eq!(world.engine.stays.counts().begun, 0);
@@ -150,6 +150,27 @@ fn who_tells_its_haves_late_is_looked_at() {
     };
     assert_eq!(world.engine.scheduler.revisits().early(), counts);
     assert_eq!(world.engine.scheduler.waiting(), 0);
+}
+
+#[test]
+fn whom_there_is_no_room_to_look_at_is_stayed_with() {
+    let scripts = vec![live(0xf8, &[], 0), live(0xfe, &[7], 100)];
+    let mut world = staying(1, scripts);
+    world.engine.settings.policy.adaptive = Some(AdaptiveSettings {
+        early_per_second: 0.001,
+        ..ADAPTIVE
+    });
+    world.engine.settings.stay.as_mut().unwrap().have_delay = None;
+    world.offer();
+    world.next();
+    let (waited, second) = world.next();
+    let second = visit(second);
+    assert_eq!((waited, second.ended), (100, VisitEnd::Complete));
+    assert_eq!(second.duration, Duration::from_secs(100));
+    let (below, reached) = (second.below.unwrap(), second.reached.unwrap());
+    assert_eq!(reached.at.millis() - below.at.millis(), 100_000);
+    assert_eq!(world.engine.stays.counts().begun, 1);
+    assert_eq!(world.engine.scheduler.revisits().early().looks, 0);
 }
 
 #[test]

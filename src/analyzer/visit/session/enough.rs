@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::Session;
-use crate::analyzer::evaluate::{End, Heard};
-use crate::analyzer::visit::Observe;
+use crate::analyzer::evaluate::{End, Heard, OPENING};
 use crate::deadline::Deadline;
 
 impl Session<'_> {
@@ -20,10 +19,13 @@ impl Session<'_> {
     pub(super) fn is_enough(&mut self, heard: &Heard) -> Option<End> {
         let settings = self.visitor.settings;
         let known = self.is_known(heard);
-        if let Some(look) = self.visitor.observe.and_then(Observe::look)
-            && heard.told
+        if let Some(look) = self.visitor.look()
+            && let Some(since) = heard.told_since()
         {
-            self.linger_for(look);
+            // Again with each message, as long as it can be part of the first word.
+            let now = self.visitor.clock.now();
+            let over = Deadline::after(since, OPENING);
+            self.linger = Some(Deadline::after(now, look).earlier(over));
         }
         if known && !heard.awaits_exchange() {
             Some(End::Complete)
@@ -54,7 +56,7 @@ impl Session<'_> {
         if self.is_known(heard) {
             End::Complete
         } else {
-            End::Quiet
+            End::Look
         }
     }
 }
