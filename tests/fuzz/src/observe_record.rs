@@ -9,6 +9,7 @@ use btda::model::Timestamp;
 use btda::observe::naming::{Addresses, Naming};
 use btda::observe::record::{LINE_MAX, Named, PEERS_MAX, Record, parse, write_line};
 use btda::observe::slices::Lines;
+use btda::storage::geo::Place;
 
 use super::input::is_harmless;
 
@@ -87,7 +88,7 @@ fn without_degrees(record: &mut Record) {
         if let Some(place) = known {
             (place.latitude, place.longitude) = (None, None);
             // A place of which nothing is known is none.
-            *known = known.take().filter(|place| **place != Default::default());
+            *known = known.take().filter(|place| **place != Place::default());
         }
     }
 }
