@@ -3,6 +3,7 @@
 
 mod errors;
 mod files;
+mod runs;
 mod sets;
 mod waits;
 
@@ -12,18 +13,17 @@ use std::path::{Path, PathBuf};
 
 pub use errors::{peer_errors, tracker_results};
 use files::{beside, beside_whole, contains, name_of, opened, unreadable};
+use runs::Runs;
 pub use sets::sets;
 pub use waits::waits;
 
 use super::tally::{
-    Judging, Run, StudiedTorrent, Tally, Thresholds, add_peer_errors, add_tracker_results,
+    Judging, StudiedTorrent, Tally, Thresholds, add_peer_errors, add_tracker_results,
     rounded_seconds, set_by_size,
 };
 use super::{ReportError, ReportOptions};
 use crate::storage::archive::{Archive, NameColumn, Sorter, TorrentRow};
 
-/// Seconds before the second visit, unless the run says otherwise.
-const REVISIT_DELAY: i64 = 300;
 /// Host names shown, as in 2015.
 pub(super) const HOSTS_SHOWN: usize = 50;
 
@@ -121,10 +121,10 @@ impl Study {
         let tally = &mut self.tally;
         let known = tally.torrents.clone();
         let is_known = |torrent: u32| torrent != 0 && known.contains_key(&id(torrent));
-        let mut run: Option<Run> = None;
+        let mut runs = Runs::of(archive)?;
         let mut strange = 0_u64;
         archive.each_request(|row| {
-            run = Run::with(run, row.timestamp);
+            runs.asked(row.torrent, row.timestamp);
             if is_known(row.torrent) {
                 tally.requests.push(id(row.torrent), row);
             } else {
@@ -132,7 +132,7 @@ impl Study {
             }
         })?;
         archive.each_monitoring(|row| {
-            run = Run::with(run, row.timestamp);
+            runs.ticked(row.vm, row.timestamp);
             tally.monitoring.push(file, row);
         })?;
         archive.each_scrape(|row| {
@@ -140,11 +140,7 @@ impl Study {
                 tally.requests.scrape(id(row.torrent), row);
             }
         })?;
-        let due_until = match run {
-            Some(run) => run.end.saturating_sub(revisit_delay(&archive.facts()?)),
-            None => i64::MAX,
-        };
-        strange += self.add_peers(input, &known, (due_until, run))?;
+        strange += self.add_peers(input, &known, &runs)?;
         let evidence = &mut self.tally.evidence;
         archive.each_evidence(|torrent, class, addresses| {
             if is_known(torrent) {
@@ -173,7 +169,7 @@ impl Study {
         &mut self,
         input: &Input,
         known: &BTreeMap<u32, StudiedTorrent>,
-        (due_until, run): (i64, Option<Run>),
+        runs: &Runs,
     ) -> Result<u64, ReportError> {
         let archive = &input.archive;
         let tally = &mut self.tally;
@@ -188,7 +184,9 @@ impl Study {
         archive.each_crossing(|row| {
             knows_crossings = true;
             if let Some(torrent) = torrent_of(row.torrent) {
-                tally.peers.crossed(&torrent.row, row, run);
+                tally
+                    .peers
+                    .crossed(&torrent.row, row, runs.run(row.torrent));
                 if has_crossings {
                     tally.peers.crossing(torrent.row.id, row);
                 }
@@ -204,9 +202,9 @@ impl Study {
             let judging = Judging {
                 torrent: &torrent.row,
                 thresholds: &self.thresholds.values,
-                due_until,
+                due_until: runs.due_until(row.torrent),
                 has_crossings,
-                run,
+                run: runs.run(row.torrent),
                 knows_crossings,
             };
             let speed = tally.peers.push(row, &judging);
@@ -371,21 +369,6 @@ fn open(options: &ReportOptions) -> Result<Vec<Input>, ReportError> {
         offset = offset.saturating_add(most);
     }
     Ok(inputs)
-}
-
-/// The run's revisit delay in seconds, from its configuration.
-fn revisit_delay(facts: &BTreeMap<String, String>) -> i64 {
-    let configuration = facts
-        .get("configuration")
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let delay = configuration.as_ref().and_then(|it| {
-        let value = it.get("peer_revisit_delay")?;
-        value.get("value").unwrap_or(value).as_f64()
-    });
-    #[expect(clippy::cast_possible_truncation, reason = "at most a year")]
-    delay
-        .filter(|delay| (0.0..=31_536_000.0).contains(delay))
-        .map_or(REVISIT_DELAY, |delay| delay.ceil() as i64)
 }
 
 #[cfg(test)]

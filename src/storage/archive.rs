@@ -196,6 +196,18 @@ impl Archive {
         Ok(facts)
     }
 
+    /// The machines of a combined file: number, torrents before its own, and how
+    /// many these are.
+    pub fn each_machine(&self, mut take: impl FnMut(i64, u32, u32)) -> Result<(), StorageError> {
+        let columns = ["vm", "torrent_offset", "torrents"];
+        self.each("combined", &columns, "", |row| {
+            if let Some(vm) = whole(row, 0)? {
+                take(vm, cells::id(row, 1)?, cells::id(row, 2)?);
+            }
+            Ok(())
+        })
+    }
+
     /// `take` for each row of `columns`; a column that is absent is NULL, a
     /// table that is absent has no rows.
     fn each(

@@ -96,15 +96,3 @@ fn names_of_files_beside() {
         Path::new("a/2015.08_x.sqlite.csv")
     );
 }
-
-#[test]
-fn the_delay_of_a_run() {
-    let facts = |text: &str| [("configuration".to_owned(), text.to_owned())].into();
-    assert_eq!(revisit_delay(&BTreeMap::new()), 300);
-    assert_eq!(revisit_delay(&facts(r#"{"peer_revisit_delay": 0.5}"#)), 1);
-    assert_eq!(
-        revisit_delay(&facts(r#"{"peer_revisit_delay": {"value": 60}}"#)),
-        60
-    );
-    assert_eq!(revisit_delay(&facts("no JSON")), 300);
-}
