@@ -117,7 +117,10 @@ impl<'a> Leecher<'a> {
         assert_eq!(first, Some(peer.first_pieces), "{label}: first_pieces");
         let last = visits.get(1..).and_then(<[Visit]>::last);
         let last = last.map(|visit| visit.pieces);
-        assert_eq!(last, peer.last_pieces, "{label}: last_pieces");
+        // A visit that ends last may have heard it before the one that told most.
+        let most = visits.iter().skip(1).map(|visit| visit.pieces).max();
+        let right = [last, most].contains(&peer.last_pieces);
+        assert!(right, "{label}: last_pieces of {peer:?}, {visits:?}");
         silent
     }
 

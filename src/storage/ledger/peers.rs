@@ -56,6 +56,8 @@ struct Known {
     first_pieces: u32,
     last_pieces: u32,
     last_ms: i64,
+    /// When it told its `last_pieces`.
+    told_ms: i64,
     /// The visit from which the next speed is taken: time and pieces.
     measured: (i64, u32),
     visits: u32,
@@ -122,7 +124,13 @@ impl Peers {
         let Some(known) = self.known.get_mut(index) else {
             return Taken::Refused;
         };
-        let before = (!first).then_some((known.evidence, known.last_pieces));
+        // What is old news can be no fall.
+        let last = if known.is_older(visit) {
+            known.last_pieces.min(visit.pieces.0)
+        } else {
+            known.last_pieces
+        };
+        let before = (!first).then_some((known.evidence, last));
         if !first {
             let before = known.is_confirmed(torrent);
             known.revisit(visit, self.speed_gap, rows);
@@ -178,6 +186,7 @@ impl Known {
             first_pieces: visit.pieces.0,
             last_pieces: visit.pieces.0,
             last_ms: visit.at.millis(),
+            told_ms: told_ms(visit),
             measured: (visit.at.millis(), visit.pieces.0),
             visits: 1,
             max_speed: None,
@@ -195,9 +204,14 @@ impl Known {
     fn revisit(&mut self, visit: &Visit, speed_gap: i64, rows: &mut Vec<Row>) {
         // Records of one peer may overtake each other: time never goes back.
         let now = visit.at.millis().max(self.last_ms);
-        let pieces = visit.pieces.0;
+        let older = self.is_older(visit);
+        let pieces = if older {
+            self.last_pieces
+        } else {
+            visit.pieces.0
+        };
         let (then, before) = self.measured;
-        if now - then >= speed_gap {
+        if now - then >= speed_gap && !older {
             // Two visits closer than a second would make a speed out of noise.
             let seconds = ((now - then) as f64 / 1000.0).max(1.0);
             let speed = (f64::from(pieces) - f64::from(before)) / seconds;
@@ -215,7 +229,16 @@ impl Known {
             max_speed: self.max_speed.unwrap_or(0.0),
             visits: self.visits,
         }));
-        self.cross(visit, rows);
+        if !older {
+            self.told_ms = told_ms(visit);
+            self.cross(visit, rows);
+        }
+    }
+
+    /// Whether the visit tells what was so before the visits that we know of: a call
+    /// may be over while a visit that began earlier still goes on.
+    fn is_older(&self, visit: &Visit) -> bool {
+        told_ms(visit) < self.told_ms
     }
 
     /// Brackets a crossing of the threshold between the last moment at which
@@ -238,6 +261,12 @@ impl Known {
             }));
         }
     }
+}
+
+/// When the peer told what it has, as far as the visit has kept it.
+fn told_ms(visit: &Visit) -> i64 {
+    let told = visit.reached.or(visit.below);
+    told.map_or(visit.at, |told| told.at).millis()
 }
 
 fn new_peer(id: i64, visit: &mut Visit, geo: &dyn Locate, rows: &mut Vec<Row>) {

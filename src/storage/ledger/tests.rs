@@ -8,7 +8,7 @@ use super::super::fixture::{
 use super::super::geo::{Locate, Location, Nowhere};
 use super::super::row::{CrossingRow, NewPeer, PeerUpdate};
 use super::*;
-use crate::model::record::Visit;
+use crate::model::record::{Told, Visit};
 use crate::model::{Event, Reason};
 use crate::storage::{peer_error_text, tracker_error_text};
 
@@ -126,7 +126,8 @@ fn records_out_of_order_do_not_turn_time_back() {
     take(&mut ledger, visit(peer, 100.0, 50));
     let update = update(&take(&mut ledger, visit(peer, 40.0, 60))).unwrap();
     assert_eq!(update.last_seen, at(100.0).seconds());
-    assert!((update.max_speed - 10.0).abs() < 1e-9);
+    assert_eq!((update.last_pieces, update.visits), (50, 2));
+    assert!(update.max_speed.abs() < 1e-9, "what was before is no speed");
 }
 
 #[test]
@@ -207,6 +208,27 @@ fn crossings_and_confirmed_downloads() {
     take(&mut ledger, visit(key(2, 1, 2), 0.0, 98));
     take(&mut ledger, visit(key(2, 1, 2), 300.0, 100));
     assert_eq!(ledger.totals().confirmed, [1, 0]);
+}
+
+#[test]
+fn what_was_told_before_changes_nothing_behind_what_was_told_later() {
+    let mut ledger = ledger();
+    let peer = key(1, 1, 1);
+    take(&mut ledger, visit(peer, 0.0, 50));
+    // A call at 302 s, while a visit goes on that heard it at 300 s.
+    let rows = take(&mut ledger, visit(peer, 302.0, 98));
+    assert_eq!(crossings(&rows).len(), 1);
+    let mut slow = visit(peer, 306.0, 90);
+    slow.below = Some(Told {
+        at: at(300.0),
+        pieces: slow.pieces,
+    });
+    let rows = take(&mut ledger, slow);
+    let update = update(&rows).unwrap();
+    assert_eq!((update.last_pieces, update.visits), (98, 3));
+    assert!(rows.iter().all(|row| !matches!(row, Row::Doubt(_))));
+    assert_eq!(ledger.totals().confirmed, [1, 0]);
+    assert!(crossings(&take(&mut ledger, visit(peer, 600.0, 98))).is_empty());
 }
 
 #[test]
