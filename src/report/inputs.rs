@@ -74,11 +74,17 @@ impl Study {
             notes: Vec::new(),
             has_old: inputs.iter().any(|it| !it.archive.has("visit")),
         };
+        let mut directions = Some((0, 0));
         for (number, input) in inputs.iter().enumerate() {
+            let its = input.archive.directions()?;
+            directions = directions.zip(its).map(|(all, its): ((u64, u64), _)| {
+                (all.0.saturating_add(its.0), all.1.saturating_add(its.1))
+            });
             study.add_torrents(number, input);
             study.add_rows(number, input)?;
             study.add_files_beside(input, options)?;
         }
+        study.tally.directions = directions;
         study.note_repeated_torrents();
         study.add_named_files(options)?;
         study.add_sets(&inputs, options)?;
@@ -184,10 +190,9 @@ impl Study {
         archive.each_crossing(|row| {
             knows_crossings = true;
             if let Some(torrent) = torrent_of(row.torrent) {
-                tally
-                    .peers
-                    .crossed(&torrent.row, row, runs.run(row.torrent));
-                if has_crossings {
+                let run = runs.run(row.torrent);
+                let download = tally.peers.crossed(&torrent.row, row, run);
+                if has_crossings && download {
                     tally.peers.crossing(torrent.row.id, row);
                 }
             }

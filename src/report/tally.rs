@@ -77,6 +77,9 @@ pub struct Tally {
     pub torrents: BTreeMap<u32, StudiedTorrent>,
     /// Table `peer`.
     pub peers: PeerTally,
+    /// Rows of table `visit` by direction, outgoing and incoming; `None` when a file
+    /// has no such table.
+    pub directions: Option<(u64, u64)>,
     /// Table `request`, and the scrapes of all trackers.
     pub requests: RequestTally,
     /// Table `statistic`.

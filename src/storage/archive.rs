@@ -196,6 +196,23 @@ impl Archive {
         Ok(facts)
     }
 
+    /// Visits by direction, outgoing and incoming; `None` without a row of table
+    /// `visit`.
+    pub fn directions(&self) -> Result<Option<(u64, u64)>, StorageError> {
+        let known = self.columns.get("visit");
+        if !known.is_some_and(|columns| columns.contains("direction")) {
+            return Ok(None);
+        }
+        let sql = "SELECT count(*) FILTER (WHERE direction = 'outgoing'),
+                          count(*) FILTER (WHERE direction = 'incoming') FROM visit";
+        let mut counts = None;
+        self.query(sql, |row| {
+            counts = Some((cells::count(row, 0)?, cells::count(row, 1)?));
+            Ok(())
+        })?;
+        Ok(counts.filter(|counts| *counts != (0, 0)))
+    }
+
     /// The machines of a combined file: number, torrents before its own, and how
     /// many these are.
     pub fn each_machine(&self, mut take: impl FnMut(i64, u32, u32)) -> Result<(), StorageError> {

@@ -16,7 +16,7 @@ const REVISIT_DELAY: i64 = 300;
 pub(super) struct Runs {
     /// Which torrents each machine had; nothing for a file of one.
     machines: Vec<(RangeInclusive<u32>, i64)>,
-    runs: BTreeMap<i64, Run>,
+    times: BTreeMap<i64, Run>,
     delays: BTreeMap<i64, i64>,
 }
 
@@ -46,7 +46,7 @@ impl Runs {
         }
         Ok(Self {
             machines,
-            runs: BTreeMap::new(),
+            times: BTreeMap::new(),
             delays,
         })
     }
@@ -65,13 +65,13 @@ impl Runs {
     pub(super) fn ticked(&mut self, vm: Option<i64>, second: i64) {
         let several = !self.machines.is_empty();
         let vm = vm.filter(|_| several).unwrap_or(ONLY);
-        let run = Run::with(self.runs.get(&vm).copied(), second);
-        self.runs.extend(run.map(|run| (vm, run)));
+        let run = Run::with(self.times.get(&vm).copied(), second);
+        self.times.extend(run.map(|run| (vm, run)));
     }
 
     /// The run that had `torrent`; `None` if nothing says when it was.
     pub(super) fn run(&self, torrent: u32) -> Option<Run> {
-        self.runs.get(&self.machine(torrent)).copied()
+        self.times.get(&self.machine(torrent)).copied()
     }
 
     /// Latest second at which a first visit for `torrent` leaves time for a
@@ -79,7 +79,7 @@ impl Runs {
     pub(super) fn due_until(&self, torrent: u32) -> i64 {
         let vm = self.machine(torrent);
         let delay = self.delays.get(&vm).copied().unwrap_or(REVISIT_DELAY);
-        let run = self.runs.get(&vm);
+        let run = self.times.get(&vm);
         run.map_or(i64::MAX, |run| run.end.saturating_sub(delay))
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     fn each_machine_has_a_run_of_its_own() {
         let mut runs = Runs {
             machines: vec![(1..=2, 1), (3..=3, 2)],
-            runs: BTreeMap::new(),
+            times: BTreeMap::new(),
             delays: [(1, 10), (2, 20)].into(),
         };
         assert_eq!((runs.run(1), runs.due_until(1)), (None, i64::MAX));
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!((runs.due_until(2), runs.due_until(3)), (150, 1_080));
         let mut one = Runs {
             machines: Vec::new(),
-            runs: BTreeMap::new(),
+            times: BTreeMap::new(),
             delays: [(ONLY, 5)].into(),
         };
         one.asked(9, 50);

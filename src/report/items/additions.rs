@@ -39,9 +39,9 @@ pub(super) fn by_crossing(study: &Study) -> Item {
         kind: Kind::Correction,
         definition: "Confirmed downloads by the hour in which the threshold was reached, instead of \
                      the hour of the first contact.",
-        rule: "each download spread evenly over its bracket: the time between the last visit below and \
-               the first at or above the threshold (table crossing); without that table between \
-               first_seen and last_seen",
+        rule: "each confirmed download spread evenly over its bracket: the time between the last visit \
+               below and the first at or above the threshold (the first row of the peer in table \
+               crossing); without that table between first_seen and last_seen",
         sample: brackets,
         sample_of: "brackets",
         bias: "Within its bracket the time of a download is unknown; the wider the brackets, the \
@@ -156,10 +156,7 @@ fn overlap_tables(study: &Study) -> (Table, Table) {
         ]);
     }
     let twice = study.tally.error("Incoming peer", "Already in outgoing");
-    let visits = study.tally.peers.visits.iter();
-    let calls = sum(visits
-        .filter(|((way, _), _)| *way == WaySeen::Incoming)
-        .map(|((_, visits), peers)| visits.saturating_mul(*peers)));
+    let calls = super::outcomes::successes(study, "Incoming peer");
     let mut callers = Table::new(
         "callers",
         "Callers that had been contacted before",

@@ -12,8 +12,9 @@ use crate::report::tally::StudiedTorrent;
 
 const LOWER_BOUND: &str = "A lower bound: a download counts only if the peer was reached below the \
     threshold and again at or above it. Peers behind a NAT that do not call, downloads shorter than \
-    the time between two visits, and peers that leave when they are done are missed. Of callers, all \
-    with one address are taken for one peer, which can also make downloads up.";
+    the time between two visits, and peers that leave when they are done are missed. In 2015, and \
+    with run.identity = \"2015\", all callers with one address are taken for one peer, which can also \
+    make downloads up.";
 
 pub(super) fn confirmed(study: &Study) -> Item {
     let tally = &study.tally;
@@ -91,6 +92,8 @@ struct Compared {
     confirmed: u64,
     reported: Option<i64>,
     unique: u64,
+    /// Confirmed and unique of those of which reported is known.
+    where_reported: (u64, u64),
 }
 
 impl Compared {
@@ -100,12 +103,16 @@ impl Compared {
             confirmed: 0,
             reported: None,
             unique: 0,
+            where_reported: (0, 0),
         };
         for torrent in torrents {
             let id = torrent.row.id;
-            all.confirmed += tally.confirmed(id, 0);
-            all.unique = all.unique.saturating_add(tally.requests.unique(id));
+            let (confirmed, unique) = (tally.confirmed(id, 0), tally.requests.unique(id));
+            all.confirmed += confirmed;
+            all.unique = all.unique.saturating_add(unique);
             if let Some(reported) = tally.requests.reported(id) {
+                all.where_reported.0 += confirmed;
+                all.where_reported.1 = all.where_reported.1.saturating_add(unique);
                 all.reported = Some(all.reported.unwrap_or(0).saturating_add(reported));
             }
         }
@@ -114,8 +121,9 @@ impl Compared {
 
     fn cells(&self) -> [Cell; 6] {
         let reported = self.reported.and_then(|it| u64::try_from(it).ok());
-        let of_reported = reported.and_then(|it| percent(self.confirmed, it));
-        let reported_of = reported.and_then(|it| percent(it, self.unique));
+        let (confirmed, unique) = self.where_reported;
+        let of_reported = reported.and_then(|it| percent(confirmed, it));
+        let reported_of = reported.and_then(|it| percent(it, unique));
         cells![
             self.confirmed,
             self.reported,

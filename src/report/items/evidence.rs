@@ -81,7 +81,8 @@ fn known(study: &Study) -> Table {
 fn finding(all: [u64; Evidence::COUNT], doubted: u64) -> String {
     let addresses = sum(all.iter().copied());
     if addresses == 0 {
-        return "The results say nothing of it: they are of 2015 or of an earlier version."
+        return "The results say nothing of it: they are of 2015 or of an earlier version, or no \
+                address was heard of."
             .to_owned();
     }
     let [listed, .., progress, crossing] = all;

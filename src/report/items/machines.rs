@@ -125,9 +125,10 @@ pub(super) fn workload(study: &Study) -> Item {
         sample: rows,
         sample_of: "rows",
         bias: "memory_mb is the peak so far, not the present use; load_average is the 15-minute one, so \
-               short peaks do not show.",
+               short peaks do not show. Threads and queues are those of the moment of a tick: between two \
+               there may have been more.",
         finding: format!(
-            "At most {} contact threads worked at once (workload up to {} %), with {} MB and a load of {}.",
+            "At the ticks at most {} contact threads worked at once (workload up to {} %), with {} MB and a load of {}.",
             threads.map_or_else(|| "-".to_owned(), |it| format!("{it:.0}")),
             shown(workload.map(|it| it * 100.0)),
             shown(memory),

@@ -102,8 +102,11 @@ fn table(study: &Study) -> (Table, [Missed; 2]) {
             it.map(|it| it.lost.value),
             it.map(|it| it.unreached.value),
         ]);
-        if let (Some(it), Some(total)) = (it, totals.get_mut(usize::from(called))) {
-            total.add(&it);
+        if let Some(total) = totals.get_mut(usize::from(called)) {
+            total.add(&it.unwrap_or(Missed {
+                confirmed: of.confirmed,
+                ..Missed::default()
+            }));
         }
     }
     (table, totals)
@@ -155,7 +158,7 @@ pub(super) fn missed(study: &Study) -> Item {
                once and twice are fewer or more than chance would have it: Chao's part is rough where \
                it is large, and limits then hold the truth less often than 95 %: they leave out what \
                the assumptions cost. Rows without an estimate, of peers that were followed for less than \
-               one whole run in all, are not in the sums. On practice swarms of known truth the README shows how far each takes it.",
+               one whole run in all, are in the sums with their confirmed downloads alone. On practice swarms of known truth the README shows how far each takes it.",
         finding: if finding.is_empty() {
             "Nobody below the threshold was followed for long enough for an estimate.".to_owned()
         } else {

@@ -8,17 +8,26 @@ use crate::storage::archive::WaySeen;
 const EVENTS: [&str; 3] = ["First contact", "Later contact", "Incoming peer"];
 
 /// Successes of an event, from the peers.
-fn successes(study: &Study, event: &str) -> u64 {
-    let visits = study.tally.peers.visits.iter();
-    sum(visits.map(|((way, visits), peers)| {
-        let called = *way == WaySeen::Incoming;
-        match (event, called) {
-            ("First contact", false) => *peers,
-            ("Later contact", false) => visits.saturating_sub(1).saturating_mul(*peers),
-            ("Incoming peer", true) => visits.saturating_mul(*peers),
-            _ => 0,
-        }
-    }))
+/// Visits that counted. Those of a peer with source incoming are calls, unless
+/// table visit tells that we called it back, and the other way round.
+pub(super) fn successes(study: &Study, event: &str) -> u64 {
+    let of = |count: fn(u64, u64) -> u64, called: bool| {
+        let visits = study.tally.peers.visits.iter();
+        let of_kind = visits.filter(|((way, _), _)| (*way == WaySeen::Incoming) == called);
+        sum(of_kind.map(|((_, visits), peers)| count(*visits, *peers)))
+    };
+    let first = of(|_, peers| peers, false);
+    match (event, study.tally.directions) {
+        ("First contact", _) => first,
+        ("Later contact", Some((outgoing, _))) => outgoing.saturating_sub(first),
+        ("Later contact", None) => of(
+            |visits, peers| visits.saturating_sub(1).saturating_mul(peers),
+            false,
+        ),
+        ("Incoming peer", Some((_, incoming))) => incoming,
+        ("Incoming peer", None) => of(u64::saturating_mul, true),
+        _ => 0,
+    }
 }
 
 pub(super) fn outcomes(study: &Study) -> Item {
@@ -52,7 +61,7 @@ pub(super) fn outcomes(study: &Study) -> Item {
         words.push(format!("{} {}", event.to_lowercase(), shown_percent(share)));
     }
     let finding = if tally.peer_errors.is_empty() {
-        "There is no peer error file, so only the successes are known.".to_owned()
+        "The peer error file is missing or empty: of failures nothing is known.".to_owned()
     } else {
         format!(
             "Successful were, of all visits by kind: {}.",
@@ -66,8 +75,9 @@ pub(super) fn outcomes(study: &Study) -> Item {
         definition: "Visits by how they ended: first contacts of a peer, later ones, and calls of \
                      peers.",
         rule: "errors: peer error file; success of first contacts: peers with source tracker or dht; \
-               of later contacts: sum(visits - 1) over these; of callers: sum(visits) over peers with \
-               source incoming",
+               of later contacts and of callers: rows of table visit by direction, less the first \
+               contacts; without that table sum(visits - 1) over these peers, and sum(visits) over peers \
+               with source incoming",
         sample: all,
         sample_of: "visits",
         bias: "Errors and successes come from different files: where their runs or torrents differ, \
@@ -137,7 +147,7 @@ pub(super) fn labels(study: &Study) -> Item {
         bias: "The error file holds the proof: it names each reason with its count, and the success \
                count follows from the database alone.",
         finding: format!(
-            "Successful were {} of the calls ({}); the form of 2015 prints {} there ({}), which is the \
+            "Of the calls {} were successful ({} calls); the form of 2015 prints {} there ({}), which is the \
              number that timed out.",
             shown_percent(percent(success, all)),
             grouped(success),

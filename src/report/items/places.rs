@@ -73,8 +73,8 @@ impl Speeds {
                 "speed_of_contacted",
                 "Speeds without callers",
                 Kind::Correction,
-                "Callers are left out: all that call from one address are one peer, so the difference \
-                 of two peers' pieces can look like speed. What is left is still the mean between two \
+                "Callers are left out: in 2015, and with run.identity = \"2015\", all that call from one \
+                 address are one peer, so the difference of two peers' pieces can look like speed. What is left is still the mean between two \
                  visits: short bursts do not show, and slow peers are over-represented, since they are \
                  visited more often.",
             )

@@ -46,8 +46,8 @@ pub(super) fn visits(study: &Study) -> Item {
         sample_of: "peers",
         bias: "Contacted peers are not visited again once they are complete, so many visits mean a \
                slow download, or looks (revisit.observe = \"stay\") at a client that tells its \
-               pieces late; callers decide themselves how often they call, and all callers of one \
-               address are one peer.",
+               pieces late; callers decide themselves how often they call, and in 2015, and with \
+               run.identity = \"2015\", all callers of one address are one peer.",
         finding: format!(
             "Only one visit had, of the peers of each source: {}.",
             words.join(", ")
@@ -118,7 +118,8 @@ pub(super) fn second_visits(study: &Study) -> Item {
                the end of the run; second: visits >= 2; interval: Wilson, 95 %",
         sample: due,
         sample_of: "contacted peers that were due",
-        bias: "Callers are never due, they come by themselves; their figures are given for comparison. \
+        bias: "Callers come by themselves, and only those that told where they listen are called back; \
+               their figures are given for comparison. \
                Peers that became unreachable and peers that left cannot be told apart.",
         finding: if due == 0 {
             format!("Of contacted peers {seconds} had a second visit; none was due for one.")

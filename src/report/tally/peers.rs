@@ -282,8 +282,10 @@ impl PeerTally {
 
     /// When a peer of our table crossed the run's threshold first, taken as the
     /// middle of the bracket: of those whose download is confirmed. The
-    /// crossings of a peer come together.
-    pub fn crossed(&mut self, torrent: &TorrentRow, row: &CrossingRow, run: Option<Run>) {
+    /// crossings of a peer come together. Whether this one is that of a confirmed
+    /// download: a count that falls may rise again, and who crossed in its only
+    /// visit is none.
+    pub fn crossed(&mut self, torrent: &TorrentRow, row: &CrossingRow, run: Option<Run>) -> bool {
         let complete = i64::from(torrent.threshold);
         let this = Some((torrent.id, row.peer));
         let again = std::mem::replace(&mut self.crossed_last, this) == this;
@@ -298,6 +300,7 @@ impl PeerTally {
                 .or_default()
                 .event(run.share(since));
         }
+        confirmed && !again
     }
 
     fn bracket(&mut self, torrent: u32, from_ms: i64, to_ms: i64) {
