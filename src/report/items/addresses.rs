@@ -43,8 +43,9 @@ pub(super) fn addresses(study: &Study) -> Item {
         title: "Addresses per source",
         kind: Kind::Thesis,
         definition: "Addresses that trackers, the DHT and callers brought (and other peers, pex, which \
-                     2015 did not ask), and how many of them were new. An address is an address and port of one torrent (of a caller: without \
-                     its port, but where it listens if it told that).",
+                     2015 did not ask), and how many of them were new. An address is an address and \
+                     port of one torrent (of a caller: without its port, but where it listens if it told \
+                     that).",
         rule: "by source: sum(received_peers); sum(received_peers - duplicate_peers) from request, \
                and of pex from exchange; hours are UTC",
         sample: all.received,

@@ -186,7 +186,8 @@ pub(super) fn against_reported(study: &Study) -> Item {
         definition: "Confirmed downloads beside the rise of the main tracker's counter of downloads \
                      and beside unique addresses of all sources.",
         rule: "reported: max(completed) - min(completed) per torrent (request); unique: \
-               sum(received_peers - duplicate_peers) per torrent over all sources",
+               sum(received_peers - duplicate_peers) per torrent over all sources; shares with reported: of \
+               the torrents whose counter was read",
         sample: all.confirmed,
         sample_of: "confirmed downloads",
         bias: "Reported downloads are what clients tell one tracker: those that never tell it are \
