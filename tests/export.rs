@@ -137,7 +137,7 @@ fn what_makes_no_sense_is_refused() {
         (
             "export nothing.sqlite --table peer",
             1,
-            "opening for reading failed",
+            "is there such a file, and may it be read?",
         ),
         (
             "export run.sqlite --table peer -o no/such/folder",

@@ -326,7 +326,11 @@ fn what_cannot_be_reported() {
             2,
             "give --threshold 0.98 or less",
         ),
-        (vec![absent.to_str().unwrap()], 1, "absent.sqlite"),
+        (
+            vec![absent.to_str().unwrap()],
+            1,
+            "is there such a file, and may it be read?",
+        ),
         (
             vec![none.to_str().unwrap()],
             1,

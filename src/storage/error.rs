@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// Ends a run before it starts; once it runs, the writer retries instead.
 #[derive(Debug)]
 pub enum StorageError {
@@ -83,6 +85,17 @@ impl fmt::Display for StorageError {
                 "{} exists already and is not overwritten: start again, or choose another output_path",
                 path.display()
             ),
+            Self::Database { path, step, source } | Self::Unreadable { path, step, source }
+                if source.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+                    && (*step == "opening for reading"
+                        || matches!(self, Self::Unreadable { .. })) =>
+            {
+                write!(
+                    f,
+                    "{} cannot be opened ({source}): is there such a file, and may it be read?",
+                    path.display()
+                )
+            }
             Self::Database { path, step, source } => write!(
                 f,
                 "database {}: {step} failed ({source}): check free space, permissions and file system",
