@@ -201,7 +201,9 @@ impl Kind {
 /// `host:port`, the host not looked up.
 fn is_host(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        // Who writes commas between several means several.
+        let one = !host.is_empty() && !host.contains([',', ';', '/']);
+        one && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
 }
 
@@ -252,4 +254,23 @@ pub(crate) fn quoted(text: &str) -> String {
         shown.push('…');
     }
     format!("\"{shown}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_hosts_have_blanks_between_them() {
+        let accepted = |text: &str| {
+            let value = Value::Text(Cow::Owned(text.to_owned()));
+            Kind::Hosts.accept(value).is_some()
+        };
+        for good in ["", "a.example:6881", "127.0.0.1:1 [::1]:2", "a:1  b:2"] {
+            assert!(accepted(good), "{good}");
+        }
+        for bad in ["a.example", "a:0", ":1", "a:1,b:2", "a:1;b:2", "udp://a:1"] {
+            assert!(!accepted(bad), "{bad}");
+        }
+    }
 }
