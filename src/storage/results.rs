@@ -60,6 +60,8 @@ pub struct StoredPeer {
     pub visits: u32,
     /// Pieces of each visit, in their order.
     pub pieces: Vec<u32>,
+    /// Beginning and end of each visit, in milliseconds since 1970.
+    pub spans: Vec<(i64, i64)>,
     /// Rows of `crossing`: the last time below the threshold and the first at
     /// it, in milliseconds since 1970.
     pub crossings: Vec<(i64, i64)>,
@@ -137,6 +139,7 @@ fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
             last: row.get(5)?,
             visits: row.get(6)?,
             pieces: Vec::new(),
+            spans: Vec::new(),
             crossings: Vec::new(),
             links: Vec::new(),
             ipv6: row.get(7)?,
@@ -146,7 +149,8 @@ fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
     })?
     .into_iter()
     .collect();
-    let sql = "SELECT peer, pieces, transport, encryption FROM visit ORDER BY id";
+    let sql = "SELECT peer, pieces, transport, encryption, time_ms, duration_ms
+               FROM visit ORDER BY id";
     let mut statement = database.prepare(sql)?;
     let mut visits = statement.query([])?;
     while let Some(row) = visits.next()? {
@@ -155,6 +159,8 @@ fn peers(database: &Connection) -> rusqlite::Result<Vec<StoredPeer>> {
         peer.pieces.push(row.get(1)?);
         let (transport, encryption): (String, String) = (row.get(2)?, row.get(3)?);
         peer.links.push(Link::named(&transport, &encryption));
+        let (end, duration): (i64, i64) = (row.get(4)?, row.get(5)?);
+        peer.spans.push((end.saturating_sub(duration), end));
     }
     let sql = "SELECT peer, last_below_ms, first_at_ms FROM crossing ORDER BY id";
     for (id, bracket) in rows(database, sql, |row| {

@@ -256,6 +256,16 @@ fn whatever_is_not_so_is_found() {
         results.peers = vec![row];
     });
     assert!(contradicting.findings[0].contains("contradict"));
+    // Of two visits at a time the second to end need not have heard it last.
+    for (spans, right) in [([(0, 9), (5, 6)], true), ([(0, 4), (5, 6)], false)] {
+        let judged = judge(&contacts, |plan, results| {
+            let mut row = row(plan, &plan.peers[0], "tracker", &[97, 99]);
+            (row.last, row.spans) = (Some(97), spans.to_vec());
+            results.peers = vec![row];
+        });
+        let odd = judged.findings.iter().any(|it| it.contains("contradict"));
+        assert_eq!(odd, !right);
+    }
     for change in [
         |row: &mut StoredPeer| row.source = "incoming".to_owned(),
         |row: &mut StoredPeer| row.client = Some("-XX0000-".to_owned()),

@@ -301,10 +301,27 @@ fn judge_failures(demand: &Demand, itself: u64, results: &Results, judgement: &m
 /// A row whose columns are not what its visits say.
 fn contradiction(peer: &StoredPeer) -> Option<String> {
     let first = peer.pieces.first().copied();
-    let last = peer.pieces.last().copied().filter(|_| peer.visits > 1);
     let right =
-        first == Some(peer.first) && last == peer.last && peer.pieces.len() == peer.visits as usize;
+        first == Some(peer.first) && is_last(peer) && peer.pieces.len() == peer.visits as usize;
     (!right).then(|| format!("{peer:?}"))
+}
+
+/// Whether `last` is what the last visit told, or one that was not over when that
+/// began: of two at a time the one counts that heard it later, which need not be
+/// the one that ended later.
+fn is_last(peer: &StoredPeer) -> bool {
+    let Some(last) = peer.last else {
+        return peer.visits <= 1;
+    };
+    let began = peer.spans.last().map(|(began, _)| *began);
+    let beside = |place: usize| {
+        let over = peer.spans.get(place).map(|(_, over)| *over);
+        over.zip(began).is_some_and(|(over, began)| over >= began)
+    };
+    let end = peer.pieces.len();
+    let mut told = peer.pieces.iter().enumerate();
+    peer.visits > 1
+        && told.any(|(place, pieces)| *pieces == last && (place + 1 == end || beside(place)))
 }
 
 fn describe(kind: &Kind) -> String {
